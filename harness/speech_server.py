@@ -1,4 +1,4 @@
-"""A server with the OpenAI speech API: its voice is a tone, and it streams, stalls, fails and answers late on request."""
+"""A server with the OpenAI speech API whose voice is a tone; it streams, stalls, fails and answers late on request."""
 
 import json
 import threading
@@ -24,7 +24,8 @@ def speech(text: str) -> bytes:
 class StandInServer:
     """An HTTP server on a free port of loopback that answers POST requests, each in a thread.
 
-    heard: to be set with a request. release: what holds an answer back waits for it. closed: set when a client left before it had all.
+    heard: to be set with a request. release: what holds an answer back waits for it. closed: set when a client left
+    before it had all.
     """
 
     def __init__(self) -> None:
@@ -98,9 +99,12 @@ class StandInServer:
 
 
 class SpeechServer(StandInServer):
-    """Answers as `mode` says: "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when
-    `release` is set), "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte),
-    "break" (the connection ends in the middle), "endless". asked: the requests' bodies."""
+    """Answers as `mode` says.
+
+    "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set), "refuse"
+    (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the connection ends
+    in the middle), "endless". asked: the requests' bodies.
+    """
 
     def __init__(self) -> None:
         self.mode = "stream"

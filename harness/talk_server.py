@@ -1,4 +1,4 @@
-"""A server with OpenAI's transcription and chat APIs for tests: it streams, stalls, fails, talks nonsense and answers late on request."""
+"""A server with OpenAI's transcription and chat APIs that streams, stalls, fails and answers late on request."""
 
 import asyncio
 import json
@@ -23,11 +23,15 @@ WAV_HEAD_BYTES = 44
 class TalkServer(StandInServer):
     """Writes down `question`, whatever it hears, and answers with `reply`, a word at a time.
 
-    ears: "write", "late" (when `release` is set), "refuse" (401), "fail" (500 with the key in its message), "json" (no transcript),
-    "html", "break" (the connection ends in the middle), "endless", "empty" (no words).
-    mouth: "stream", "late", "stall" (in the second sentence, until `release` is set), "refuse", "fail", "html", "garbage" (events
-    that are no JSON), "break", "error" (in the stream), "whole" (not streamed), "endless", "empty", "thought" (reasons first).
-    turns: bytes of sound in each request to write down. asked: the bodies of those for an answer, with "authorization".
+    ears: "write", "late" (when `release` is set), "refuse" (401), "fail" (500 with the key in its message), "json"
+    (no transcript), "html", "break" (the connection ends in the middle), "endless", "empty" (no words).
+
+    mouth: "stream", "late", "stall" (in the second sentence, until `release` is set), "refuse", "fail", "html",
+    "garbage" (events that are no JSON), "break", "error" (in the stream), "whole" (not streamed), "endless", "empty",
+    "thought" (reasons first).
+
+    turns: bytes of sound in each request to write down. asked: the bodies of those for an answer, with
+    "authorization".
     """
 
     def __init__(self) -> None:
@@ -116,7 +120,10 @@ def talk_server() -> Iterator[TalkServer]:
 
 
 def spoken_pcm(text: str) -> bytes:
-    """A text by espeak-ng, as a microphone sends it: s16 mono at 16 kHz. Raises VoiceError where it is not installed."""
+    """A text by espeak-ng, as a microphone sends it: s16 mono at 16 kHz.
+
+    Raises VoiceError where it is not installed.
+    """
 
     async def parts() -> list[NDArray[np.int16]]:
         async with aclosing(spoken_sentence(EspeakVoice(), text)) as spoken:

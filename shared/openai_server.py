@@ -1,4 +1,4 @@
-"""A server with one of OpenAI's APIs, in the cloud or on one's own machine: a request to it, and its failures as sentences without the key."""
+"""A server with one of OpenAI's APIs: a request to it, and its failures as sentences without the key."""
 
 import asyncio
 import json
@@ -26,10 +26,12 @@ class ServerError(StudioError):
 
 @dataclass(slots=True)
 class OpenAIServer:
-    """A server that is asked again and again over the same connection. Lives in one event loop; `close` it there.
+    """A server that is asked again and again over the same connection.
 
-    role: what it is called in sentences, such as "chat server". verb: what it does not do when it refuses. setting: how its
-    variables begin, such as STUDIO_CONVERSATION_CHAT. patience_s: how long it may send nothing.
+    Lives in one event loop; `close` it there.
+
+    role: what it is called in sentences, such as "chat server". verb: what it does not do when it refuses. setting:
+    how its variables begin, such as STUDIO_CONVERSATION_CHAT. patience_s: how long it may send nothing.
     """
 
     role: str

@@ -48,8 +48,11 @@ LAST_ANSWER_S = 60.0  # a server that answers late is waited for so long
 
 
 def talkers(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` odd messages over both sockets and as many chat lines; afterwards the host answers a question. An answer of 500 or none
-    at all, a socket that ends without a reason, a key in the state and a host that is dumb are lost."""
+    """`count` odd messages over both sockets and as many chat lines; afterwards the host answers a question.
+
+    An answer of 500 or none at all, a socket that ends without a reason, a key in the state and a host that is dumb
+    are lost.
+    """
     row, generator = AttackRow("odd talkers and odd servers"), np.random.default_rng(SEED)
     with speech_server() as voice, talk_server() as server:
         told = {"STUDIO_VOICE": "openai", "STUDIO_VOICE_OPENAI_URL": voice.url}

@@ -1,7 +1,8 @@
 """How soon a spoken question is answered, part by part, and how soon the host is silent when a person speaks.
 
-A whole channel on the machine, with servers of its own on loopback that answer at once: what is left is the studio's own time. The
-questions are by espeak-ng, which must be installed, at the pace of a microphone; so are the interruptions.
+A whole channel on the machine, with servers of its own on loopback that answer at once: what is left is the studio's
+own time. The questions are by espeak-ng, which must be installed, at the pace of a microphone; so are the
+interruptions.
 """
 
 import json
@@ -30,9 +31,12 @@ LONG_REPLY = "This goes on and on without any pause and gives you something to s
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds. `parts`: as the studio tells them. `heard`: from the question's last sound to the program's first, measured from
-    outside. `decided`: from an interruption's first sound until the studio knows that a person speaks; `silent`: from then until
-    the program's last sound. `vad_block`: what 32 ms of sound cost the gateway."""
+    """Milliseconds.
+
+    `parts`: as the studio tells them. `heard`: from the question's last sound to the program's first, measured from
+    outside. `decided`: from an interruption's first sound until the studio knows that a person speaks; `silent`: from
+    then until the program's last sound. `vad_block`: what 32 ms of sound cost the gateway.
+    """
     with speech_server() as voice, talk_server() as server:
         told = {
             "STUDIO_VOICE": "openai",

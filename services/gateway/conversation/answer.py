@@ -13,7 +13,10 @@ from shared.runtime.clock import now
 
 @dataclass(frozen=True, slots=True)
 class QuestionTimes:
-    """When a question was known. decided, text: microseconds on the channel clock. vad_ms: until it was known to be over."""
+    """When a question was known.
+
+    decided, text: microseconds on the channel clock. vad_ms: until it was known to be over.
+    """
 
     vad_ms: int
     decided: int

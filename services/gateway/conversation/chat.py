@@ -1,4 +1,4 @@
-"""A streamed answer of a server with OpenAI's chat API (`/v1/chat/completions`), and the sentences in it as soon as they are whole."""
+"""A streamed answer of a server with OpenAI's chat API (`/v1/chat/completions`), and its sentences once they are whole."""
 
 import asyncio
 import json
@@ -28,8 +28,10 @@ def chat_server(settings: ConversationSettings) -> OpenAIServer:
 async def chat_answer(
     server: OpenAIServer, model: str, messages: Sequence[dict[str, str]]
 ) -> AsyncGenerator[str, None]:
-    """Yield an answer in pieces as they come, at most MOST_CHARACTERS of it. Raises ServerError where the server fails, stalls or
-    sends something else."""
+    """Yield an answer in pieces as they come, at most MOST_CHARACTERS of it.
+
+    Raises ServerError where the server fails, stalls or sends something else.
+    """
     count = 0
     asked = {"model": model, "messages": list(messages), "stream": True}
     try:

@@ -1,7 +1,9 @@
-"""The conversation of a channel: turns of speech and typed questions in, answers that the host speaks; a person who speaks stops it.
+"""The conversation of a channel: turns of speech and typed questions in, answers that the host speaks.
 
-A question is answered once no one speaks and nothing is being written down. One that was overtaken before anything of its answer was
-heard is answered together with what came after it. Lives in the event loop.
+A person who speaks stops the host.
+
+A question is answered once no one speaks and nothing is being written down. One that was overtaken before anything of
+its answer was heard is answered together with what came after it. Lives in the event loop.
 """
 
 import asyncio
@@ -255,7 +257,7 @@ class HostConversation:
             self._talker.tell(message)
 
     def _fail(self, sentence: str, *, logged: bool = False) -> None:
-        """Something went wrong: the operator's log says what, and so does the page of who talks, if it is the operator's."""
+        """Something went wrong: the operator's log says what, and so does the operator's page where it talks."""
         if not logged:
             self._event_log.add(sentence, "error")
         if self._talker is not None:

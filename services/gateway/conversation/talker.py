@@ -30,10 +30,12 @@ class Ears(Protocol):
 
 
 class Talker:
-    """One who talks. Lives in the event loop.
+    """One who talks.
 
-    operator: whether it is the console, which learns all that went wrong and stops all that is spoken. active: monotonic
-    seconds at which something last came that is a part of a conversation.
+    Lives in the event loop.
+
+    operator: whether it is the console, which learns all that went wrong and stops all that is spoken. active:
+    monotonic seconds at which something last came that is a part of a conversation.
     """
 
     def __init__(self, ears: Ears, silence_ms: int, *, operator: bool) -> None:

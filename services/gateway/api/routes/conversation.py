@@ -68,8 +68,10 @@ async def watched_conversation(request: Request, gateway: ChannelGateway) -> Con
 
 @routes.post("/chat", status_code=202)
 async def add_chat_line(line: ChatLine, gateway: ChannelGateway) -> ChatLineTaken:
-    """A line of a livestream's chat, which the host answers when no one else is talking with it. At most one every two seconds, five
-    at once; beyond that 429 with Retry-After."""
+    """A line of a livestream's chat, which the host answers when no one else is talking with it.
+
+    At most one every two seconds, five at once; beyond that 429 with Retry-After.
+    """
     author, text = one_line(" ".join(line.author.split())), one_line(" ".join(line.text.split()))
     try:
         settings = await talk_settings(gateway)

@@ -1,4 +1,7 @@
-"""The sockets of the conversation: of the console, and of a watch page whose link may talk. One person talks at a time."""
+"""The sockets of the conversation: of the console, and of a watch page whose link may talk.
+
+One person talks at a time.
+"""
 
 import asyncio
 import json
@@ -38,8 +41,9 @@ async def conversation_socket(socket: WebSocket, channel: str) -> None:
     """The operator talks with the host.
 
     First message: JSON with the token. Then binary messages of sound, s16 mono at 16 kHz, of up to a second, and JSON
-    {"type": "text", "text": ...}, {"type": "interrupt"} and {"type": "mute", "muted": ...}. The answers are ConversationState,
-    ConversationLine, TurnLatency and ConversationError. A socket that is refused is closed with the reason.
+    {"type": "text", "text": ...}, {"type": "interrupt"} and {"type": "mute", "muted": ...}. The answers are
+    ConversationState, ConversationLine, TurnLatency and ConversationError. A socket that is refused is closed with
+    the reason.
     """
     opened = await admitted(socket, channel)
     if opened is None:
