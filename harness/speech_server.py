@@ -101,9 +101,9 @@ class StandInServer:
 class SpeechServer(StandInServer):
     """Answers as `mode` says.
 
-    "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set), "refuse"
-    (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the connection ends
-    in the middle), "endless". asked: the requests' bodies.
+    "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set),
+    "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the
+    connection ends in the middle), "endless". asked: the requests' bodies.
     """
 
     def __init__(self) -> None:

@@ -107,7 +107,8 @@ class OpenAIServer:
             if len(body) >= KEPT_REFUSAL_BYTES:
                 break
         words = self.without_key(message_of(body[:KEPT_REFUSAL_BYTES]))
-        return f"{self.name} does not {self.verb} ({status}{': ' + words if words else ''}); try again, or check its settings."
+        why = f"{status}: {words}" if words else str(status)
+        return f"{self.name} does not {self.verb} ({why}); try again, or check its settings."
 
     def without_key(self, words: str) -> str:
         """A server's own words on one line, at most 200 characters, without the key."""

@@ -48,8 +48,10 @@ class TextSpeech:
     async def add_growing(
         self, first: str, following: AsyncIterator[str], listener: Callable[[Utterance], None]
     ) -> Utterance:
-        """Queue a text that is being made: its first sentence, and those that follow as they come. Raises StudioError where
-        there is no voice or no room in the queue; `following` must not raise."""
+        """Queue a text that is being made: its first sentence, and those that follow as they come.
+
+        Raises StudioError where there is no voice or no room in the queue; `following` must not raise.
+        """
         opened = await asyncio.to_thread(open_voice, self._chosen)
         return self._queue_sentences(opened, title_of([first]), _first_then(first, following), listener)[0]
 

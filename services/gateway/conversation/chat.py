@@ -1,4 +1,4 @@
-"""A streamed answer of a server with OpenAI's chat API (`/v1/chat/completions`), and its sentences once they are whole."""
+"""A streamed answer of a server with OpenAI's chat API (`/v1/chat/completions`), and its sentences once whole."""
 
 import asyncio
 import json
@@ -108,7 +108,7 @@ def _content(server: OpenAIServer, data: bytes) -> str:
 
 def _no_stream(server: OpenAIServer) -> ServerError:
     return ServerError(
-        f"{server.name} sends something that is no streamed chat; check {server.setting}_URL, which mostly ends with /v1."
+        f"{server.name} sends something that is no streamed chat; check {server.setting}_URL, which ends with /v1."
     )
 
 

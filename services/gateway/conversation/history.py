@@ -65,7 +65,7 @@ def knowledge(path: Path) -> str:
         ) from None
     if len(data) > MOST_KNOWLEDGE_BYTES:
         raise StudioError(
-            f"{path} has more than {MOST_KNOWLEDGE_BYTES >> 10} KB; shorten what the host knows, it goes with every question."
+            f"{path} has more than {MOST_KNOWLEDGE_BYTES >> 10} KB; shorten it, it goes with every question."
         )
     try:
         text = data.decode("utf-8-sig")

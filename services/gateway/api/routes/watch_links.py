@@ -38,7 +38,8 @@ KEPT_BY_BROWSERS = {"cache-control": "private, max-age=86400, immutable"}
 class WatchLinkRequest(BaseModel):
     """A link to make.
 
-    expires_s: seconds that it lasts. viewers: how many may watch by it at a time. talk: whether they may talk with the host.
+    expires_s: seconds that it lasts. viewers: how many may watch by it at a time. talk: whether they may talk with
+    the host.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
