@@ -131,7 +131,7 @@ def spoken_pcm(text: str) -> bytes:
 
     sound = np.concatenate(asyncio.run(parts()))
     thirds = sound[: len(sound) // 3 * 3].reshape(-1, 3).mean(axis=1)  # 48 kHz and 16 kHz
-    return thirds.astype("<i2").tobytes()
+    return bytes(thirds.astype("<i2").tobytes())
 
 
 def quiet_pcm(seconds: float) -> bytes:

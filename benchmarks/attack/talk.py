@@ -34,7 +34,8 @@ MOUTHS = (
 )
 WORDS: list[str] = [
     "", "[" * 2000, "null", '{"type": "text"}', '{"type": "text", "text": "\\ud800\\u202e\\u0000"}',
-    '{"type": "mute", "muted": 2}', '{"type": "mute", "muted": true}', '{"type": "mute", "muted": false}', '{"type": "interrupt"}', "x" * 20_000,
+    '{"type": "mute", "muted": 2}', '{"type": "mute", "muted": true}', '{"type": "mute", "muted": false}',
+    '{"type": "interrupt"}', "x" * 20_000,
     json.dumps({"type": "text", "text": "x" * 2000}), json.dumps({"type": "text", "text": "Hello there. " * 100}),
 ]  # fmt: skip
 TOKENS = ["", "guessed", "\0", "A" * 3000, "a.b.c"]

@@ -11,7 +11,8 @@ from shared.config.server_url import checked_server_url
 
 PROMPT = (
     "You are the host of a live programme and talk with the people who watch it. What you say is spoken "
-    "aloud: answer in one to three short sentences of plain text, in the language you are spoken to, without lists, markup or emoji."
+    "aloud: answer in one to three short sentences of plain text, in the language you "
+    "are spoken to, without lists, markup or emoji."
 )
 MAX_PROMPT_CHARACTERS = 8000
 

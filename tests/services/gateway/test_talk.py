@@ -145,7 +145,8 @@ def test_viewers_talk_by_a_link_that_allows_it_and_by_no_other(talking: GatewayS
 def test_what_no_page_sends_ends_the_socket(talking: GatewayStudio) -> None:
     odd: list[str | bytes] = [
         "", "[" * 2000, "null", '{"type": "text"}', '{"type": "text", "text": 5}',
-        '{"type": "mute", "muted": 1}', "x" * 20_000, json.dumps({"type": "text", "text": "x" * 2001}), b"", b"odd", bytes(32_002),
+        '{"type": "mute", "muted": 1}', "x" * 20_000,
+        json.dumps({"type": "text", "text": "x" * 2001}), b"", b"odd", bytes(32_002),
     ]  # fmt: skip
     with socket_of(talking, talking.token) as connection:
         told_until(connection, type="state")
