@@ -1,5 +1,5 @@
 // A conversation with the host over one socket: the microphone or typed questions go out, the transcript comes back.
-// The messages are those of services/gateway/api/conversation_socket.py.
+// The messages are those of services/gateway/models/conversation.py.
 
 import { SPEAKING, closeDevices, openDevices, watchDevices, whySilent } from "../lib/devices.js";
 import { messageOf } from "../lib/elements.js";
@@ -12,10 +12,10 @@ const SHOWN_LINES = 50;
 const DECAY = 0.85; // of the level from one block to the next
 const TYPE_INSTEAD = "You can type your question below.";
 
-/** @typedef {{id: string, role: "person" | "host", text: string, final: boolean}} Line */
-/** @typedef {{vad_ms: number, speech_to_text_ms: number, chat_ms: number, voice_ms: number, total_ms: number}} Latency */
-/** @typedef {{type: "state", state: "listening" | "hearing" | "thinking" | "speaking"} | {type: "line"} & Line | {type: "latency"} & Latency
- *   | {type: "error", detail: string}} Message */
+/** @typedef {import("../lib/api_types.js").ConversationLine} ConversationLine */
+/** @typedef {import("../lib/api_types.js").ConversationState} ConversationState */
+/** @typedef {import("../lib/api_types.js").TurnLatency} TurnLatency */
+/** @typedef {ConversationState | ConversationLine | TurnLatency | import("../lib/api_types.js").ConversationError} Message */
 
 export class Conversation {
   /**
@@ -27,7 +27,7 @@ export class Conversation {
     this.connect = connect;
     this.changed = changed;
     this.heard = heard;
-    /** What the server does; "" while it has not said so. @type {"" | "listening" | "hearing" | "thinking" | "speaking"} */
+    /** What the server does; "" while it has not said so. @type {"" | ConversationState["state"]} */
     this.state = "";
     this.lost = false; // whether the connection is being made again
     this.muted = false;
@@ -35,9 +35,9 @@ export class Conversation {
     /** What the microphone is not, "" while nothing is wrong with it. */
     this.note = "";
     this.level = 0;
-    /** The newest, oldest first. @type {Line[]} */
+    /** The newest, oldest first. @type {ConversationLine[]} */
     this.lines = [];
-    /** Of the last answer. @type {Latency | null} */
+    /** Of the last answer. @type {TurnLatency | null} */
     this.latency = null;
     /** @type {(() => void) | null} */
     this.close = null;
@@ -171,10 +171,9 @@ export class Conversation {
       this.lost = false;
       for (const each of this.waiting.splice(0)) each.done();
     } else if (message.type === "line") {
-      const { id, role, text, final } = message;
-      const at = this.lines.findIndex((line) => line.id === id);
-      if (at < 0) this.lines = [...this.lines, { id, role, text, final }].slice(-SHOWN_LINES);
-      else this.lines[at] = { id, role, text, final };
+      const at = this.lines.findIndex(({ id }) => id === message.id);
+      if (at < 0) this.lines = [...this.lines, message].slice(-SHOWN_LINES);
+      else this.lines[at] = message;
     } else if (message.type === "latency") {
       this.latency = message;
     } else if (message.type === "error") {

@@ -9,13 +9,13 @@ import { Conversation } from "./conversation.js";
 const MOST_CHARACTERS = 2000; // of a question
 const STATES = { listening: "Listening", hearing: "Hearing you", thinking: "Thinking", speaking: "Speaking" };
 const ROLES = { person: "You", host: "Host" };
-/** The parts of a turn's time, in their order. @type {[keyof import("./conversation.js").Latency, string][]} */
+/** The parts of a turn's time, in their order. @type {["vad_ms" | "speech_to_text_ms" | "chat_ms" | "voice_ms", string][]} */
 const PARTS = [["vad_ms", "end of speech"], ["speech_to_text_ms", "transcription"], ["chat_ms", "chat model"], ["voice_ms", "voice"]];
 
 /**
  * @param {HTMLButtonElement} opener that shows and hides the panel
  * @param {HTMLElement} panel empty, hidden
- * @param {{ask: () => Promise<{available: boolean, why: string}>, connect: () => WebSocket, hear: () => Promise<unknown>}} page
+ * @param {{ask: () => Promise<import("../lib/api_types.js").Conversation>, connect: () => WebSocket, hear: () => Promise<unknown>}} page
  *   ask: whether there may be a conversation. connect: its socket. hear: the program's sound on; called from a click.
  */
 export function talkPanel(opener, panel, { ask, connect, hear }) {
@@ -89,7 +89,7 @@ function wordOf({ open, lost, state, listening, muted }) {
 }
 
 /** The transcript; it stays at its end while that is what is looked at.
- * @param {HTMLElement} list @param {import("./conversation.js").Line[]} lines */
+ * @param {HTMLElement} list @param {import("../lib/api_types.js").ConversationLine[]} lines */
 function drawLines(list, lines) {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
   updateList(list, lines, ({ id }) => id, ({ role }) => {
@@ -102,7 +102,7 @@ function drawLines(list, lines) {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
-/** @param {import("./conversation.js").Latency} latency @returns {string} */
+/** @param {import("../lib/api_types.js").TurnLatency} latency @returns {string} */
 function latencyLine(latency) {
   const parts = PARTS.filter(([name]) => latency[name] > 0).map(([name, title]) => `${title} ${seconds(latency[name])}`);
   return `Response time ${seconds(latency.total_ms)}: ${parts.join(", ")}`;

@@ -87,7 +87,7 @@ export function audience(api) {
 
 /** Whether a link may let its viewers talk with the host. @param {import("../../../lib/api.js").Api} api */
 async function offerTalk(api) {
-  /** @type {{available: boolean, why: string, viewers_may_talk: boolean}} */
+  /** @type {import("../../../lib/api_types.js").Conversation} */
   const { available, why, viewers_may_talk } = await (await api.ask("GET", "./conversation")).json();
   const box = byId("audience-talk", HTMLInputElement);
   box.disabled = !available || !viewers_may_talk;
