@@ -41,8 +41,3 @@ export function timeSpans(...spans) {
   const long = Math.max(...spans) >= LONG_MS;
   return `${spans.map((span) => (long ? (span / 1000).toFixed(1) : span.toFixed(0))).join(" / ")} ${long ? "s" : "ms"}`;
 }
-
-/** @param {number} span milliseconds @returns {string} in seconds */
-export function seconds(span) {
-  return `${(span / 1000).toFixed(1)}\u00a0s`;
-}

@@ -39,8 +39,10 @@ export class Conversation {
     this.lines = [];
     /** Of the last answer. @type {TurnLatency | null} */
     this.latency = null;
-    /** @type {(() => void) | null} */
+    /** Ends the connection; one for each time that the conversation is begun. @type {(() => void) | null} */
     this.close = null;
+    /** The `close` of the conversation for which the browser asks for the microphone now. @type {(() => void) | null} */
+    this.askedFor = null;
     /** @type {WebSocket | null} */
     this.socket = null;
     /** @type {MediaStream | null} */
@@ -61,21 +63,30 @@ export class Conversation {
     return this.stream !== null;
   }
 
+  /** Whether the browser asks for the microphone. */
+  get asking() {
+    return this.close !== null && this.askedFor === this.close;
+  }
+
   /** Begin, and listen. A microphone that cannot be had leaves typing. */
   async start() {
     this.begin();
-    if (this.stream) return;
+    if (this.stream || this.asking) return;
     this.note = "";
     const { close } = this;
+    this.askedFor = close;
+    this.changed();
     try {
       const stream = await openDevices({ audio: SPEAKING }, "microphone");
-      if (this.close !== close || this.stream) return closeDevices(stream); // stopped or begun again meanwhile
+      if (this.close !== close) return closeDevices(stream); // stopped meanwhile
+      this.askedFor = null;
       this.stream = stream;
       watchDevices(stream, () => this.noticeTrack());
       this.microphone = new Microphone(stream, RATE_HZ, (block) => this.speak(block));
       await this.microphone.start();
     } catch (error) {
       if (this.close !== close) return;
+      this.askedFor = null;
       this.closeMicrophone();
       this.note = `${messageOf(error)} ${TYPE_INSTEAD}`;
     }

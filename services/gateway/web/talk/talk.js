@@ -3,7 +3,7 @@
 import { element, messageOf, setAttribute, setText, updateList } from "../lib/elements.js";
 import { drawLevel } from "../lib/level.js";
 import { sendOnEnter } from "../lib/text_box.js";
-import { seconds } from "../lib/units.js";
+import { timeSpans } from "../lib/units.js";
 import { Conversation } from "./conversation.js";
 
 const MOST_CHARACTERS = 2000; // of a question
@@ -81,8 +81,9 @@ export function talkPanel(opener, panel, { ask, connect, hear }) {
 }
 
 /** What is going on, in a word or two. @param {Conversation} conversation */
-function wordOf({ open, lost, state, listening, muted }) {
+function wordOf({ open, lost, state, asking, listening, muted }) {
   if (!open) return "Stopped";
+  if (asking) return "Waiting for the microphone…";
   if (!state) return lost ? "Connection lost, reconnecting…" : "Connecting…";
   if (state !== "listening") return STATES[state];
   return !listening ? "Ready for a question" : muted ? "Muted" : STATES.listening;
@@ -104,6 +105,6 @@ function drawLines(list, lines) {
 
 /** @param {import("../lib/api_types.js").TurnLatency} latency @returns {string} */
 function latencyLine(latency) {
-  const parts = PARTS.filter(([name]) => latency[name] > 0).map(([name, title]) => `${title} ${seconds(latency[name])}`);
-  return `Response time ${seconds(latency.total_ms)}: ${parts.join(", ")}`;
+  const parts = PARTS.filter(([name]) => latency[name] > 0).map(([name, title]) => `${title} ${timeSpans(latency[name])}`);
+  return `Response time ${timeSpans(latency.total_ms)}: ${parts.join(", ")}`;
 }

@@ -99,7 +99,7 @@ def test_the_console_sends_the_microphone_and_shows_the_state_and_the_transcript
     assert page.locator(".talk li[aria-busy=true]").inner_text() == "Host\n<b>By the sea"
     studio.say("latency", vad_ms=600, speech_to_text_ms=200, chat_ms=300, voice_ms=100, total_ms=1200)
     page.get_by_text(
-        "Response time 1.2 s: end of speech 0.6 s, transcription 0.2 s, chat model 0.3 s, voice 0.1 s"
+        "Response time 1200 ms: end of speech 600 ms, transcription 200 ms, chat model 300 ms, voice 100 ms"
     ).wait_for()
     assert [row for row in page.evaluate(MEASURE) if row["ratio"] < row["least"]] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
