@@ -20,6 +20,16 @@ DENIED = """(() => { MediaDevices.prototype.getUserMedia = async () => {
     throw new DOMException("denied", window.allowed ? "NotReadableError" : "NotAllowedError"); }; })()"""
 KEEPS_STREAM = """(() => { const get = MediaDevices.prototype.getUserMedia;
     MediaDevices.prototype.getUserMedia = async function (wanted) { return (window.devices = await get.call(this, wanted)); }; })()"""
+PROMPTS = """(() => { const get = MediaDevices.prototype.getUserMedia;
+    window.prompts = [];
+    window.streams = [];
+    MediaDevices.prototype.getUserMedia = async function (wanted) {
+        const stream = await get.call(this, wanted);
+        window.streams.push(stream);
+        await new Promise((allow) => window.prompts.push(allow));
+        return stream;
+    };
+})()"""
 # The microphone's own blocks of a tone, at a device's rate, as the audio thread makes them: their lengths, and each tone's share.
 RESAMPLED = """async ([rate, hertz]) => {
     const context = new OfflineAudioContext(1, rate, rate);
@@ -167,6 +177,25 @@ def test_a_denied_microphone_is_explained_and_a_question_is_typed(browser: "Brow
     page.evaluate("window.allowed = true")
     page.get_by_role("button", name="Start microphone").click()
     page.get_by_text("The browser cannot open a microphone (NotReadableError).").wait_for()
+    page.context.close()
+
+
+def test_leave_that_comes_after_stop_opens_no_microphone(browser: "Browser", console: str) -> None:
+    page, studio = opened(browser, console, PROMPTS)
+    for asked in (1, 2):
+        talk(page)
+        says(page, "Waiting for the microphone…")
+        until(page, f"window.prompts.length === {asked}")
+        if asked == 1:
+            talk(page)
+            page.locator("#talk").wait_for(state="hidden")
+    page.evaluate("window.prompts[0]()")
+    until(page, "window.streams[0].getTracks()[0].readyState === 'ended'")
+    says(page, "Waiting for the microphone…")
+    assert studio.sound == []
+    page.evaluate("window.prompts[1]()")
+    says(page, "Listening")
+    studio.wait(lambda: len(studio.sound) > 2)
     page.context.close()
 
 
