@@ -93,7 +93,8 @@ async function openConsole(token) {
   talkPanel(byId("talk-open", HTMLButtonElement), byId("talk"), {
     ask: async () => (await api.ask("GET", "./conversation")).json(),
     connect: () => api.socket("conversation"),
-    hear: async () => { if (!stage.sound.listening) await preview.listen(true); },
+    sound: stage.sound,
+    listen: (on) => preview.listen(on),
   });
   listenToKeys(preview);
   window.studio = {

@@ -10,7 +10,7 @@ import { keepOpen } from "../lib/reconnecting_socket.js";
 const RATE_HZ = 16_000;
 const SHOWN_LINES = 50;
 const DECAY = 0.85; // of the level from one block to the next
-const TYPE_INSTEAD = "You can type your question below.";
+const TYPE_INSTEAD = "You can type your question instead.";
 
 /** @typedef {import("../lib/api_types.js").ConversationLine} ConversationLine */
 /** @typedef {import("../lib/api_types.js").ConversationState} ConversationState */

@@ -15,10 +15,11 @@ const PARTS = [["vad_ms", "end of speech"], ["speech_to_text_ms", "transcription
 /**
  * @param {HTMLButtonElement} opener that shows and hides the panel
  * @param {HTMLElement} panel empty, hidden
- * @param {{ask: () => Promise<import("../lib/api_types.js").Conversation>, connect: () => WebSocket, hear: () => Promise<unknown>}} page
- *   ask: whether there may be a conversation. connect: its socket. hear: the program's sound on; called from a click.
+ * @param {{ask: () => Promise<import("../lib/api_types.js").Conversation>, connect: () => WebSocket,
+ *   sound: import("../preview/sound.js").ProgramSound, listen: (on: boolean) => Promise<unknown>}} page
+ *   ask: whether there may be a conversation. connect: its socket. listen: the program's sound on or off.
  */
-export function talkPanel(opener, panel, { ask, connect, hear }) {
+export function talkPanel(opener, panel, { ask, connect, sound, listen }) {
   const why = element("p", { class: "why", role: "status" });
   const state = element("p", { class: "talk-state", role: "status", "aria-label": "Conversation" });
   const meter = element("div", { class: "level-bar", role: "meter", "aria-label": "Microphone level", "aria-valuemin": "-60", "aria-valuemax": "0" }, element("span"));
@@ -61,17 +62,13 @@ export function talkPanel(opener, panel, { ask, connect, hear }) {
   opener.addEventListener("click", async () => {
     show(panel.hidden === true);
     if (panel.hidden) return conversation.stop();
-    const sound = hear();
-    try {
-      const answer = await ask();
-      setText(why, answer.available ? "" : answer.why);
-      body.hidden = !answer.available;
-      await sound;
-    } catch (error) {
-      setText(why, messageOf(error));
-      body.hidden = true;
-    }
-    if (!panel.hidden && !body.hidden) await conversation.start();
+    const silent = !sound.listening;
+    if (silent) listen(true).catch(() => {}); // at once: browsers allow it with the click
+    const reason = await ask().then(({ available, why }) => (available ? "" : why), messageOf);
+    setText(why, reason);
+    body.hidden = reason !== "";
+    if (reason && silent) await listen(false);
+    if (!panel.hidden && !reason) await conversation.start();
   });
   microphone.addEventListener("click", () => (conversation.listening ? conversation.stop() : conversation.start()));
   mute.addEventListener("click", () => conversation.mute(!conversation.muted));

@@ -56,17 +56,16 @@ export function watchByLink(link) {
   }, LONGEST_WAIT_MS);
   program.start();
 
-  const toggle = async () => {
-    await program.listen(!stage.sound.listening);
+  /** @param {boolean} on */
+  const listen = async (on) => {
+    await program.listen(on);
     drawSound(true, stage.sound.listening);
   };
-  listenToControls(toggle, (loudness) => stage.sound.setVolume(loudness));
+  listenToControls(() => listen(!stage.sound.listening), (loudness) => stage.sound.setVolume(loudness));
 
   const opener = byId("talk-open", HTMLButtonElement);
   const ask = async () => (await api.ask("GET", "./watch/conversation")).json();
-  talkPanel(opener, byId("talk"), {
-    ask, connect: () => api.socket("watch/conversation"), hear: async () => { if (!stage.sound.listening) await toggle(); },
-  });
+  talkPanel(opener, byId("talk"), { ask, connect: () => api.socket("watch/conversation"), sound: stage.sound, listen });
   ask().then(({ available }) => { opener.hidden = !available; }, () => {}); // without an answer there is nothing to open
 
   setInterval(() => {

@@ -166,7 +166,7 @@ def test_a_denied_microphone_is_explained_and_a_question_is_typed(browser: "Brow
     page, studio = opened(browser, console, DENIED)
     talk(page)
     page.get_by_text("This page has no permission to use the microphone").get_by_text(
-        "type your question below"
+        "type your question instead"
     ).wait_for()
     says(page, "Ready for a question")
     box = page.get_by_label("Question", exact=True)
@@ -217,6 +217,7 @@ def test_what_is_not_set_up_is_one_sentence(browser: "Browser", console: str) ->
     talk(page)
     page.get_by_role("status").get_by_text("Set the addresses of three servers.").wait_for()
     assert page.get_by_label("Question", exact=True).is_hidden() and studio.sockets == []
+    page.get_by_role("button", name="Preview sound off").wait_for()
     page.get_by_role("button", name="+ New watch link").click()
     until(page, "document.querySelector('#audience-talk').disabled")
     page.context.close()
