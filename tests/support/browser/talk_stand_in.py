@@ -15,7 +15,7 @@ AVAILABLE = {"available": True, "why": "", "viewers_may_talk": True}
 class TalkStandIn:
     """Answers on the conversation's route and socket of one page.
 
-    facts: what the route says. greets: whether a socket is told that it listens. words, sound: what the page sent after the token.
+    facts: what the route says. greets: whether a new socket hears at once that the host listens. words, sound: what the page sent after the token.
     tokens: the first message of each socket.
     """
 
