@@ -1,4 +1,4 @@
-"""Speech on a whole channel: said and seen, an answer to a question, silenced at once, and not held up by a generator that stalls."""
+"""Speech on a whole channel: said and seen, answering a question, silenced at once, not held up by a stalled generator."""
 
 import os
 import re
@@ -30,7 +30,7 @@ LOUD = 1500
 MICROPHONE_RATE_HZ = 16_000
 ESPEAK = shutil.which("espeak-ng")
 LEAST_MOVE = 8  # of the mouth's mean brightness when it opens; a waiting face has less than 3
-# `loudness()` is that of what the page plays, `look(box, width)` notes the brightness of a part of the program in `seen`.
+# `loudness()` is that of what the page plays, `look(box, width)` notes how bright a part of the program is in `seen`.
 EYES_AND_EARS = """(() => {
     const connect = AudioNode.prototype.connect;
     let ear = null;

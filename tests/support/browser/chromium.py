@@ -32,8 +32,8 @@ DROP = """([base64, name]) => {
 def launched(microphone: Path | None = None) -> "Iterator[Browser]":
     """The browser, without a window.
 
-    While it runs, this thread has an event loop that runs: no asyncio.run beside it. microphone: a WAV file that is heard once
-    whenever a page opens the microphone, in place of a beep.
+    While it runs, this thread has an event loop that runs: no asyncio.run beside it.
+    microphone: a WAV file that is heard once whenever a page opens the microphone, in place of a beep.
     """
     heard = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")

@@ -15,8 +15,8 @@ AVAILABLE = {"available": True, "why": "", "viewers_may_talk": True}
 class TalkStandIn:
     """Answers on the conversation's route and socket of one page.
 
-    facts: what the route says. greets: whether a new socket hears at once that the host listens. words, sound: what the page sent after the token.
-    tokens: the first message of each socket.
+    facts: what the route says. greets: whether a new socket hears at once that the host listens.
+    tokens: the first message of each socket. words, sound: what the page sent after it.
     """
 
     page: "Page"

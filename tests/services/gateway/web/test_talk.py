@@ -1,4 +1,4 @@
-"""Talking with the host in the console and on the watch page: what the panel sends, and what it shows of what the studio says."""
+"""Talking with the host on both pages: what the panel sends, and what it shows of what the studio says."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,11 @@ BLOCK_BYTES = 2 * 16_000 // 50
 DENIED = """(() => { MediaDevices.prototype.getUserMedia = async () => {
     throw new DOMException("denied", window.allowed ? "NotReadableError" : "NotAllowedError"); }; })()"""
 KEEPS_STREAM = """(() => { const get = MediaDevices.prototype.getUserMedia;
-    MediaDevices.prototype.getUserMedia = async function (wanted) { return (window.devices = await get.call(this, wanted)); }; })()"""
+    MediaDevices.prototype.getUserMedia = async function (wanted) {
+        window.devices = await get.call(this, wanted);
+        return window.devices;
+    };
+})()"""
 PROMPTS = """(() => { const get = MediaDevices.prototype.getUserMedia;
     window.prompts = [];
     window.streams = [];
@@ -30,19 +34,23 @@ PROMPTS = """(() => { const get = MediaDevices.prototype.getUserMedia;
         return stream;
     };
 })()"""
-# The microphone's own blocks of a tone, at a device's rate, as the audio thread makes them: their lengths, and each tone's share.
+# The blocks of a tone at a device's rate as the audio thread makes them: their lengths, and the samples less the ends.
 RESAMPLED = """async ([rate, hertz]) => {
     const context = new OfflineAudioContext(1, rate, rate);
     await context.audioWorklet.addModule("/web/lib/microphone-worklet.js");
-    const node = new AudioWorkletNode(context, "microphone", { numberOfOutputs: 1, channelCount: 1, channelCountMode: "explicit",
-        processorOptions: { rate: 16000 } });
+    const node = new AudioWorkletNode(context, "microphone", {
+        numberOfOutputs: 1, channelCount: 1, channelCountMode: "explicit", processorOptions: { rate: 16000 },
+    });
     const blocks = [];
     node.port.onmessage = ({ data }) => blocks.push(data);
     const tone = new OscillatorNode(context, { frequency: hertz });
     tone.connect(node).connect(context.destination);
     tone.start();
     await context.startRendering();
-    for (let last = -1; last !== blocks.length;) { last = blocks.length; await new Promise((done) => setTimeout(done, 50)); }
+    for (let last = -1; last !== blocks.length;) {
+        last = blocks.length;
+        await new Promise((done) => setTimeout(done, 50));
+    }
     return [blocks.map((block) => block.length), blocks.slice(2, -2).flatMap((block) => [...block])];
 }"""
 
@@ -128,7 +136,7 @@ def test_no_more_than_the_last_fifty_lines_are_shown_and_the_newest_is_in_view(
     assert shown(page)[0] == "Host\nLine 20." and len(shown(page)) == 50
     until(
         page,
-        "(() => { const l = document.querySelector('.talk-lines'); return l.scrollHeight - l.scrollTop - l.clientHeight < 2; })()",
+        "((l) => l.scrollHeight - l.scrollTop - l.clientHeight < 2)(document.querySelector('.talk-lines'))",
     )
     page.context.close()
 
