@@ -25,6 +25,7 @@ MODULES = {
     "audience": "benchmarks.system.audience",
     "voice": "benchmarks.system.voice",
     "text": "benchmarks.system.text",
+    "talk": "benchmarks.system.talk",
     "livekit": "benchmarks.system.livekit",
     "av": "benchmarks.system.av",
     "jobs": "benchmarks.system.jobs",

@@ -23,6 +23,7 @@ from cli.progress import progress_bar, stages
 from cli.voices import BurnOption, TextOption, VoiceOption, driver_file, list_voices
 from cli.weights import app as weights
 from engines.catalog import settings_of_engines
+from shared.config.conversation import ConversationSettings
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.runtime.logs import set_up_logs
@@ -244,7 +245,7 @@ def config(
     rows = [
         (name, value, Settings.origin(name), Settings.model_fields[name]) for name, value in settings.shown().items()
     ]
-    for each in (*settings_of_engines(settings), *settings_of_voices()):
+    for each in (*settings_of_engines(settings), *settings_of_voices(), ConversationSettings.load()):
         values = each.model_dump(mode="json")
         rows += [(f"{each.TABLE}.{k}", v, each.origin(k), type(each).model_fields[k]) for k, v in values.items()]
     if as_json:

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from engines.catalog import settings_of_engines
+from shared.config.conversation import ConversationSettings
 from shared.config.layered import LayeredSettings
 from shared.config.settings import Settings
 from shared.voices.registry import settings_of_voices
@@ -27,8 +28,8 @@ environment variables, and flags.
 - An unknown key is an error.
 - An empty variable counts as not set. An empty `STUDIO_HOST` or `STUDIO_HOME` is an error.
 - A list in a variable is separated by commas, or is a JSON list. A table in a variable is a JSON object.
-- Engines and voices have settings of their own, in a table of `studio.toml` or in variables with the table's name: how
-  they run on this machine, and the defaults of an engine's options.
+- Engines, voices and the [conversation](conversation.md) have settings of their own, in a table of `studio.toml` or in
+  variables with the table's name: how they run on this machine, and the defaults of an engine's options.
 - The setting `options` holds the engine options that a channel starts with (`[options]` in `studio.toml`). Options
   belong to a scene or a job; each [engine's page](../README.md#documentation) lists them.
 
@@ -54,7 +55,7 @@ def settings_page(settings: Settings) -> str:
     settings: names the engines whose settings are listed beside those of the installed ones.
     """
     models: list[tuple[str, type[LayeredSettings]]] = [("Studio", Settings)]
-    for own in (*settings_of_engines(settings), *settings_of_voices()):
+    for own in (*settings_of_engines(settings), *settings_of_voices(), ConversationSettings()):
         models.append((f"`{own.TABLE}`", type(own)))
     tables = ["\n".join([f"## {title}", "", HEAD, *_rows(model)]) + "\n" for title, model in models]
     return "\n".join([INTRODUCTION, *tables])

@@ -1,7 +1,4 @@
-"""A server with the OpenAI speech API.
-
-Its voice is a tone, and it streams, stalls, fails and answers late on request.
-"""
+"""A server with the OpenAI speech API whose voice is a tone; it streams, stalls, fails and answers late on request."""
 
 import json
 import threading
@@ -24,68 +21,114 @@ def speech(text: str) -> bytes:
     return (np.sin(2 * np.pi * (200 + 10 * (len(text) % 40)) * time) * 9000).astype("<i2").tobytes()
 
 
-class SpeechServer:
-    """Answers as `mode` says.
+class StandInServer:
+    """An HTTP server on a free port of loopback that answers POST requests, each in a thread.
 
-    "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set),
-    "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the
-    connection ends in the middle), "endless". asked: the requests' bodies. closed: set when a client left before it had
-    all. heard: set with the first request.
+    heard: to be set with a request. release: what holds an answer back waits for it. closed: set when a client left
+    before it had all.
     """
 
     def __init__(self) -> None:
-        self.mode = "stream"
-        self.asked: list[dict[str, Any]] = []
         self.heard, self.release, self.closed = threading.Event(), threading.Event(), threading.Event()
         server = self
 
-        class SpeechHandler(BaseHTTPRequestHandler):
+        class StandInHandler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                server.answer(self)
+                self.close_connection = True
+                try:
+                    body = self.rfile.read(length := int(self.headers["content-length"]))
+                    if len(body) < length:
+                        raise ConnectionResetError
+                    server.answer(self, body)
+                except OSError:
+                    server.closed.set()
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), SpeechHandler)
+        self._http = ThreadingHTTPServer(("127.0.0.1", 0), StandInHandler)
         self._http.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._http.server_port}/v1"
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Answer one request."""
-        asked = json.loads(request.rfile.read(int(request.headers["content-length"])))
-        self.asked.append(asked | {"authorization": request.headers.get("authorization", ""), "path": request.path})
-        self.heard.set()
-        request.close_connection = True
-        if self.mode in ("refuse", "fail"):
-            status = 401 if self.mode == "refuse" else 500
-            self._whole(request, status, json.dumps({"error": {"message": f"the key {KEY} is of no use"}}).encode())
-            return
-        if self.mode == "json":
-            self._whole(request, 200, b'{"audio": "none"}')
-            return
-        try:
-            if self.mode == "late":
-                self._wait(request)
-            self._stream(request, asked["input"])
-        except OSError:
-            self.closed.set()
+    def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        """Answer one request. Raises OSError where the client is gone."""
+        raise NotImplementedError
 
-    def _whole(self, request: BaseHTTPRequestHandler, status: int, body: bytes) -> None:
+    def send_whole(
+        self, request: BaseHTTPRequestHandler, status: int, body: bytes, kind: str = "application/json"
+    ) -> None:
+        """An answer of known length."""
         request.send_response(status)
-        request.send_header("content-type", "application/json")
+        request.send_header("content-type", kind)
         request.send_header("content-length", str(len(body)))
         request.end_headers()
         request.wfile.write(body)
 
-    def _stream(self, request: BaseHTTPRequestHandler, text: str) -> None:
+    def begin_stream(self, request: BaseHTTPRequestHandler, kind: str) -> None:
+        """The head of an answer in blocks."""
         request.send_response(200)
-        request.send_header("content-type", "audio/mpeg" if self.mode == "mp3" else "audio/pcm")
+        request.send_header("content-type", kind)
         request.send_header("transfer-encoding", "chunked")
         request.end_headers()
+
+    def send_block(self, request: BaseHTTPRequestHandler, block: bytes) -> None:
+        """A block of it; an empty one is its end."""
+        request.wfile.write(f"{len(block):x}\r\n".encode() + block + b"\r\n")
+        request.wfile.flush()
+
+    def wait(self, request: BaseHTTPRequestHandler) -> None:
+        """Until it is released, or the client is gone. Raises OSError then."""
+        request.connection.settimeout(0.02)
+        while not self.release.is_set():
+            try:
+                if request.connection.recv(1) == b"":
+                    raise ConnectionResetError
+            except TimeoutError:
+                continue
+        request.connection.settimeout(10)
+
+    def close(self) -> None:
+        self.release.set()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+class SpeechServer(StandInServer):
+    """Answers as `mode` says.
+
+    "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set),
+    "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the
+    connection ends in the middle), "endless". asked: the requests' bodies.
+    """
+
+    def __init__(self) -> None:
+        self.mode = "stream"
+        self.asked: list[dict[str, Any]] = []
+        super().__init__()
+
+    def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        """Answer one request."""
+        asked = json.loads(body)
+        self.asked.append(asked | {"authorization": request.headers.get("authorization", ""), "path": request.path})
+        self.heard.set()
+        if self.mode in ("refuse", "fail"):
+            status = 401 if self.mode == "refuse" else 500
+            self.send_whole(request, status, json.dumps({"error": {"message": f"the key {KEY} is of no use"}}).encode())
+            return
+        if self.mode == "json":
+            self.send_whole(request, 200, b'{"audio": "none"}')
+            return
+        if self.mode == "late":
+            self.wait(request)
+        self._stream(request, asked["input"])
+
+    def _stream(self, request: BaseHTTPRequestHandler, text: str) -> None:
+        self.begin_stream(request, "audio/mpeg" if self.mode == "mp3" else "audio/pcm")
         sound = speech(text)
         if self.mode == "wav":
             form = b"fmt " + (16).to_bytes(4, "little") + bytes.fromhex("01000100") + RATE_HZ.to_bytes(4, "little")
@@ -98,32 +141,13 @@ class SpeechServer:
         blocks = [sound[at : at + BLOCK_BYTES] for at in range(0, len(sound), BLOCK_BYTES)]
         for number, block in enumerate(blocks):
             if self.mode == "stall" and number == 1:
-                self._wait(request)
+                self.wait(request)
             if self.mode == "break" and number == 2:
                 return
-            request.wfile.write(f"{len(block):x}\r\n".encode() + block + b"\r\n")
-            request.wfile.flush()
+            self.send_block(request, block)
         while self.mode == "endless":
-            request.wfile.write(f"{len(blocks[0]):x}\r\n".encode() + blocks[0] + b"\r\n")
-        request.wfile.write(b"0\r\n\r\n")
-
-    def _wait(self, request: BaseHTTPRequestHandler) -> None:
-        """Until it is released, or the client is gone. Raises OSError then."""
-        request.connection.settimeout(0.02)
-        while not self.release.is_set():
-            try:
-                if request.connection.recv(1) == b"":
-                    raise ConnectionResetError
-            except TimeoutError:
-                continue
-        request.connection.settimeout(10)
-
-    def close(self) -> None:
-        """Release what waits, and end the server and its thread."""
-        self.release.set()
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
+            self.send_block(request, blocks[0])
+        self.send_block(request, b"")
 
 
 @contextmanager

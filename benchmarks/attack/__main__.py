@@ -21,6 +21,7 @@ from benchmarks.attack.jobs import farm_kills, strange_store
 from benchmarks.attack.kills import RATE_FPS, lost_frames, stages, whole_studio
 from benchmarks.attack.row import AttackRow, recording_seconds
 from benchmarks.attack.streams import images, messages
+from benchmarks.attack.talk import talkers
 from benchmarks.attack.texts import texts
 from benchmarks.attack.web import bodies, connections, forged, requests
 from harness.channel import SERVICES, studio
@@ -30,10 +31,10 @@ MESSAGES, IMAGES, REQUESTS, BODIES, FORGED, CONNECTIONS, FILES = 100_000, 1_000,
 STAGE_KILLS, STUDIO_KILLS, JOB_KILLS, SESSION_KILLS = 20, 10, 50, 5
 ODD_VIEWERS = 300
 ODD_VOICES, ENDED_SESSIONS = 600, 100
-ODD_TEXTS = 400
+ODD_TEXTS, ODD_TALK = 400, 6_000
 ODD_UPLOADS, DAMAGED_CUT_OUTS = 200, 200
 MOST_MINUTES = 20.0
-PARTS = ("messages", "images", "web", "store", "files", "stages", "studio", "jobs", "sessions", "texts")
+PARTS = ("messages", "images", "web", "store", "files", "stages", "studio", "jobs", "sessions", "texts", "talk")
 ON_AIR = ("web", "store", "files", "stages")  # beside a channel that records
 # A gateway that is killed takes with it what it has counted since its last pulse, a second ago at most. A machine that
 # keeps up lacks none: 925 frames in 37 s, 0 counted, 0 missing, after two kills of each stage.
@@ -63,6 +64,8 @@ def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PART
         yield from guests(part(ODD_VOICES), part(ENDED_SESSIONS), part(SESSION_KILLS))
     if "texts" in parts:
         yield texts(home, folder, part(ODD_TEXTS))
+    if "talk" in parts:
+        yield talkers(home, folder, part(ODD_TALK))
 
 
 def _beside_a_channel(

@@ -25,6 +25,7 @@ from services.gateway.channel.scene_store import SceneStore
 from services.gateway.channel.speech_queue import SpeechQueue
 from services.gateway.channel.text_speech import TextSpeech
 from services.gateway.children.avatar_build import BuildProgress
+from services.gateway.conversation.conversation import HostConversation
 from services.gateway.jobs.board import JobBoard
 from services.gateway.jobs.metrics import JobMetrics
 from services.gateway.outputs.livekit import LiveKitOutput
@@ -39,6 +40,7 @@ from shared.avatar.model import NAME, avatars_folder
 from shared.config.settings import Settings
 from shared.config.token import operator_token
 from shared.driver_ref import DriverKind
+from shared.errors import StudioError
 from shared.media.driver_view import view_size
 from shared.runtime.clock import US, now
 from shared.runtime.wake import Wake
@@ -86,6 +88,7 @@ class Gateway:
         for hear in (self.recorder.captions.hear, self.audience.hear, self.livekit.hear, self.burnt_captions.hear):
             self.speech.captions.add_listener(hear)
         self.speech.captions.add_expecting(self.burnt_captions.expect)
+        self.conversation = HostConversation(self.texts, self.speech, self.want_speech, self.event_log)
         self.jobs = JobBoard(settings, self.event_log)
         self.job_metrics = JobMetrics(self.jobs)
         self.builds: dict[str, BuildProgress] = {}  # avatars being built, by name
@@ -179,6 +182,19 @@ class Gateway:
         self._was_speech = is_speech
         if not is_speech:  # the queue must not speak when speech is chosen later
             self._events.call_soon_threadsafe(self.speech.interrupt)
+
+    def want_speech(self) -> None:
+        """Make speech the driver, if it is not. Raises StudioError where the engine does not listen."""
+        scene = self.scene_store.scene
+        engines = self.health.service_facts("generator").get("engines", {})
+        inputs = {name: about["inputs"] for name, about in engines.items() if "inputs" in about}
+        if scene.engine in inputs and "voice" not in inputs[scene.engine]:
+            listening = " or ".join(name for name, of in inputs.items() if "voice" in of) or "another engine"
+            raise StudioError(f"The engine {scene.engine} is not driven by a voice; choose {listening} first.")
+        if scene.driver_ref.kind is not DriverKind.SPEECH:
+            self.scene_store.change(driver=DriverKind.SPEECH.value)
+            self.speech.driver_changed()
+            self.event_log.add("Driver is now speech.")
 
     def voice_delay(self) -> int:
         """By how many microseconds the compositor plays the voice later, so that it meets its frame."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from shared.config.conversation import ConversationSettings
 from shared.config.layered import PREFIX, LayeredSettings
 from shared.config.proxy import canonical_host, frame_ancestor, host_name, path_prefix, proxy_network
 from shared.runtime.private_files import close_to_others
@@ -253,16 +254,16 @@ class Settings(LayeredSettings):
 
     @classmethod
     def toml_values(cls) -> dict[str, Any]:
-        """Return the top level of studio.toml without the tables of engines and voices."""
+        """Return the top level of studio.toml without the tables of engines, voices and the conversation."""
         values = super().toml_values()
         engines = values.get("engines")
         tables = {*installed_engines(), *(engines if isinstance(engines, dict) else ())}
-        tables |= {f"voice_{name}" for name in installed_voices()}
+        tables |= {f"voice_{name}" for name in installed_voices()} | {ConversationSettings.TABLE}
         return {key: value for key, value in values.items() if key not in tables}
 
     def foreign_prefixes(self) -> tuple[str, ...]:
-        """Return how the variables of engines and voices begin."""
-        return (*self._engine_prefixes(), *_voice_prefixes())
+        """Return how the variables of engines, voices and the conversation begin."""
+        return (*self._engine_prefixes(), *_voice_prefixes(), ConversationSettings.variable(""))
 
     def _engine_prefixes(self) -> tuple[str, ...]:
         return tuple(f"{PREFIX}{engine}_".upper() for engine in (*installed_engines(), *self.engines))
@@ -294,7 +295,7 @@ class Settings(LayeredSettings):
         """These settings as STUDIO_* variables, the way the supervisor hands them to the services.
 
         And as they are those that the engines have of their own, which are not read here, and with the secrets those of
-        the voices.
+        the voices and the conversation.
         """
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)

@@ -36,7 +36,8 @@ def unnamed_encodings(source: str) -> Iterator[int]:
 
 
 def _is_text(call: ast.Call, given: dict[str | None, ast.expr]) -> bool:
-    if given.keys() & {"text", "universal_newlines"}:
+    asked = (given.get("text"), given.get("universal_newlines"))  # of a process; a text that is given is another's
+    if any(isinstance(each, ast.Constant) and each.value is True for each in asked):
         return True
     if isinstance(call.func, ast.Name):
         return call.func.id == "open" and _mode(call, given, 1) in ("", "text")

@@ -1,4 +1,4 @@
-"""Speech on a whole channel: said and seen, silenced at once, and not held up by a generator that stalls."""
+"""Speech on a whole channel: said and seen, answering a question, silenced at once, beside a stalled generator."""
 
 import os
 import re
@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import httpx
@@ -16,20 +17,68 @@ import pytest
 
 from compositing.caption import caption_pages
 from harness.channel import Studio, studio, wait_for
-from harness.far_end import vowel
+from harness.far_end import mouth_box, vowel
 from harness.speech_server import KEY, speech_server
+from harness.talk_server import QUESTION, REPLY, TalkServer, quiet_pcm, spoken_pcm, talk_server
 from shared.wire.message import Message
+from tests.support.browser.chromium import launched, needs_chromium, until
 from tests.support.files.sound_files import wav
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
 LOUD = 1500
+MICROPHONE_RATE_HZ = 16_000
+ESPEAK = shutil.which("espeak-ng")
+LEAST_MOVE = 8  # of the mouth's mean brightness when it opens; a waiting face has less than 3
+# `loudness()` is that of what the page plays, `look(box, width)` notes how bright a part of the program is in `seen`.
+EYES_AND_EARS = """(() => {
+    const connect = AudioNode.prototype.connect;
+    let ear = null;
+    AudioNode.prototype.connect = function (to, ...more) {
+        if (to instanceof AudioDestinationNode) {
+            ear = new AnalyserNode(this.context, { fftSize: 2048 });
+            connect.call(this, ear);
+        }
+        return connect.call(this, to, ...more);
+    };
+    window.loudness = () => {
+        const wave = new Float32Array(2048);
+        ear?.getFloatTimeDomainData(wave);
+        return Math.hypot(...wave) / Math.sqrt(2048);
+    };
+    window.seen = [];
+    window.look = ([x, y, w, h], full) => {
+        const program = document.querySelector("#program"), small = new OffscreenCanvas(w, h);
+        const draw = small.getContext("2d", { willReadFrequently: true });
+        setInterval(() => {
+            const scale = program.width / full;
+            draw.drawImage(program, x * scale, y * scale, w * scale, h * scale, 0, 0, w, h);
+            const bytes = draw.getImageData(0, 0, w, h).data;
+            window.seen.push(bytes.reduce((sum, value, i) => (i % 4 === 1 ? sum + value : sum), 0) / (w * h));
+        }, 40);
+    };
+})()"""
 
 
 @pytest.fixture(scope="module")
-def channel(live_home: Path) -> Iterator[Studio]:
+def talk() -> Iterator[TalkServer]:
+    with talk_server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def channel(live_home: Path, talk: TalkServer) -> Iterator[Studio]:
     root = Path(f"/tmp/studio-speech-{os.getpid()}")
     root.mkdir(mode=0o700)
     with speech_server() as server:
-        voice = {"STUDIO_VOICE": "openai", "STUDIO_VOICE_OPENAI_URL": server.url, "STUDIO_VOICE_OPENAI_KEY": KEY}
+        voice = {
+            "STUDIO_VOICE": "espeak" if ESPEAK else "openai",
+            "STUDIO_VOICE_OPENAI_URL": server.url,
+            "STUDIO_VOICE_OPENAI_KEY": KEY,
+        }
+        voice |= {f"STUDIO_CONVERSATION_{name}_URL": talk.url for name in ("CHAT", "SPEECH_TO_TEXT")}
+        voice |= {"STUDIO_CONVERSATION_VIEWERS_MAY_TALK": "1"}
         with studio(live_home, root / "run", "--port", "0", "--driver", "speech", environment=voice) as started:
             yield started.on_air()
             started.end()
@@ -154,7 +203,7 @@ def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channe
     name = request(channel, "POST", "/channels/main/recording").json()["id"]
     wait_for(lambda: channel.state()["outputs"]["record"]["state"] == "live", 15, "recording")
     for text in ("This goes <first>.", "And this & that."):
-        said = ask(channel, "", json={"text": text}).json()["id"]
+        said = ask(channel, "", json={"text": text, "voice": "openai"}).json()["id"]
         wait_for(partial(_is_over, channel, said), 30, "said to its end")
     wait_for(lambda: not any(loud(channel.collect_messages("sound", 0.3))), 10, "silence")
     assert request(channel, "DELETE", "/channels/main/recording").status_code == 200
@@ -185,3 +234,69 @@ def captioned_spans(path: Path, text: str) -> list[tuple[float, float]]:
             begin = found.pop()[0] if found and at - found[-1][1] < 1.5 * step else at
             found.append((begin, at + step))
     return found
+
+
+@pytest.fixture(scope="module")
+def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
+    """A browser into whose microphone a question is spoken, a second after a page opens it."""
+    question = quiet_pcm(1) + spoken_pcm("Hello there, what is the weather like today?") + quiet_pcm(2)
+    file = tmp_path_factory.mktemp("microphone") / "question.wav"
+    file.write_bytes(wav(np.frombuffer(question, np.int16), MICROPHONE_RATE_HZ))
+    with launched(file) as browser:
+        yield browser
+
+
+def opened(asking: "Browser", address: str) -> "Page":
+    """A page with EYES_AND_EARS, whose conversation has begun."""
+    page = asking.new_context(viewport={"width": 1280, "height": 720}).new_page()
+    page.add_init_script(EYES_AND_EARS)
+    page.goto(address)
+    page.get_by_role("status").get_by_text(re.compile("^(.*ON AIR|Live)$")).wait_for()
+    page.wait_for_timeout(500)
+    page.get_by_role("button", name="Talk", exact=True).click()
+    return page
+
+
+def transcript(page: "Page") -> list[str]:
+    return page.get_by_role("log", name="Transcript").get_by_role("listitem").all_inner_texts()
+
+
+@needs_chromium
+@pytest.mark.skipif(not ESPEAK, reason="espeak-ng is not installed")
+def test_a_spoken_question_is_heard_and_seen_answered_in_a_browsers_tab(
+    channel: Studio, talk: TalkServer, asking: "Browser"
+) -> None:
+    page = opened(asking, f"{channel.base}/#token={channel.token}")
+    page.evaluate("([box, full]) => look(box, full)", [list(mouth_box(channel)), channel.state()["program"]["width"]])
+    word = page.get_by_role("status", name="Conversation")
+    word.get_by_text("Hearing you").wait_for()
+    assert page.evaluate("loudness()") == 0
+    closed = page.evaluate("seen")
+    word.get_by_text("Speaking").wait_for()
+    until(page, "loudness() > 0.02")
+    word.get_by_text("Listening").wait_for()
+    assert transcript(page) == [f"You\n{QUESTION}", f"Host\n{REPLY}"]
+    assert len(talk.turns) == 1 and talk.turns[0] > 2 * 2 * MICROPHONE_RATE_HZ, "all of the question"
+    page.get_by_text(re.compile(r"Response time \d+ ms: end of speech \d+ ms, ")).wait_for()
+    opening = float(np.median(closed) - min(page.evaluate("seen")))
+    assert opening > LEAST_MOVE > 2 * np.ptp(closed), (opening, np.ptp(closed))
+    page.context.close()
+
+
+@needs_chromium
+@pytest.mark.skipif(not ESPEAK, reason="espeak-ng is not installed")
+def test_a_viewer_with_a_link_that_allows_it_is_answered(channel: Studio, talk: TalkServer, asking: "Browser") -> None:
+    made = request(channel, "POST", "/channels/main/watch-links", json={"talk": True}).json()
+    page = opened(asking, f"{channel.base}{made['url']}")
+    page.get_by_role("status", name="Conversation").get_by_text("Hearing you").wait_for()
+    page.get_by_role("button", name="Mute microphone").click()
+    talk.reply = "Yes, viewers too."
+    page.get_by_label("Question", exact=True).fill("May I ask something?")
+    page.get_by_role("button", name="Ask").click()
+    page.get_by_role("log", name="Transcript").get_by_text(talk.reply).wait_for()
+    until(page, "loudness() > 0.02")
+    assert transcript(page)[-2:] == ["You\nMay I ask something?", f"Host\n{talk.reply}"]
+    request(channel, "DELETE", f"/channels/main/watch-links/{made['id']}")
+    page.get_by_role("status").get_by_text("withdrawn").first.wait_for()
+    page.get_by_role("status", name="Conversation").get_by_text("Stopped").wait_for()
+    page.context.close()

@@ -17,6 +17,8 @@ from services.gateway.api import metrics, sockets, watch_socket
 from services.gateway.api.openapi import describe_answers
 from services.gateway.api.routes import (
     channel,
+    conversation,
+    conversation_socket,
     job_files,
     jobs,
     library,
@@ -48,6 +50,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         await asyncio.to_thread(sweep_uploads, settings.home)
         gateway.start()
         gateway.run_always(gateway.speech.run)
+        gateway.run_always(gateway.conversation.run)
         gateway.run_always(gateway.jobs.run)
         gateway.run_always(gateway.portraits.keep_swept)
         gateway.run_always(partial(_judge, gateway))
@@ -55,6 +58,7 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         try:
             yield
         finally:
+            await gateway.conversation.close()
             gateway.cancel_tasks()
             await asyncio.to_thread(gateway.close)
 
@@ -88,6 +92,9 @@ def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
         speech.routes,
         speech.voices_router,
         speech_socket.router,
+        conversation.routes,
+        conversation.watch_routes,
+        conversation_socket.router,
         sockets.router,
     ):
         app.include_router(router)

@@ -1,6 +1,6 @@
 """The API's schema: FastAPI's own, with what FastAPI does not know of.
 
-The state socket's messages, and a text that is spoken.
+The sockets' messages, and a text that is spoken.
 """
 
 from collections.abc import Iterator
@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
 
+from services.gateway.models.conversation import ConversationError, ConversationLine, ConversationState, TurnLatency
 from services.gateway.models.jobs import JobsMessage
 from services.gateway.models.speech import CaptionsMessage, TextToSay
 
@@ -16,7 +17,7 @@ REFERENCE = "#/components/schemas/"
 
 
 def describe_answers(app: FastAPI) -> None:
-    """Add to `app`'s schema what only the state socket sends and what a request takes that is read by hand.
+    """Add to `app`'s schema what only sockets send and what a request takes that is read by hand.
 
     Every field of an answer is marked as there.
     """
@@ -28,6 +29,10 @@ def describe_answers(app: FastAPI) -> None:
                 [
                     (JobsMessage, "serialization"),
                     (CaptionsMessage, "serialization"),
+                    (ConversationState, "serialization"),
+                    (ConversationLine, "serialization"),
+                    (TurnLatency, "serialization"),
+                    (ConversationError, "serialization"),
                     (TextToSay, "validation"),
                 ],
                 ref_template=REFERENCE + "{model}",

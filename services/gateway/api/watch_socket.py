@@ -26,7 +26,7 @@ async def watch_socket(socket: WebSocket, channel: str) -> None:
     """Video and sound for one viewer; the format is in `services.gateway.preview.encoder`."""
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
-    token = await _token(socket)
+    token = await link_token(socket)
     if token is None:
         return
     try:
@@ -34,7 +34,7 @@ async def watch_socket(socket: WebSocket, channel: str) -> None:
             raise WatchRefusedError(WatchRefusal.BAD)
         viewer = gateway.seats.take(token)
     except WatchRefusedError as error:
-        await _close(socket, error.refusal.code, error.refusal.sentence)
+        await close_socket(socket, error.refusal.code, error.refusal.sentence)
         return
     try:
         await until_first(
@@ -43,12 +43,12 @@ async def watch_socket(socket: WebSocket, channel: str) -> None:
     finally:
         gateway.seats.leave(viewer)
     if viewer.ended:
-        await _close(socket, viewer.ended.code, viewer.ended.sentence)
+        await close_socket(socket, viewer.ended.code, viewer.ended.sentence)
     else:
-        await _close(socket, BAD_MESSAGE, ODD)
+        await close_socket(socket, BAD_MESSAGE, ODD)
 
 
-async def _token(socket: WebSocket) -> str | None:
+async def link_token(socket: WebSocket) -> str | None:
     """The token of the first message; None where the socket is closed because it had none."""
     try:
         async with asyncio.timeout(TOKEN_WAIT_S):
@@ -61,7 +61,7 @@ async def _token(socket: WebSocket) -> str | None:
     token = words.get("token") if isinstance(words, dict) else None
     if isinstance(token, str):
         return token
-    await _close(socket, WatchRefusal.BAD.code, WatchRefusal.BAD.sentence)
+    await close_socket(socket, WatchRefusal.BAD.code, WatchRefusal.BAD.sentence)
     return None
 
 
@@ -88,8 +88,9 @@ async def _listen(gateway: Gateway, socket: WebSocket, viewer: WatchViewer) -> N
         gateway.audience.update(viewer)
 
 
-async def _close(socket: WebSocket, code: int, reason: str) -> None:
+async def close_socket(socket: WebSocket, code: int, reason: str) -> None:
+    """Close it with the reason, if it has not gone by itself."""
     try:
         await socket.close(code, reason)
     except (WebSocketDisconnect, RuntimeError):
-        pass  # it has gone by itself
+        pass

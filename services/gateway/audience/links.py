@@ -62,7 +62,10 @@ class WatchRefusedError(StudioError):
 
 
 class WatchLink(BaseModel):
-    """A link as it is kept. expires: wall clock seconds. viewers: how many may watch by it at a time."""
+    """A link as it is kept.
+
+    expires: wall clock seconds. viewers: how many may watch by it at a time. talk: whether they may talk with the host.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -70,6 +73,7 @@ class WatchLink(BaseModel):
     label: str = Field(max_length=MOST_LABEL_CHARACTERS)
     expires: int
     viewers: int = Field(ge=1, le=MOST_VIEWERS)
+    talk: bool = False
 
 
 _KEPT = TypeAdapter(list[WatchLink])
@@ -91,13 +95,17 @@ class WatchLinks:
         self._clock = clock
         self._links = self._load()
 
-    def make(self, label: str, expires_s: int, viewers: int) -> WatchLink:
+    def make(self, label: str, expires_s: int, viewers: int, talk: bool = False) -> WatchLink:
         """A new link. Raises StudioError where there are too many, or where it cannot be kept."""
         links = self.links()
         if len(links) >= MOST_LINKS:
             raise StudioError(f"There are {MOST_LINKS} links, and no more are kept; revoke one first.")
         made = WatchLink(
-            id=secrets.token_urlsafe(9), label=label, expires=int(self._clock()) + expires_s, viewers=viewers
+            id=secrets.token_urlsafe(9),
+            label=label,
+            expires=int(self._clock()) + expires_s,
+            viewers=viewers,
+            talk=talk,
         )
         self._save({each.id: each for each in (*links, made)})
         return made

@@ -61,9 +61,9 @@ class WatchSeats:
         """Viewers now, by link."""
         return Counter(viewer.link for viewer in self._viewers)
 
-    def make(self, label: str, expires_s: int, viewers: int) -> WatchLink:
+    def make(self, label: str, expires_s: int, viewers: int, talk: bool = False) -> WatchLink:
         """A new link. Raises StudioError."""
-        made = self.links.make(label, expires_s, viewers)
+        made = self.links.make(label, expires_s, viewers, talk)
         self._event_log.add(f"A watch link was made for {viewers} viewer{'s' if viewers > 1 else ''}.")
         return made
 

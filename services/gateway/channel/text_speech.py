@@ -5,7 +5,7 @@ and memory is bounded. Lives in the event loop.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 
 from services.gateway.channel.event_log import EventLog
@@ -43,6 +43,21 @@ class TextSpeech:
         if not (parts := sentences(text)):
             raise StudioError(NOTHING_TO_SAY)
         opened = await asyncio.to_thread(open_voice, voice or self._chosen)  # it may import a package
+        return self._queue_sentences(opened, title_of(parts), _each(parts), listener)
+
+    async def add_growing(
+        self, first: str, following: AsyncIterator[str], listener: Callable[[Utterance], None]
+    ) -> Utterance:
+        """Queue a text that is being made: its first sentence, and those that follow as they come.
+
+        Raises StudioError where there is no voice or no room in the queue; `following` must not raise.
+        """
+        opened = await asyncio.to_thread(open_voice, self._chosen)
+        return self._queue_sentences(opened, title_of([first]), _first_then(first, following), listener)[0]
+
+    def _queue_sentences(
+        self, voice: Voice, title: str, parts: AsyncIterator[str], listener: Callable[[Utterance], None] | None
+    ) -> tuple[Utterance, asyncio.Event]:
         begun = asyncio.Event()
 
         def hear(utterance: Utterance) -> None:
@@ -51,15 +66,15 @@ class TextSpeech:
             if listener:
                 listener(utterance)
 
-        utterance = self._queue.add(title_of(parts), hear, patient=True)
-        task = asyncio.ensure_future(self._fill(utterance, opened, parts, begun))
+        utterance = self._queue.add(title, hear, patient=True)
+        task = asyncio.ensure_future(self._fill(utterance, voice, parts, begun))
         self._tasks[utterance.id] = task
         return utterance, begun
 
-    async def _fill(self, utterance: Utterance, voice: Voice, parts: list[str], begun: asyncio.Event) -> None:
+    async def _fill(self, utterance: Utterance, voice: Voice, parts: AsyncIterator[str], begun: asyncio.Event) -> None:
         try:
             async with self._turn:
-                for sentence in parts:
+                async for sentence in parts:
                     await self._say(utterance, voice, sentence, begun)
         except VoiceError as error:
             utterance.note = str(error)
@@ -85,6 +100,17 @@ class TextSpeech:
     def close(self) -> None:
         """End the voices' thread. Called in a thread, from the event loop's end."""
         self._thread.close()
+
+
+async def _each(parts: list[str]) -> AsyncIterator[str]:
+    for part in parts:
+        yield part
+
+
+async def _first_then(first: str, following: AsyncIterator[str]) -> AsyncIterator[str]:
+    yield first
+    async for part in following:
+        yield part
 
 
 def title_of(parts: list[str]) -> str:

@@ -10,7 +10,7 @@ class WatchLinkState(Answer):
     """A link.
 
     label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows at a time;
-    watching: how many there are.
+    watching: how many there are. talk: whether they may talk with the host.
     """
 
     id: str
@@ -18,6 +18,7 @@ class WatchLinkState(Answer):
     expires: int
     viewers: int
     watching: int
+    talk: bool
 
 
 class WatchLinkRow(WatchLinkState):

@@ -4,6 +4,7 @@ import base64
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,14 +29,16 @@ DROP = """([base64, name]) => {
 
 
 @contextmanager
-def launched() -> "Iterator[Browser]":
+def launched(microphone: Path | None = None) -> "Iterator[Browser]":
     """The browser, without a window.
 
     While it runs, this thread has an event loop that runs: no asyncio.run beside it.
+    microphone: a WAV file that is heard once whenever a page opens the microphone, in place of a beep.
     """
+    heard = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *heard])
         yield browser
         browser.close()
 

@@ -18,7 +18,6 @@ from services.gateway.api.uploads import FILE_FIELD, TEXT_FIELD, form_schema, re
 from services.gateway.channel.speech_queue import QueueFullError, Utterance
 from services.gateway.models.speech import Interrupted, SpeechState, TextToSay, UtteranceRow, VoiceRow, Voices
 from services.gateway.service import Gateway
-from shared.driver_ref import DriverKind
 from shared.errors import StudioError
 from shared.media.intake.damage import Damage
 from shared.media.reader import read_sound
@@ -35,16 +34,10 @@ FIRST_SOUND_WAIT_S = 3.0  # seconds for which an answer waits for a text's first
 
 def ensure_speech(gateway: Gateway) -> None:
     """Make speech the driver, if it is not. Raises HTTPException where the engine does not listen."""
-    scene = gateway.scene_store.scene
-    engines = gateway.health.service_facts("generator").get("engines", {})
-    inputs = {name: about["inputs"] for name, about in engines.items() if "inputs" in about}
-    if scene.engine in inputs and "voice" not in inputs[scene.engine]:
-        listening = " or ".join(name for name, of in inputs.items() if "voice" in of) or "another engine"
-        raise HTTPException(409, f"The engine {scene.engine} is not driven by a voice; choose {listening} first.")
-    if scene.driver_ref.kind is not DriverKind.SPEECH:
-        gateway.scene_store.change(driver=DriverKind.SPEECH.value)
-        gateway.speech.driver_changed()
-        gateway.event_log.add("Driver is now speech.")
+    try:
+        gateway.want_speech()
+    except StudioError as error:
+        raise HTTPException(409, str(error)) from None
 
 
 @routes.get("")

@@ -36,13 +36,18 @@ KEPT_BY_BROWSERS = {"cache-control": "private, max-age=86400, immutable"}
 
 
 class WatchLinkRequest(BaseModel):
-    """A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time."""
+    """A link to make.
+
+    expires_s: seconds that it lasts. viewers: how many may watch by it at a time. talk: whether they may talk with
+    the host.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     label: str = Field("", max_length=MOST_LABEL_CHARACTERS, description="for the operator; viewers do not see it")
     expires_s: int = Field(24 * 3600, ge=SHORTEST_S, le=LONGEST_S)
     viewers: int = Field(20, ge=1, le=MOST_VIEWERS)
+    talk: bool = False
 
 
 @router.post("", status_code=201)
@@ -54,7 +59,7 @@ async def make_watch_link(
     if not asked.label.isprintable():
         raise HTTPException(422, "A label is one line of text.")
     try:
-        return _row(request, gateway, gateway.seats.make(asked.label, asked.expires_s, asked.viewers))
+        return _row(request, gateway, gateway.seats.make(asked.label, asked.expires_s, asked.viewers, asked.talk))
     except StudioError as error:
         raise HTTPException(409, str(error)) from None
 

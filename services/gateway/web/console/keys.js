@@ -1,6 +1,6 @@
 // One key per action, the list on "?".
 
-import { byId, element } from "../lib/elements.js";
+import { byId, element, isField } from "../lib/elements.js";
 
 /** Key, what it does, the button it presses. @type {[string, string, string][]} */
 const KEYS = [
@@ -11,6 +11,7 @@ const KEYS = [
   ["v", "choose a speech file to play", "speak"],
   ["e", "type text to say", "say-text"],
   ["c", "show or hide the script", "script-open"],
+  ["d", "talk with the host, or stop", "talk-open"],
   ["g", "play the script, or stop after the current line", "script-play"],
   ["k", "skip to the next script line", "script-skip"],
   ["b", "repeat the script line", "script-repeat"],
@@ -25,9 +26,6 @@ const KEYS = [
   ["/", "search avatars by name", "avatar-search"],
   ["j", "switch between jobs and program", "jobs-line"],
 ];
-
-/** @param {EventTarget | null} target @returns {boolean} whether keys are typed into it */
-const isField = (target) => target instanceof Element && target.matches("input, textarea, select");
 
 /** Rows of the list of avatars, less those that a search leaves out. @returns {Element[]} */
 const shownAvatars = () => [...byId("avatars").children].filter((row) => row instanceof HTMLElement && !row.hidden);

@@ -30,6 +30,7 @@ import { CaptionLine } from "../preview/captions.js";
 import { Preview } from "../preview/preview.js";
 import { ProgramSound } from "../preview/sound.js";
 import { Stage } from "../preview/stage.js";
+import { talkPanel } from "../talk/talk.js";
 import { forgetToken, keepToken, readToken } from "../lib/token.js";
 
 /** @typedef {import("../lib/globals.js").State} State */
@@ -89,6 +90,12 @@ async function openConsole(token) {
     },
   });
   preview.start();
+  talkPanel(byId("talk-open", HTMLButtonElement), byId("talk"), {
+    ask: async () => (await api.ask("GET", "./conversation")).json(),
+    connect: () => api.socket("conversation"),
+    sound: stage.sound,
+    listen: (on) => preview.listen(on),
+  });
   listenToKeys(preview);
   window.studio = {
     latency: () => stage.latency(),

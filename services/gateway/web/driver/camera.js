@@ -1,10 +1,12 @@
 // This browser's camera and microphone, or its microphone alone, as driver: newest frame only, nothing queued.
 
+import { SPEAKING, closeDevices, openDevices, watchDevices, whySilent } from "../lib/devices.js";
+import { Microphone } from "../lib/microphone.js";
 import { FrameEncoder } from "./frame_encoder.js";
-import { Microphone } from "./microphone.js";
 
 const LONG_SIDE_PX = 640, SHORT_SIDE_PX = 480, RATE_FPS = 25;
-const FRAME = 1; // first byte of such a message
+const SOUND_RATE_HZ = 48_000;
+const FRAME = 1, SOUND = 2; // first byte of such a message
 
 export class BrowserCamera {
   /** @param {import("../lib/api.js").Api} api */
@@ -31,27 +33,9 @@ export class BrowserCamera {
     if (this.stream && this.word === word) return;
     this.stop();
     this.word = word;
-    if (!navigator.mediaDevices) throw new Error("Browsers allow the camera and microphone only on localhost or HTTPS. Open the console at such an address.");
     const video = { width: LONG_SIDE_PX, height: SHORT_SIDE_PX, frameRate: RATE_FPS };
-    const audio = { echoCancellation: true, noiseSuppression: true, channelCount: 1 };
-    const device = word === "browser" ? "camera" : "microphone";
-    const devices = navigator.mediaDevices;
-    /** @type {MediaStream} */
-    let stream;
-    try {
-      stream = word === "microphone" ? await devices.getUserMedia({ audio })
-        : await devices.getUserMedia({ video, audio })
-          .catch((error) => (error.name === "NotFoundError" ? devices.getUserMedia({ video }) : Promise.reject(error)));
-    } catch (error) {
-      const name = error instanceof Error ? error.name : "";
-      throw new Error(name === "NotAllowedError"
-        ? `This page has no permission to use the ${device}. Allow it in the address bar and try again.`
-        : `The browser cannot open a ${device} (${name}).`);
-    }
-    this.stream = stream;
-    for (const track of stream.getTracks()) {
-      for (const kind of ["ended", "mute", "unmute"]) track.addEventListener(kind, () => this.noticeTracks());
-    }
+    this.stream = word === "microphone" ? await openDevices({ audio: SPEAKING }, "microphone") : await openDevices({ video, audio: SPEAKING }, "camera");
+    watchDevices(this.stream, () => this.noticeTracks());
     if (word === "microphone") return;
     this.video.srcObject = this.stream;
     await this.video.play();
@@ -63,7 +47,7 @@ export class BrowserCamera {
     const socket = this.api.socket("driver");
     this.socket = socket;
     this.note = "Connecting…";
-    const microphone = new Microphone(this.stream, (block) => this.send(block));
+    const microphone = new Microphone(this.stream, SOUND_RATE_HZ, (block) => this.sendSound(block));
     this.microphone = microphone;
     socket.addEventListener("open", () => {
       if (this.socket !== socket) return;
@@ -83,7 +67,7 @@ export class BrowserCamera {
     this.encoder?.close();
     this.encoder = null;
     this.microphone?.stop();
-    this.stream?.getTracks().forEach((track) => track.stop());
+    closeDevices(this.stream);
     this.stream = null;
     const { socket } = this;
     this.socket = null;
@@ -104,11 +88,12 @@ export class BrowserCamera {
     const [camera] = this.stream.getVideoTracks(), [microphone] = this.stream.getAudioTracks();
     const needed = this.word === "browser" ? camera : microphone;
     const device = this.word === "browser" ? "camera" : "microphone";
+    const silent = whySilent(needed, device);
     if (needed?.readyState !== "live") {
       this.stop();
-      this.note = `The ${device} was unplugged or its permission withdrawn. Reconnect or allow it, then choose this driver again.`;
-    } else if (needed.muted) {
-      this.note = `The ${device} is sending nothing. Another program or its own switch may have turned it off.`;
+      this.note = `${silent} Reconnect or allow it, then choose this driver again.`;
+    } else if (silent) {
+      this.note = silent;
     } else if (microphone && microphone.readyState !== "live") {
       this.note = "This page is the driver, without sound: the microphone was unplugged or its permission withdrawn.";
     } else {
@@ -130,6 +115,14 @@ export class BrowserCamera {
       // A frame that the browser cannot give now, such as while the camera turns; the next one comes.
     }
     this.busy = false;
+  }
+
+  /** @param {Int16Array<ArrayBuffer>} block */
+  sendSound(block) {
+    const message = new Uint8Array(1 + block.byteLength);
+    message[0] = SOUND;
+    message.set(new Uint8Array(block.buffer), 1);
+    this.send(message.buffer);
   }
 
   /** @param {Blob | ArrayBuffer} message */

@@ -96,6 +96,17 @@ export interface ChannelState {
   log: Event[];
 }
 
+/** A line of a livestream's chat. */
+export interface ChatLine {
+  author?: string;
+  text: string;
+}
+
+/** The line is answered when its turn comes. waiting: lines before it. */
+export interface ChatLineTaken {
+  waiting: number;
+}
+
 /**
  * Whether outputs may leave the label out. right: what allows it; unavailable: why they may not, "" where they
  * may.
@@ -103,6 +114,34 @@ export interface ChannelState {
 export interface CleanFeed {
   right: string;
   unavailable: string;
+}
+
+/** Whether one can talk with the host. why: the reason where one cannot, else "". */
+export interface Conversation {
+  available: boolean;
+  why: string;
+  viewers_may_talk: boolean;
+}
+
+/** What went wrong, in a sentence; the host listens again. */
+export interface ConversationError {
+  type: "error";
+  detail: string;
+}
+
+/** A line of the transcript, sent again with the same id while it grows. text: of the host what was heard. */
+export interface ConversationLine {
+  type: "line";
+  id: string;
+  role: "person" | "host";
+  text: string;
+  final: boolean;
+}
+
+/** The host listens, a person is speaking, the host looks for an answer, or gives it. */
+export interface ConversationState {
+  type: "state";
+  state: "listening" | "hearing" | "thinking" | "speaking";
 }
 
 /**
@@ -698,6 +737,21 @@ export interface Ticket {
   ticket: string;
 }
 
+/**
+ * How long an answer took, in milliseconds, from the last sound of the question to the first of the answer.
+ * vad_ms: until it was known that the person had finished. speech_to_text_ms: until that was text. chat_ms:
+ * until the first sentence of the answer was whole. voice_ms: until the program plays it. A typed question has
+ * none of the first two.
+ */
+export interface TurnLatency {
+  type: "latency";
+  vad_ms: number;
+  speech_to_text_ms: number;
+  chat_ms: number;
+  voice_ms: number;
+  total_ms: number;
+}
+
 /** An uploaded driver: its id, and its word for the scene. */
 export interface UploadedDriver {
   id: string;
@@ -759,12 +813,16 @@ export interface Voices {
   note: string;
 }
 
-/** A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time. */
+/**
+ * A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time. talk: whether
+ * they may talk with the host.
+ */
 export interface WatchLinkRequest {
   /** for the operator; viewers do not see it */
   label?: string;
   expires_s?: number;
   viewers?: number;
+  talk?: boolean;
 }
 
 /** A link with its address. url: path of the page, below a proxy's prefix, with the token in its fragment. */
@@ -774,12 +832,13 @@ export interface WatchLinkRow {
   expires: number;
   viewers: number;
   watching: number;
+  talk: boolean;
   url: string;
 }
 
 /**
  * A link. label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows
- * at a time; watching: how many there are.
+ * at a time; watching: how many there are. talk: whether they may talk with the host.
  */
 export interface WatchLinkState {
   id: string;
@@ -787,6 +846,7 @@ export interface WatchLinkState {
   expires: number;
   viewers: number;
   watching: number;
+  talk: boolean;
 }
 
 /** How many workers live, how many of them are at work, and the engines that they can run. */

@@ -81,6 +81,9 @@ export async function attempt(place, action) {
   }
 }
 
+/** @param {EventTarget | null} target @returns {boolean} whether keys are typed into it */
+export const isField = (target) => target instanceof Element && target.matches("input, textarea, select");
+
 const ASK_TIME_MS = 5000;
 
 /** A button that asks once, in place: the second press within five seconds does it.

@@ -63,5 +63,8 @@ declare global {
     readonly port: MessagePort;
   }
 
-  function registerProcessor(name: string, processor: new () => AudioWorkletProcessor): void;
+  /** Of the audio thread. */
+  const sampleRate: number;
+
+  function registerProcessor(name: string, processor: new (options: { processorOptions: any }) => AudioWorkletProcessor): void;
 }

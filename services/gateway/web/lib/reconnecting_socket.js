@@ -9,22 +9,35 @@ export const BAD_TOKEN = 4401;
  * @param {{message: (event: MessageEvent) => void, up?: (socket: WebSocket) => void,
  *   down?: (event: CloseEvent) => void, isFinal?: (event: CloseEvent) => boolean}} on
  * @param {number} longest milliseconds between two attempts
+ * @returns {() => void} closes it for good
  */
 export function keepOpen(connect, on, longest = LONGEST_WAIT_MS) {
   let wait = FIRST_WAIT_MS;
+  let timer = 0;
+  let ended = false;
+  /** @type {WebSocket} */
+  let socket;
   const again = () => {
-    const socket = connect();
-    socket.addEventListener("open", () => on.up?.(socket));
+    socket = connect();
+    const opened = socket;
+    socket.addEventListener("open", () => on.up?.(opened));
     socket.addEventListener("message", (event) => {
+      if (ended) return;
       wait = FIRST_WAIT_MS;
       on.message(event);
     });
     socket.addEventListener("close", (event) => {
+      if (ended) return;
       on.down?.(event);
       if (event.code === BAD_TOKEN || on.isFinal?.(event)) return;
-      setTimeout(again, wait * (0.75 + Math.random() / 2)); // many who lost it together do not come back at once
+      timer = setTimeout(again, wait * (0.75 + Math.random() / 2)); // many who lost it together do not come back at once
       wait = Math.min(wait * 2, longest);
     });
   };
   again();
+  return () => {
+    ended = true;
+    clearTimeout(timer);
+    socket.close();
+  };
 }

@@ -8,6 +8,7 @@ import { Plate } from "../preview/plate.js";
 import { ProgramSocket } from "../preview/program_socket.js";
 import { ProgramSound } from "../preview/sound.js";
 import { Stage } from "../preview/stage.js";
+import { talkPanel } from "../talk/talk.js";
 import { captionLine, drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
 
 const LEAD_S = 0.25; // the line to a viewer is not that of the console
@@ -55,11 +56,17 @@ export function watchByLink(link) {
   }, LONGEST_WAIT_MS);
   program.start();
 
-  const toggle = async () => {
-    await program.listen(!stage.sound.listening);
+  /** @param {boolean} on */
+  const listen = async (on) => {
+    await program.listen(on);
     drawSound(true, stage.sound.listening);
   };
-  listenToControls(toggle, (loudness) => stage.sound.setVolume(loudness));
+  listenToControls(() => listen(!stage.sound.listening), (loudness) => stage.sound.setVolume(loudness));
+
+  const opener = byId("talk-open", HTMLButtonElement);
+  const ask = async () => (await api.ask("GET", "./watch/conversation")).json();
+  talkPanel(opener, byId("talk"), { ask, connect: () => api.socket("watch/conversation"), sound: stage.sound, listen });
+  ask().then(({ available }) => { opener.hidden = !available; }, () => {}); // without an answer there is nothing to open
 
   setInterval(() => {
     const came = stage.frames - frames;

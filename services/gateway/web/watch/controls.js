@@ -1,11 +1,12 @@
 // What is below the program, whichever way it comes: its state, its sound, full screen.
 
-import { byId, setAttribute, setText } from "../lib/elements.js";
+import { byId, isField, setAttribute, setText } from "../lib/elements.js";
 import { CaptionLine } from "../preview/captions.js";
 
 const soundButton = byId("sound", HTMLButtonElement);
 const volume = byId("volume", HTMLInputElement);
 const captionsButton = byId("captions", HTMLButtonElement);
+const talkButton = byId("talk-open", HTMLButtonElement);
 const fullScreenButton = byId("full-screen", HTMLButtonElement);
 
 /** The line below the program and its switch. */
@@ -48,10 +49,11 @@ export function listenToControls(toggle, setVolume) {
     setText(fullScreenButton, on ? "Exit full screen" : "Full screen");
   });
   document.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.altKey || event.metaKey || event.repeat) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || event.repeat || isField(event.target)) return;
     const key = event.key.toLowerCase();
     if (key === "m" && !soundButton.hidden) toggle();
     if (key === "c" && !captionsButton.hidden) captionsButton.click();
+    if (key === "d" && !talkButton.hidden) talkButton.click();
     if (key === "f" && !fullScreenButton.hidden) toggleFullScreen();
   });
 }

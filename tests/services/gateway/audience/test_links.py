@@ -94,13 +94,13 @@ def test_links_outlive_the_gateway_and_only_their_owner_reads_them(
 ) -> None:
     previous = os.umask(0)
     try:
-        link = opened().make("for the press", DAY_S, 3)
+        link = opened().make("for the press", DAY_S, 3, talk=True)
     finally:
         os.umask(previous)
     path = tmp_path / "watch-links-main.json"
     assert path.stat().st_mode & 0o777 == 0o600
     again = opened()
-    assert again.links() == [link] and again.admit(again.token(link)) == link
+    assert again.links() == [link] and again.admit(again.token(link)) == link and link.talk
     assert again.token(link) not in path.read_text(encoding="utf-8")
 
 

@@ -212,7 +212,7 @@ def test_another_sites_page_opens_no_socket(running: GatewayStudio) -> None:
     [
         {"viewers": 0}, {"viewers": 5000}, {"expires_s": 1}, {"expires_s": 1 << 40}, {"label": "x" * 100},
         {"label": "a\nb"},
-        {"viewers": "3"}, {"channel": "main"},
+        {"viewers": "3"}, {"channel": "main"}, {"talk": 1},
     ],
 )  # fmt: skip
 def test_a_link_that_cannot_be_is_refused(running: GatewayStudio, wanted: dict[str, Any]) -> None:

@@ -1,8 +1,7 @@
 // The controls below the program: driver, voice level, and what is pressed most often.
 
 import { attempt, byId, setAttribute, setText } from "../../lib/elements.js";
-
-const QUIETEST_DB = -60;
+import { QUIETEST_DB, decibels, drawLevel } from "../../lib/level.js";
 
 /** @typedef {import("../../lib/globals.js").State} State */
 
@@ -33,9 +32,8 @@ function draw(state, preview) {
   toggle("burn-captions", state.scene.burn_captions, "Burnt-in captions on", "Burnt-in captions off");
   toggle("loop", state.scene.loop, "Loop driver on", "Loop driver off");
   toggle("listen", preview.stage.sound.listening, "Preview sound on", "Preview sound off");
-  const level = state.program.level > 0 ? Math.max(QUIETEST_DB, 20 * Math.log10(state.program.level)) : QUIETEST_DB;
-  byId("level-fill").style.width = `${((level - QUIETEST_DB) / -QUIETEST_DB) * 100}%`;
-  setAttribute(byId("level"), "aria-valuenow", level.toFixed(0));
+  const level = decibels(state.program.level);
+  drawLevel(byId("level"), state.program.level);
   setText(byId("level-text"), state.scene.muted ? "muted" : `${level <= QUIETEST_DB ? "−∞" : `−${Math.abs(level).toFixed(0)}`} dB`);
   const unseen = state.program.by_voice ? "voice" : state.program.by_template ? "recorded motion" : "";
   const present = state.program.present;

@@ -4,6 +4,7 @@ import { askOnce, attempt, byId, element, setText, updateList } from "../../../l
 
 const HOUR_S = 3600;
 const SOON_S = 24 * HOUR_S;
+const TALK_OFF = "Set STUDIO_CONVERSATION_VIEWERS_MAY_TALK to let viewers talk.";
 
 /** @param {import("../../../lib/api.js").Api} api @returns {import("../../../lib/globals.js").Panel} */
 export function audience(api) {
@@ -19,7 +20,9 @@ export function audience(api) {
   };
   opener.addEventListener("click", () => {
     show(form.hidden === true);
-    if (!form.hidden) byId("audience-label").focus();
+    if (form.hidden) return;
+    byId("audience-label").focus();
+    attempt(failed, () => offerTalk(api));
   });
 
   /** @param {import("../../../lib/api_types.js").WatchLinkRow} row */
@@ -39,6 +42,7 @@ export function audience(api) {
         label: field("audience-label").value.trim(),
         expires_s: Math.round(field("audience-hours").valueAsNumber * HOUR_S),
         viewers: field("audience-viewers").valueAsNumber,
+        talk: field("audience-talk").checked,
       });
       show(false);
       opener.focus();
@@ -75,10 +79,20 @@ export function audience(api) {
       : "Watch links are off because the setting watch_viewers is 0.");
     opener.hidden = !most;
     updateList(byId("audience-links"), links, (row) => row.id, make, ({ line, revoke }, row) => {
-      setText(line, `${row.watching} of ${row.viewers} watching · until ${until(row.expires)}`);
+      setText(line, `${row.watching} of ${row.viewers} watching · until ${until(row.expires)}${row.talk ? " · may talk" : ""}`);
       if (!revoke.dataset.asking) setText(revoke, "Revoke");
     });
   };
+}
+
+/** Whether a link may let its viewers talk with the host. @param {import("../../../lib/api.js").Api} api */
+async function offerTalk(api) {
+  /** @type {import("../../../lib/api_types.js").Conversation} */
+  const { available, why, viewers_may_talk } = await (await api.ask("GET", "./conversation")).json();
+  const box = byId("audience-talk", HTMLInputElement);
+  box.disabled = !available || !viewers_may_talk;
+  if (box.disabled) box.checked = false;
+  setText(byId("audience-talk-why"), available && !viewers_may_talk ? TALK_OFF : why);
 }
 
 /** @param {number} expires wall clock seconds @returns {string} */

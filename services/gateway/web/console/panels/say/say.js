@@ -1,6 +1,7 @@
 // Text to say: a box to type in, the voice, and the script below it.
 
 import { attempt, byId, setText } from "../../../lib/elements.js";
+import { sendOnEnter } from "../../../lib/text_box.js";
 import { offerVoices } from "../../voice_choice.js";
 import { script } from "./script.js";
 
@@ -16,27 +17,7 @@ export function say(api) {
     const row = await answer.json();
     return row.id;
   };
-  let sent = Promise.resolve();
-  byId("say-form", HTMLFormElement).addEventListener("submit", (event) => {
-    event.preventDefault();
-    const text = box.value.trim();
-    if (!text) return;
-    box.value = "";
-    // One after the other, in the order in which they were typed; a text that was refused comes back to be corrected.
-    sent = sent.then(() => attempt(failed, async () => {
-      try {
-        await send(text);
-      } catch (error) {
-        if (!box.value) box.value = text;
-        throw error;
-      }
-    }));
-  });
-  box.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // an input method's Enter chooses a word
-    event.preventDefault();
-    byId("say-form", HTMLFormElement).requestSubmit();
-  });
+  sendOnEnter(byId("say-form", HTMLFormElement), box, failed, send);
   attempt(failed, async () => setText(byId("say-note"), await offerVoices(api, voice)));
   return script(api, send);
 }

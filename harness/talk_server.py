@@ -1,0 +1,140 @@
+"""A server with OpenAI's transcription and chat APIs that streams, stalls, fails and answers late on request."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.speech_server import KEY, StandInServer
+from shared.voices.espeak import EspeakVoice
+from shared.voices.speech import spoken_sentence
+
+QUESTION = "What is the weather like?"
+REPLY = "It is warm and sunny today. There is not a cloud in the sky! Shall I tell you more?"
+STALL_WORDS = 9  # of an answer until a server stalls, breaks off or fails: more than its first sentence
+WAV_HEAD_BYTES = 44
+
+
+class TalkServer(StandInServer):
+    """Writes down `question`, whatever it hears, and answers with `reply`, a word at a time.
+
+    ears: "write", "late" (when `release` is set), "refuse" (401), "fail" (500 with the key in its message), "json"
+    (no transcript), "html", "break" (the connection ends in the middle), "endless", "empty" (no words).
+
+    mouth: "stream", "late", "stall" (in the second sentence, until `release` is set), "refuse", "fail", "html",
+    "garbage" (events that are no JSON), "break", "error" (in the stream), "whole" (not streamed), "endless", "empty",
+    "thought" (reasons first).
+
+    turns: bytes of sound in each request to write down. asked: the bodies of those for an answer, with
+    "authorization".
+    """
+
+    def __init__(self) -> None:
+        self.ears, self.mouth = "write", "stream"
+        self.question, self.reply = QUESTION, REPLY
+        self.turns: list[int] = []
+        self.forms: list[bytes] = []
+        self.asked: list[dict[str, Any]] = []
+        super().__init__()
+
+    def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
+        """Answer one request."""
+        hears = request.path.endswith("/audio/transcriptions")
+        mode = self.ears if hears else self.mouth
+        if hears:
+            begin = body.index(b"RIFF")
+            self.turns.append(int.from_bytes(body[begin + 40 : begin + WAV_HEAD_BYTES], "little"))
+            self.forms.append(body[:begin] + body[begin + WAV_HEAD_BYTES + self.turns[-1] :])
+        else:
+            self.asked.append(json.loads(body) | {"authorization": request.headers.get("authorization", "")})
+        self.heard.set()
+        if mode in ("refuse", "fail"):
+            words = json.dumps({"error": {"message": f"the key {KEY} is of no use"}}).encode()
+            self.send_whole(request, 401 if mode == "refuse" else 500, words)
+            return
+        if mode == "html":
+            self.send_whole(request, 200, b"<!doctype html><title>Welcome</title>\n<p>It works!\n", "text/html")
+            return
+        if mode == "late":
+            self.wait(request)
+        if hears:
+            self._write_down(request, mode)
+        else:
+            self._reply(request, mode)
+
+    def _write_down(self, request: BaseHTTPRequestHandler, mode: str) -> None:
+        text = json.dumps({"words": 1} if mode == "json" else {"text": "" if mode == "empty" else self.question})
+        if mode in ("break", "endless"):
+            self.begin_stream(request, "application/json")
+            self.send_block(request, text[:5].encode())
+            while mode == "endless":
+                self.send_block(request, b" " * 4096)
+            return
+        self.send_whole(request, 200, text.encode())
+
+    def _reply(self, request: BaseHTTPRequestHandler, mode: str) -> None:
+        if mode == "whole":
+            choice = {"message": {"role": "assistant", "content": self.reply}}
+            self.send_whole(request, 200, json.dumps({"choices": [choice]}).encode())
+            return
+        self.begin_stream(request, "text/event-stream")
+        if mode == "garbage":
+            self.send_block(request, b"data: {]\n\n")
+        reply = f"<think>Hm. I should be kind.\nAnd short.</think>\n{self.reply}" if mode == "thought" else self.reply
+        words = reply.split(" ") if mode != "empty" else []
+        self._say(request, role="assistant")
+        for number, word in enumerate(words):
+            if number == STALL_WORDS:
+                if mode == "stall":
+                    self.wait(request)
+                elif mode == "break":
+                    self.send_block(request, b'data: {"choices": [{"del')
+                    return
+                elif mode == "error":
+                    self.send_block(request, b'data: {"error": {"message": "out of memory"}}\n\n')
+                    return
+            self._say(request, content=word if number == 0 else f" {word}")
+        while mode == "endless":
+            self._say(request, content=" and so on")
+        self.send_block(request, b"data: [DONE]\n\n")
+        self.send_block(request, b"")
+
+    def _say(self, request: BaseHTTPRequestHandler, **delta: str) -> None:
+        event = {"id": "chat-1", "object": "chat.completion.chunk", "choices": [{"index": 0, "delta": delta}]}
+        self.send_block(request, f": ping\ndata: {json.dumps(event)}\n\n".encode())
+
+
+@contextmanager
+def talk_server() -> Iterator[TalkServer]:
+    """A server that runs."""
+    server = TalkServer()
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def spoken_pcm(text: str) -> bytes:
+    """A text by espeak-ng, as a microphone sends it: s16 mono at 16 kHz.
+
+    Raises VoiceError where it is not installed.
+    """
+
+    async def parts() -> list[NDArray[np.int16]]:
+        async with aclosing(spoken_sentence(EspeakVoice(), text)) as spoken:
+            return [part.samples async for part in spoken]
+
+    sound = np.concatenate(asyncio.run(parts()))
+    thirds = sound[: len(sound) // 3 * 3].reshape(-1, 3).mean(axis=1)  # 48 kHz and 16 kHz
+    return bytes(thirds.astype("<i2").tobytes())
+
+
+def quiet_pcm(seconds: float) -> bytes:
+    """A quiet room, as a microphone sends it."""
+    noise = np.random.default_rng(1).normal(0, 10, round(seconds * 16_000))
+    return noise.astype("<i2").tobytes()

@@ -1,0 +1,163 @@
+"""A streamed answer of a server with OpenAI's chat API (`/v1/chat/completions`), and its sentences once whole."""
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from typing import Any
+
+from shared.config.conversation import ConversationSettings
+from shared.openai_server import OpenAIServer, ServerError, error_words
+from shared.voices.sentences import LOOKED_AHEAD, sentences
+
+PATIENCE_S = 20.0  # until its first word, and between two
+ANSWER_S = 120.0  # for all of it
+MOST_CHARACTERS = 4000  # of an answer, some four minutes; what is longer is cut
+MOST_LINE_BYTES = 256 << 10
+MOST_BYTES = 4 << 20
+EVENT_WORDS = (b":", b"event:", b"id:", b"retry:")  # lines of an event stream that are no data
+UNSPOKEN = str.maketrans("", "", "*`")  # marks that a voice would read out
+THOUGHT, THOUGHT_END = "<think>", "</think>"  # in which some models reason before they answer
+
+
+def chat_server(settings: ConversationSettings) -> OpenAIServer:
+    """The server of the settings."""
+    key = settings.chat_key.get_secret_value()
+    return OpenAIServer("chat server", "answer", settings.chat_url, key, settings.variable("chat"), PATIENCE_S)
+
+
+async def chat_answer(
+    server: OpenAIServer, model: str, messages: Sequence[dict[str, str]]
+) -> AsyncGenerator[str, None]:
+    """Yield an answer in pieces as they come, at most MOST_CHARACTERS of it.
+
+    Raises ServerError where the server fails, stalls or sends something else.
+    """
+    count = 0
+    asked = {"model": model, "messages": list(messages), "stream": True}
+    try:
+        async with asyncio.timeout(ANSWER_S), server.answer("/chat/completions", json=asked) as answer:
+            spoken = _Spoken()
+            streamed = not answer.headers.get("content-type", "").lower().startswith("application/json")
+            async for data in (
+                _events(server, answer.aiter_bytes()) if streamed else _whole(server, answer.aiter_bytes())
+            ):
+                piece = spoken.feed(_content(server, data))[: MOST_CHARACTERS - count]
+                count += len(piece)
+                if piece:
+                    yield piece
+                if count >= MOST_CHARACTERS:
+                    return
+    except TimeoutError:
+        raise ServerError(f"{server.name} does not come to the end of an answer; is it overloaded?") from None
+    if not count:
+        raise ServerError(f"{server.name} gave no answer; ask again, or check {server.setting}_MODEL.")
+
+
+async def _events(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The data of an event stream, up to its end mark or its end."""
+    held, total = b"", 0
+    async for block in blocks:
+        total += len(block)
+        *lines, held = (held + block).split(b"\n")
+        if len(held) > MOST_LINE_BYTES or total > MOST_BYTES:
+            raise _no_stream(server)
+        for line in lines:
+            line = line.strip()
+            if line.startswith(b"data:"):
+                data = line.removeprefix(b"data:").strip()
+                if data == b"[DONE]":
+                    return
+                yield data
+            elif line and not line.startswith(EVENT_WORDS):
+                raise _no_stream(server)
+    if held.strip():
+        raise ServerError(f"{server.name} broke off in the middle of an answer; ask again.")
+
+
+async def _whole(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The answer of a server that does not stream."""
+    body = b""
+    async for block in blocks:
+        body += block
+        if len(body) > MOST_LINE_BYTES:
+            raise _no_stream(server)
+    yield body
+
+
+def _content(server: OpenAIServer, data: bytes) -> str:
+    """The text in one piece of an answer; "" for one without."""
+    try:
+        found: Any = json.loads(data)
+    except (ValueError, RecursionError):
+        raise _no_stream(server) from None
+    if not isinstance(found, dict):
+        raise _no_stream(server)
+    if found.get("error"):
+        words = server.without_key(error_words(found))
+        raise ServerError(
+            f"{server.name} failed in the middle of an answer{f' ({words})' if words else ''}; ask again."
+        )
+    choices = found.get("choices")
+    if not isinstance(choices, list):
+        raise _no_stream(server)
+    choice = choices[0] if choices else {}
+    part = choice.get("delta", choice.get("message", {})) if isinstance(choice, dict) else {}
+    text = part.get("content") if isinstance(part, dict) else None
+    return text if isinstance(text, str) else ""
+
+
+def _no_stream(server: OpenAIServer) -> ServerError:
+    return ServerError(
+        f"{server.name} sends something that is no streamed chat; check {server.setting}_URL, which ends with /v1."
+    )
+
+
+class _Spoken:
+    """Of an answer what is for the ear: without the reasoning before it, and without marks."""
+
+    def __init__(self) -> None:
+        self._held, self._begun, self._in_thought = "", False, False
+
+    def feed(self, piece: str) -> str:
+        """The part of a piece that is spoken."""
+        if self._begun:
+            return piece.translate(UNSPOKEN)
+        self._held += piece
+        if not self._in_thought:
+            head = self._held.lstrip()
+            if len(head) < len(THOUGHT) and THOUGHT.startswith(head):
+                return ""
+            self._in_thought = head.startswith(THOUGHT)
+        if self._in_thought:
+            _, end, rest = self._held.partition(THOUGHT_END)
+            self._held = rest if end else self._held[-len(THOUGHT_END) :]
+            if not end:
+                return ""
+        self._begun = True
+        return self._held.translate(UNSPOKEN)
+
+
+class SentenceStream:
+    """The sentences of a text that grows. One is given out when so much follows that it cannot go on."""
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._given = 0
+
+    def feed(self, piece: str) -> list[str]:
+        """Take in more of the text; return the sentences that are whole now."""
+        self._text += piece
+        found = sentences(self._text)
+        last = len(found) - 1
+        if found and len(found[-1]) < LOOKED_AHEAD:
+            last -= 1
+        return self._next(found[: max(0, last)])
+
+    def finish(self) -> list[str]:
+        """Return the rest: that was all."""
+        return self._next(sentences(self._text))
+
+    def _next(self, found: list[str]) -> list[str]:
+        new = found[self._given :]
+        self._given += len(new)
+        return new

@@ -1,0 +1,271 @@
+"""The conversation of a channel: turns of speech and typed questions in, answers that the host speaks.
+
+A person who speaks stops the host.
+
+A question is answered once no one speaks and nothing is being written down. One that was overtaken before anything of
+its answer was heard is answered together with what came after it. Lives in the event loop.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from contextlib import aclosing
+
+import structlog
+
+from services.gateway.channel.captions import Caption
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.speech_queue import SpeechQueue
+from services.gateway.channel.text_speech import TextSpeech
+from services.gateway.conversation.answer import Answer, QuestionTimes
+from services.gateway.conversation.chat import SentenceStream, chat_answer, chat_server
+from services.gateway.conversation.chat_lines import ChatLines
+from services.gateway.conversation.history import History
+from services.gateway.conversation.speech_to_text import speech_to_text_server, transcribed
+from services.gateway.conversation.talker import Talker
+from services.gateway.conversation.vad import TurnEnded
+from services.gateway.models.conversation import (
+    ConversationError,
+    ConversationLine,
+    ConversationState,
+    TalkMessage,
+    TalkState,
+)
+from shared.config.conversation import ConversationSettings
+from shared.errors import StudioError
+from shared.openai_server import OpenAIServer
+from shared.runtime.clock import now
+
+log = structlog.get_logger()
+MOST_TURNS = 2  # that wait to be written down: a minute of speech
+NO_QUESTION = "There is nothing in it to answer; write a question."
+TOO_SLOW = "The speech-to-text server is too slow for what is spoken; wait for the host."
+FOR_VIEWERS = "The host cannot answer just now; try again later."  # the reason is the operator's
+FAILED = "The studio failed at an answer; its log says why."
+TALKING = "Another person is talking with the host; try again when they have finished."
+
+
+class TalkerPresentError(StudioError):
+    """One person talks at a time."""
+
+
+class HostConversation:
+    """want_speech: makes speech the driver, or raises StudioError where it cannot be."""
+
+    def __init__(
+        self, texts: TextSpeech, speech: SpeechQueue, want_speech: Callable[[], None], event_log: EventLog
+    ) -> None:
+        self.chat_lines = ChatLines()
+        self._texts, self._speech, self._want_speech, self._event_log = texts, speech, want_speech, event_log
+        self._history = History()
+        self._talker: Talker | None = None
+        self._turns: asyncio.Queue[tuple[TurnEnded, int]] = asyncio.Queue(MOST_TURNS)
+        self._writing = False  # a turn is being written down
+        self._unwanted = False  # and is not to be answered
+        self._due: QuestionTimes | None = None  # of a question that has no answer yet
+        self._answer: Answer | None = None
+        self._state: TalkState = "listening"
+        self._settings: ConversationSettings | None = None
+        self._servers: tuple[OpenAIServer, OpenAIServer] | None = None
+        self._closing: list[asyncio.Future[None]] = []  # of servers of other settings
+        speech.captions.add_listener(self._hear_host)
+
+    def join(self, settings: ConversationSettings, *, operator: bool) -> Talker:
+        """The seat of who talks. Raises TalkerPresentError."""
+        if self._talker is not None:
+            raise TalkerPresentError(TALKING)
+        self.use(settings)
+        if not operator:
+            self._history.forget()
+        self._talker = Talker(self, settings.end_of_turn_ms, operator=operator)
+        self._talker.tell(ConversationState(state=self._state))
+        return self._talker
+
+    def leave(self, talker: Talker) -> None:
+        """The seat is free; what was asked is answered all the same."""
+        if self._talker is talker:
+            self._talker = None
+            self._go_on()
+
+    def use(self, settings: ConversationSettings) -> None:
+        """Ask these servers from now on."""
+        if settings != self._settings:
+            self._closing = [asyncio.ensure_future(server.close()) for server in self._servers or ()]
+            self._settings, self._servers = settings, (speech_to_text_server(settings), chat_server(settings))
+
+    def begin_turn(self) -> None:
+        """A person has begun to speak: the host is silent at once."""
+        self._stop_host(answered=False)
+        self._show_state()
+
+    def end_turn(self, turn: TurnEnded) -> None:
+        """A person has finished."""
+        if turn.pcm:
+            try:
+                self._turns.put_nowait((turn, now()))
+            except asyncio.QueueFull:
+                self._fail(TOO_SLOW)
+        self._go_on()
+
+    def ask(self, text: str) -> None:
+        """A typed question; it stops the host too."""
+        if not any(char.isalnum() for char in text):
+            self._tell(ConversationError(detail=NO_QUESTION))
+            return
+        self._stop_host(answered=False)
+        self._take_in(text, QuestionTimes.typed())
+        self._go_on()
+
+    def interrupt(self) -> None:
+        """Stop the host, and answer nothing of what was asked so far."""
+        while not self._turns.empty():
+            self._turns.get_nowait()
+        self._due, self._unwanted = None, self._writing
+        self._stop_host(answered=True)
+        self._show_state()
+
+    def add_chat_line(self, settings: ConversationSettings, author: str, text: str) -> int:
+        """Have a chat line answered when its turn comes; return how many wait before it. Raises StudioError."""
+        if not any(char.isalnum() for char in text):
+            raise StudioError(NO_QUESTION)
+        waiting = self.chat_lines.add(author, text)
+        self.use(settings)
+        self._go_on()
+        return waiting
+
+    async def run(self) -> None:
+        """Have turns written down, for as long as the gateway runs."""
+        while True:
+            turn, decided = await self._turns.get()
+            self._writing, self._unwanted, text = True, False, ""
+            try:
+                text = await self._written(turn)
+            except StudioError as error:
+                self._fail(str(error))
+            finally:
+                self._writing = False
+            if text:
+                self._take_in(text, QuestionTimes(turn.delay_ms, decided, now()), wanted=not self._unwanted)
+            self._go_on()
+
+    async def _written(self, turn: TurnEnded) -> str:
+        assert self._settings and self._servers
+        return await transcribed(self._servers[0], self._settings, turn.pcm)
+
+    def _take_in(self, text: str, times: QuestionTimes, *, wanted: bool = True) -> None:
+        self._history.add_person(text)
+        self._tell(ConversationLine(id=secrets.token_hex(6), role="person", text=text, final=True))
+        if wanted:
+            self._due = times
+
+    def _go_on(self) -> None:
+        """Answer what is due, when no one speaks."""
+        hearing = self._talker is not None and self._talker.in_turn
+        if self._answer is None and not (hearing or self._writing or self._turns.qsize()):
+            if self._due is None and (line := self.chat_lines.next()) is not None:
+                self._take_in(line, QuestionTimes.typed())
+            if self._due is not None:
+                self._answer, self._due = Answer(self._due), None
+                self._answer.task = asyncio.ensure_future(self._give(self._answer))
+                self._answer.task.add_done_callback(self._end_answer)
+        self._show_state()
+
+    async def _give(self, answer: Answer) -> None:
+        try:
+            await self._ask_server(answer)
+        except StudioError as error:
+            self._fail(str(error))
+        finally:
+            answer.finish()
+        if answer.utterance is not None:
+            await answer.over.wait()
+            if answer.utterance.note:
+                self._fail(answer.utterance.note, logged=True)
+
+    def _end_answer(self, task: asyncio.Task[None]) -> None:
+        """The answer is over, however it ended. Called also for one that was stopped before it began."""
+        if not task.cancelled() and (error := task.exception()):
+            log.error("answer failed", exc_info=error)
+            self._fail(FAILED)
+        answer, self._answer = self._answer, None
+        if answer is not None and answer.is_heard:
+            line = answer.line(final=True)
+            self._history.add_host(line.text)
+            self._tell(line)
+        self._go_on()
+
+    async def _ask_server(self, answer: Answer) -> None:
+        """Ask the chat server, and have each sentence spoken as soon as it is whole. Raises StudioError."""
+        assert self._settings and self._servers
+        settings, stream = self._settings, SentenceStream()
+        self._want_speech()
+        messages = await self._history.messages(settings)
+        async with aclosing(chat_answer(self._servers[1], settings.chat_model, messages)) as pieces:
+            async for piece in pieces:
+                await self._speak(answer, stream.feed(piece))
+        await self._speak(answer, stream.finish())
+        if answer.utterance is None:
+            raise StudioError(f"{self._servers[1].name} gave an answer that cannot be spoken; ask again.")
+
+    async def _speak(self, answer: Answer, sentences: list[str]) -> None:
+        for sentence in sentences:
+            if answer.utterance is None:
+                answer.add_sentence(sentence)
+                first = await anext(answer.sentences())
+                answer.utterance = await self._texts.add_growing(first, answer.sentences(), answer.follow)
+            else:
+                answer.add_sentence(sentence)
+
+    def _stop_host(self, *, answered: bool) -> None:
+        """Silence, at once. answered: a question of whose answer nothing was heard is not asked again."""
+        answer = self._answer
+        if answer is not None and not (answered or answer.is_heard or answer.stopped):
+            self._due = answer.times
+        if self._talker is not None and self._talker.operator:
+            self._speech.interrupt()
+        elif answer is not None and answer.utterance is not None:
+            self._speech.cancel(answer.utterance.id)  # what else is spoken is not the viewer's to stop
+        if answer is not None:
+            answer.stop()
+
+    def _hear_host(self, caption: Caption) -> None:
+        answer = self._answer
+        if answer is None:
+            return
+        first = not answer.is_heard
+        if answer.hear(caption):
+            if first:
+                self._tell(answer.latency(caption.start))
+            self._tell(answer.line(final=False))
+            self._show_state()
+
+    def _show_state(self) -> None:
+        state = self._state_now()
+        if state != self._state:
+            self._state = state
+            self._tell(ConversationState(state=state))
+
+    def _state_now(self) -> TalkState:
+        if self._talker is not None and self._talker.in_turn:
+            return "hearing"
+        if self._answer is not None and not self._answer.stopped:
+            return "speaking" if self._answer.is_heard else "thinking"
+        return "thinking" if self._writing or self._turns.qsize() or self._due is not None else "listening"
+
+    def _tell(self, message: TalkMessage) -> None:
+        if self._talker is not None:
+            self._talker.tell(message)
+
+    def _fail(self, sentence: str, *, logged: bool = False) -> None:
+        """Something went wrong: the operator's log says what, and so does the operator's page where it talks."""
+        if not logged:
+            self._event_log.add(sentence, "error")
+        if self._talker is not None:
+            self._talker.tell(ConversationError(detail=sentence if self._talker.operator else FOR_VIEWERS))
+
+    async def close(self) -> None:
+        """End the answer, and the connections to the servers."""
+        if self._answer is not None:
+            self._answer.stop()
+        for server in self._servers or ():
+            await server.close()

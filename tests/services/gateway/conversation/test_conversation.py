@@ -1,0 +1,467 @@
+"""A conversation with servers behind real HTTP and a voice that is a tone: turns, answers, interruptions, failures."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.speech_server import KEY
+from harness.talk_server import QUESTION, TalkServer, talk_server
+from services.gateway.channel import text_speech
+from services.gateway.channel.event_log import EventLog
+from services.gateway.channel.speech_queue import SpeechQueue
+from services.gateway.channel.text_speech import TextSpeech
+from services.gateway.conversation import conversation as conversation_module
+from services.gateway.conversation import speech_to_text
+from services.gateway.conversation.chat_lines import BURST, MOST_WAITING, SECONDS_A_LINE, ChatBusyError, ChatLines
+from services.gateway.conversation.conversation import FOR_VIEWERS, HostConversation, TalkerPresentError
+from services.gateway.conversation.history import MOST_CHARACTERS, MOST_KNOWLEDGE_BYTES, MOST_LINES, History
+from services.gateway.conversation.talker import Talker
+from services.gateway.conversation.vad import TurnEnded
+from services.gateway.models.conversation import (
+    ConversationError,
+    ConversationLine,
+    ConversationState,
+    TalkMessage,
+    TurnLatency,
+)
+from shared.config.conversation import ConversationSettings
+from shared.errors import StudioError
+from shared.runtime.clock import SOUND_RATE_HZ
+from shared.voices.api import Spoken, Voice, VoiceError
+from tests.support.files.sound_files import tone
+
+pytestmark = pytest.mark.unit
+
+TURN = TurnEnded(bytes(32_000), 620)
+DELAY_US = 20_000
+
+
+class ShortVoice(Voice):
+    """Speaks a tone of a fortieth of a second for each word."""
+
+    name = "short"
+    title = "Short"
+    fails = False
+
+    async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
+        if self.fails:
+            raise VoiceError("Short has lost its voice; use another.")
+        for _ in text.split():
+            yield Spoken(tone(0.025).tobytes(), SOUND_RATE_HZ)
+
+
+async def until(true: Callable[[], object]) -> None:
+    while not true():  # noqa: ASYNC110 - what it waits for is in other threads too
+        await asyncio.sleep(0.001)
+
+
+class TalkStage:
+    """A conversation beside a queue that runs, and all that its talker was told."""
+
+    def __init__(self, server: TalkServer) -> None:
+        self.server, self.voice = server, ShortVoice()
+        self.told: list[TalkMessage] = []
+        self.sent = 0
+        self.refused = ""
+        self.given: dict[str, object] = {
+            "speech_to_text_url": server.url, "chat_url": server.url, "chat_key": KEY, "speech_to_text_key": KEY,
+            "system_prompt": "",
+        }  # fmt: skip
+
+    def run(self, scenario: Callable[[], Awaitable[None]]) -> None:
+        async def whole() -> None:
+            self.log = EventLog()
+            self.speech = SpeechQueue(self.log, self._send, lambda: None, lambda: DELAY_US)
+            self.texts = TextSpeech(self.speech, self.log, "")
+            self.talk = HostConversation(self.texts, self.speech, self._want_speech, self.log)
+            self.running = [asyncio.ensure_future(each) for each in (self.speech.run(), self.talk.run())]
+            try:
+                await asyncio.wait_for(scenario(), 20)
+            finally:
+                await self.talk.close()
+                left = asyncio.all_tasks() - {asyncio.current_task()}
+                for task in left:
+                    task.cancel()
+                await asyncio.gather(*left, return_exceptions=True)
+                await asyncio.to_thread(self.texts.close)
+
+        asyncio.run(whole())
+
+    def join(self, *, operator: bool = True) -> Talker:
+        talker = self.talk.join(ConversationSettings.load(self.given), operator=operator)
+
+        async def follow() -> None:
+            while True:
+                self.told += await talker.messages()
+
+        self.following = asyncio.ensure_future(follow())
+        return talker
+
+    def _send(self, pts: int, samples: object) -> None:
+        self.sent += 1
+
+    def _want_speech(self) -> None:
+        if self.refused:
+            raise StudioError(self.refused)
+
+    def lines(self, role: str) -> list[str]:
+        """The final lines of the transcript."""
+        return [m.text for m in self.told if isinstance(m, ConversationLine) and m.role == role and m.final]
+
+    def heard(self) -> str:
+        """What of the answer the page shows now."""
+        return next((m.text for m in reversed(self.told) if isinstance(m, ConversationLine) and m.role == "host"), "")
+
+    def states(self) -> list[str]:
+        return [m.state for m in self.told if isinstance(m, ConversationState)]
+
+    def errors(self) -> list[str]:
+        return [m.detail for m in self.told if isinstance(m, ConversationError)]
+
+    async def listening(self) -> None:
+        await until(lambda: self.states() and self.states()[-1] == "listening")
+
+    def asked(self) -> list[list[tuple[str, str]]]:
+        """What the chat server was given each time: (role, text)."""
+        return [[(each["role"], each["content"]) for each in asked["messages"]] for asked in self.server.asked]
+
+
+@pytest.fixture(scope="module")
+def shared_server() -> Iterator[TalkServer]:
+    with talk_server() as made:
+        yield made
+
+
+@pytest.fixture
+def stage(shared_server: TalkServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[TalkStage]:
+    made = TalkStage(shared_server)
+    monkeypatch.setattr(text_speech, "open_voice", lambda name: made.voice)
+    yield made
+    shared_server.release.set()
+    shared_server.release.clear()
+    shared_server.closed.clear()
+    shared_server.heard.clear()
+    shared_server.ears, shared_server.mouth = "write", "stream"
+    shared_server.asked.clear()
+    shared_server.turns.clear()
+
+
+def test_a_spoken_question_is_answered_and_its_parts_are_timed(stage: TalkStage) -> None:
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.end_turn(TURN)
+        await until(lambda: stage.lines("host"))
+        await stage.listening()
+
+    stage.run(scenario)
+    assert stage.lines("person") == [QUESTION] and stage.lines("host") == [stage.server.reply]
+    assert stage.asked() == [[("user", QUESTION)]] and stage.server.turns == [len(TURN.pcm)]
+    assert stage.states() == ["listening", "thinking", "speaking", "listening"] and not stage.errors()
+    (latency,) = (m for m in stage.told if isinstance(m, TurnLatency))
+    assert latency.vad_ms == 620 and latency.voice_ms >= DELAY_US // 1000
+    parts = latency.vad_ms + latency.speech_to_text_ms + latency.chat_ms + latency.voice_ms
+    assert latency.total_ms == parts
+
+
+def test_an_answer_is_heard_while_the_rest_of_it_is_thought_of(stage: TalkStage) -> None:
+    stage.server.mouth = "stall"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.ask("And now?")
+        await until(lambda: stage.heard() == "It is warm and sunny today.")
+        assert not stage.lines("host") and stage.states()[-1] == "speaking"
+        stage.server.release.set()
+        await until(lambda: stage.lines("host") == [stage.server.reply])
+
+    stage.run(scenario)
+
+
+def test_a_person_who_speaks_stops_the_host_and_only_what_was_heard_is_kept(stage: TalkStage) -> None:
+    stage.server.mouth = "stall"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.ask("First?")
+        await until(lambda: stage.heard() == "It is warm and sunny today.")
+        stage.talk.begin_turn()
+        assert not stage.speech.queue  # silent before anything else is done
+        await until(stage.server.closed.is_set)
+        await until(lambda: stage.lines("host"))
+        stage.server.mouth = "stream"
+        stage.talk.end_turn(TURN)
+        await until(lambda: len(stage.lines("host")) == 2)
+
+    stage.run(scenario)
+    heard = stage.lines("host")[0]
+    assert stage.server.reply.startswith(heard.rstrip("…")) and len(heard) < len("It is warm and sunny today. There")
+    assert stage.asked()[1] == [("user", "First?"), ("assistant", heard), ("user", QUESTION)]
+
+
+def test_a_question_that_was_overtaken_is_answered_with_what_followed(stage: TalkStage) -> None:
+    """A person who goes on before the host has said anything has not finished."""
+    stage.server.mouth = "late"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.ask("First?")
+        await until(lambda: stage.server.asked)
+        stage.talk.begin_turn()
+        stage.server.mouth = "stream"
+        stage.talk.end_turn(TURN)
+        await until(lambda: stage.lines("host"))
+
+    stage.run(scenario)
+    assert stage.asked()[-1] == [("user", f"First?\n{QUESTION}")] and stage.lines("host") == [stage.server.reply]
+
+
+def test_a_cough_before_the_answer_does_not_lose_the_question(stage: TalkStage) -> None:
+    stage.server.mouth = "late"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.ask("First?")
+        await until(lambda: stage.server.asked)
+        stage.talk.begin_turn()
+        stage.server.mouth = "stream"
+        stage.talk.end_turn(TurnEnded(b"", 600))
+        await until(lambda: stage.lines("host"))
+
+    stage.run(scenario)
+    assert stage.asked() == [[("user", "First?")]] * 2
+
+
+def test_an_interrupt_answers_nothing_of_what_was_asked(stage: TalkStage) -> None:
+    stage.server.ears = "late"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.end_turn(TURN)
+        await until(stage.server.heard.is_set)
+        stage.talk.interrupt()
+        stage.server.release.set()
+        await until(lambda: stage.lines("person"))
+        await stage.listening()
+        assert not stage.server.asked
+        stage.talk.ask("Hello?")
+        await until(lambda: stage.lines("host"))
+
+    stage.run(scenario)
+
+
+def test_what_stops_the_speech_elsewhere_stops_the_answer(stage: TalkStage) -> None:
+    stage.server.mouth = "stall"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.ask("First?")
+        await until(lambda: stage.heard())
+        stage.speech.interrupt()
+        await until(stage.server.closed.is_set)
+        await stage.listening()
+        assert len(stage.server.asked) == 1
+
+    stage.run(scenario)
+
+
+def test_a_viewer_stops_the_answer_and_nothing_else(stage: TalkStage) -> None:
+    async def scenario() -> None:
+        talker = stage.join(operator=False)
+        script, _ = await stage.texts.add("One two three four five six seven eight nine ten.")
+        stage.talk.ask("First?")
+        await until(lambda: len(stage.speech.queue) == 2)
+        stage.talk.begin_turn()
+        assert [each.id for each in stage.speech.queue] == [script.id]
+        stage.talk.leave(talker)
+        stage.join(operator=True)
+        stage.talk.begin_turn()
+        assert not stage.speech.queue
+
+    stage.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("ears", "mouth", "words"),
+    [
+        ("refuse", "stream", "refuses the key"),
+        ("fail", "stream", "does not write down speech"),
+        ("html", "stream", "no transcript"),
+        ("write", "refuse", "refuses the key"),
+        ("write", "garbage", "no streamed chat"),
+        ("write", "error", "failed in the middle"),
+        ("write", "empty", "gave no answer"),
+    ],
+)
+def test_a_server_that_fails_is_one_sentence_and_the_host_listens_again(
+    stage: TalkStage, ears: str, mouth: str, words: str
+) -> None:
+    stage.server.ears, stage.server.mouth = ears, mouth
+
+    async def scenario() -> None:
+        talker = stage.join()
+        stage.talk.end_turn(TURN)
+        await until(stage.errors)
+        await stage.listening()
+        assert words in stage.errors()[0] and len(stage.errors()) == 1
+        if mouth == "error":
+            assert stage.lines("host") == ["It is warm and sunny today."]  # what was there by then
+        stage.server.ears, stage.server.mouth = "write", "stream"
+        stage.talk.ask("Again?")
+        await until(lambda: stage.server.reply in stage.lines("host"))
+        stage.following.cancel()
+        stage.talk.leave(talker)
+        stage.told.clear()
+        stage.server.ears, stage.server.mouth = ears, mouth
+        stage.join(operator=False)
+        stage.talk.end_turn(TURN)
+        await until(stage.errors)
+        assert stage.errors()[0] == FOR_VIEWERS  # names of servers are the operator's
+
+    stage.run(scenario)
+    assert sum(words in event.text for event in stage.log.events()) == 2 and KEY not in str(stage.log.events())
+
+
+def test_a_voice_or_an_engine_that_cannot_is_one_sentence(stage: TalkStage) -> None:
+    async def scenario() -> None:
+        stage.join()
+        stage.voice.fails = True
+        stage.talk.ask("First?")
+        await until(stage.errors)
+        await stage.listening()
+        stage.voice.fails, stage.refused = False, "The engine is not driven by a voice; choose mesh first."
+        stage.talk.ask("Second?")
+        await until(lambda: len(stage.errors()) == 2)
+        await stage.listening()
+        stage.talk.ask("…")
+
+    stage.run(scenario)
+    assert "lost its voice" in stage.errors()[0] and "choose mesh" in stage.errors()[1]
+
+
+def test_a_server_that_is_too_slow_holds_two_turns_and_no_more(stage: TalkStage) -> None:
+    stage.server.ears = "late"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.end_turn(TURN)
+        await until(lambda: stage.server.turns)
+        for _ in range(conversation_module.MOST_TURNS + 1):
+            stage.talk.end_turn(TURN)
+        await until(stage.errors)
+        assert "too slow" in stage.errors()[0]
+        stage.server.release.set()
+        await until(lambda: stage.lines("host"))
+        assert len(stage.lines("person")) == 1 + conversation_module.MOST_TURNS
+        assert [each[-1] for each in stage.asked()] == [("user", "\n".join(stage.lines("person")))]
+
+    stage.run(scenario)
+
+
+def test_ears_that_answer_late_are_given_up(stage: TalkStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speech_to_text, "PATIENCE_S", 0.1)
+    stage.server.ears = "late"
+
+    async def scenario() -> None:
+        stage.join()
+        stage.talk.end_turn(TURN)
+        await until(stage.errors)
+        await stage.listening()
+
+    stage.run(scenario)
+
+
+def test_one_person_talks_at_a_time(stage: TalkStage) -> None:
+    async def scenario() -> None:
+        first = stage.join(operator=False)
+        with pytest.raises(TalkerPresentError, match="Another person is talking"):
+            stage.join()
+        stage.talk.leave(first)
+        stage.join()
+
+    stage.run(scenario)
+
+
+def test_a_viewer_does_not_hear_what_another_asked(stage: TalkStage) -> None:
+    async def scenario() -> None:
+        first = stage.join(operator=False)
+        stage.talk.ask("My name is Anna.")
+        await until(lambda: stage.lines("host"))
+        stage.talk.leave(first)
+        stage.join(operator=False)
+        stage.talk.ask("What is my name?")
+        await until(lambda: len(stage.asked()) == 2)
+
+    stage.run(scenario)
+    assert stage.asked()[1] == [("user", "What is my name?")]
+
+
+def test_chat_lines_are_answered_one_after_the_other_when_no_one_talks(stage: TalkStage) -> None:
+    async def scenario() -> None:
+        settings = ConversationSettings.load(stage.given)
+        stage.join()
+        stage.server.ears = "late"
+        stage.talk.end_turn(TURN)
+        await until(lambda: stage.server.turns)
+        assert [stage.talk.add_chat_line(settings, "Ada", text) for text in ("One?", "Two?")] == [0, 1]
+        stage.server.release.set()
+        await until(lambda: len(stage.lines("host")) == 3)
+        with pytest.raises(StudioError, match="write a question"):
+            stage.talk.add_chat_line(settings, "Ada", "…")
+
+    stage.run(scenario)
+    assert stage.lines("person") == [QUESTION, "Ada: One?", "Ada: Two?"]
+    assert [each[-1] for each in stage.asked()] == [("user", text) for text in (QUESTION, "Ada: One?", "Ada: Two?")]
+
+
+def test_chat_lines_are_limited_by_time_and_by_number() -> None:
+    clock = [100.0]
+    lines = ChatLines(lambda: clock[0])
+    for number in range(BURST):
+        assert lines.add("", str(number)) == number
+    with pytest.raises(ChatBusyError, match="too fast") as caught:
+        lines.add("", "more")
+    assert caught.value.retry_after_s == SECONDS_A_LINE
+    for number in range(BURST, MOST_WAITING):
+        clock[0] += SECONDS_A_LINE
+        assert lines.add("", str(number)) == number
+    clock[0] += 60
+    with pytest.raises(ChatBusyError, match="wait for the host"):
+        lines.add("", "more")
+    assert lines.next() == "0" and lines.add("", "more") == MOST_WAITING - 1
+
+
+def test_what_the_host_knows_goes_with_every_question_and_is_bounded(tmp_path: Path) -> None:
+    file = tmp_path / "facts.md"
+    settings = ConversationSettings.load({"system_prompt": "Be kind.", "knowledge": file})
+    history = History()
+    with pytest.raises(StudioError, match="No such file"):
+        asyncio.run(history.messages(settings))
+    for data, words in (
+        (b"x" * (MOST_KNOWLEDGE_BYTES + 1), "more than 32 KB"),
+        (b"\xff\xfe", "UTF-8"),
+        (b"a\0", "no text"),
+    ):
+        file.write_bytes(data)
+        with pytest.raises(StudioError, match=words):
+            asyncio.run(history.messages(settings))
+    file.write_text("\ufeffThe bridge opens at nine.\n", encoding="utf-8")
+    system = asyncio.run(history.messages(settings))[0]
+    assert system["role"] == "system" and system["content"].startswith("Be kind.")
+    assert system["content"].endswith("\n\nThe bridge opens at nine.")
+
+
+def test_the_history_is_bounded_and_begins_with_a_question() -> None:
+    settings = ConversationSettings.load({"system_prompt": ""})
+    history = History()
+    for number in range(MOST_LINES):
+        history.add_person(f"question {number}")
+        history.add_host(f"answer {number}")
+    lines = asyncio.run(history.messages(settings))
+    assert len(lines) == MOST_LINES and lines[-1]["content"] == f"answer {MOST_LINES - 1}"
+    for _ in range(10):
+        history.add_person("a" * 4000)
+        history.add_host("b" * 4000)
+    lines = asyncio.run(history.messages(settings))
+    assert lines[0]["role"] == "user" and sum(len(each["content"]) for each in lines) <= MOST_CHARACTERS

@@ -1,0 +1,58 @@
+"""The studio's end of a conversation as a page sees it: what a test has it say, and what the page sent."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, WebSocketRoute
+
+AVAILABLE = {"available": True, "why": "", "viewers_may_talk": True}
+
+
+@dataclass
+class TalkStandIn:
+    """Answers on the conversation's route and socket of one page.
+
+    facts: what the route says. greets: whether a new socket hears at once that the host listens.
+    tokens: the first message of each socket. words, sound: what the page sent after it.
+    """
+
+    page: "Page"
+    facts: dict[str, Any] = field(default_factory=lambda: dict(AVAILABLE))
+    greets: bool = True
+    tokens: list[str] = field(default_factory=list)
+    words: list[dict[str, Any]] = field(default_factory=list)
+    sound: list[bytes] = field(default_factory=list)
+    sockets: list["WebSocketRoute"] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.route("**/conversation", lambda route: route.fulfill(json=self.facts))
+        self.page.route_web_socket("**/conversation", self._open)
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Until what the page sent fulfils a condition; messages come in while Playwright waits."""
+        for _ in range(500):
+            if condition():
+                return
+            self.page.wait_for_timeout(20)
+        raise AssertionError(f"never; the page sent {self.words} and {len(self.sound)} blocks")
+
+    def say(self, kind: str, **facts: Any) -> None:
+        """Send the page a message."""
+        self.sockets[-1].send(json.dumps({"type": kind, **facts}))
+
+    def _open(self, socket: "WebSocketRoute") -> None:
+        self.sockets.append(socket)
+        socket.on_message(self._take)
+
+    def _take(self, message: str | bytes) -> None:
+        if isinstance(message, bytes):
+            self.sound.append(message)
+        elif "token" in (words := json.loads(message)):
+            self.tokens.append(words["token"])
+            if self.greets:
+                self.say("state", state="listening")
+        else:
+            self.words.append(words)
