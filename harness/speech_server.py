@@ -92,6 +92,7 @@ class StandInServer:
         request.connection.settimeout(10)
 
     def close(self) -> None:
+        """Stop serving."""
         self.release.set()
         self._http.shutdown()
         self._http.server_close()

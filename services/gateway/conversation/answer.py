@@ -29,7 +29,7 @@ class QuestionTimes:
 
 
 @dataclass(eq=False, slots=True)
-class Answer:
+class HostAnswer:
     """What the host says to a question. Lives in the event loop.
 
     stopped: nothing more of it is to be heard. over: the utterance has ended, one way or another.

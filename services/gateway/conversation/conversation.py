@@ -17,7 +17,7 @@ from services.gateway.channel.captions import Caption
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.speech_queue import SpeechQueue
 from services.gateway.channel.text_speech import TextSpeech
-from services.gateway.conversation.answer import Answer, QuestionTimes
+from services.gateway.conversation.answer import HostAnswer, QuestionTimes
 from services.gateway.conversation.chat import SentenceStream, chat_answer, chat_server
 from services.gateway.conversation.chat_lines import ChatLines
 from services.gateway.conversation.history import History
@@ -63,7 +63,7 @@ class HostConversation:
         self._writing = False  # a turn is being written down
         self._unwanted = False  # and is not to be answered
         self._due: QuestionTimes | None = None  # of a question that has no answer yet
-        self._answer: Answer | None = None
+        self._answer: HostAnswer | None = None
         self._state: TalkState = "listening"
         self._settings: ConversationSettings | None = None
         self._servers: tuple[OpenAIServer, OpenAIServer] | None = None
@@ -165,12 +165,12 @@ class HostConversation:
             if self._due is None and (line := self.chat_lines.next()) is not None:
                 self._take_in(line, QuestionTimes.typed())
             if self._due is not None:
-                self._answer, self._due = Answer(self._due), None
+                self._answer, self._due = HostAnswer(self._due), None
                 self._answer.task = asyncio.ensure_future(self._give(self._answer))
                 self._answer.task.add_done_callback(self._end_answer)
         self._show_state()
 
-    async def _give(self, answer: Answer) -> None:
+    async def _give(self, answer: HostAnswer) -> None:
         try:
             await self._ask_server(answer)
         except StudioError as error:
@@ -185,7 +185,7 @@ class HostConversation:
     def _end_answer(self, task: asyncio.Task[None]) -> None:
         """The answer is over, however it ended. Called also for one that was stopped before it began."""
         if not task.cancelled() and (error := task.exception()):
-            log.error("answer failed", exc_info=error)
+            log.error("answer_failed", exc_info=error)
             self._fail(FAILED)
         answer, self._answer = self._answer, None
         if answer is not None and answer.is_heard:
@@ -194,7 +194,7 @@ class HostConversation:
             self._tell(line)
         self._go_on()
 
-    async def _ask_server(self, answer: Answer) -> None:
+    async def _ask_server(self, answer: HostAnswer) -> None:
         """Ask the chat server, and have each sentence spoken as soon as it is whole. Raises StudioError."""
         assert self._settings and self._servers
         settings, stream = self._settings, SentenceStream()
@@ -207,7 +207,7 @@ class HostConversation:
         if answer.utterance is None:
             raise StudioError(f"{self._servers[1].name} gave an answer that cannot be spoken; ask again.")
 
-    async def _speak(self, answer: Answer, sentences: list[str]) -> None:
+    async def _speak(self, answer: HostAnswer, sentences: list[str]) -> None:
         for sentence in sentences:
             if answer.utterance is None:
                 answer.add_sentence(sentence)

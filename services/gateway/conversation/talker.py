@@ -19,8 +19,8 @@ BURST_S = 2.0  # of sound that a line which was held up may bring at once; more 
 MOST_MESSAGES = 200  # waiting for one who takes none in; the oldest are left out
 
 
-class Ears(Protocol):
-    """Who hears what a microphone makes known."""
+class TurnListener(Protocol):
+    """Told when a talker begins to speak and has finished."""
 
     def begin_turn(self) -> None:
         """The talker has begun to speak."""
@@ -38,10 +38,10 @@ class Talker:
     monotonic seconds at which something last came that is a part of a conversation.
     """
 
-    def __init__(self, ears: Ears, silence_ms: int, *, operator: bool) -> None:
+    def __init__(self, listener: TurnListener, silence_ms: int, *, operator: bool) -> None:
         self.operator = operator
         self.active = time.monotonic()
-        self._ears, self._silence_ms = ears, silence_ms
+        self._listener, self._silence_ms = listener, silence_ms
         self._detector: TurnDetector | None = None
         self._muted = self._deaf = False
         self._allowed_to = 0.0  # the time up to which sound has come
@@ -67,9 +67,9 @@ class Talker:
         for event in self._detector.feed(pcm):
             self.active = time.monotonic()
             if isinstance(event, TurnBegun):
-                self._ears.begin_turn()
+                self._listener.begin_turn()
             else:
-                self._ears.end_turn(event)
+                self._listener.end_turn(event)
 
     def _in_time(self, seconds: float) -> bool:
         """Whether so much sound can have been spoken since the last of it."""
@@ -87,7 +87,7 @@ class Talker:
             spoke = self._detector.in_turn
             self._detector.reset()
             if spoke:
-                self._ears.end_turn(TurnEnded(b"", 0))
+                self._listener.end_turn(TurnEnded(b"", 0))
 
     def tell(self, message: TalkMessage) -> None:
         """Have it sent."""
