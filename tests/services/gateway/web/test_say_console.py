@@ -115,9 +115,9 @@ def test_the_line_that_is_heard_stands_below_the_program_on_both_pages(
     for each in (page, watching):
         each.locator("#caption").get_by_text(text).wait_for()
         assert [row for row in each.evaluate(MEASURE) if row["ratio"] < row["least"]] == []
-        each.get_by_role("button", name="Captions on").click()
+        each.get_by_role("button", name="Captions on", exact=True).click()
         each.locator("#caption").wait_for(state="hidden")
-        each.get_by_role("button", name="Captions off").click()
+        each.get_by_role("button", name="Captions off", exact=True).click()
     speaking.http.post("/channels/main/speech/interrupt")
     for each in (page, watching):
         each.locator("#caption:empty").wait_for(state="attached")
