@@ -16,7 +16,7 @@ LINES = 2
 LETTER_SIZE = 0.05  # of the frame's shorter side
 MIN_LETTER_PX = 14  # smaller letters cannot be read
 WIDTH = 0.8  # of the frame's width that a line takes at most
-FOOT = 0.93  # of the frame's height where the box ends: inside the safe area, above the label
+ABOVE_LABEL = 0.3  # in letter sizes: from the box to the label's place, where the safe area ends
 LINE_HEIGHT, PADDING, RADIUS = 1.3, 0.45, 0.3  # in letter sizes
 BOX_ALPHA = 170  # of 255
 CJK = (
@@ -116,8 +116,9 @@ def _overlay(lines: list[str], font: Font, size: float, width: int, height: int)
     wide = even(max(font.getlength(line) for line in lines) + 2 * PADDING * size + 1)
     tall = even((LINE_HEIGHT * len(lines) + PADDING) * size)
     label = label_overlay(width, height)
-    foot = min(FOOT * height, label.box[1] if label else height)
-    x, y = even((width - wide) / 2), even(foot - tall - 1)
+    if label is None:
+        return None
+    x, y = even((width - wide) / 2), even(label.box[1] - ABOVE_LABEL * size - tall)
     if x < 0 or y < 0:
         return None
     letters = Image.new("L", (wide, tall), 0)

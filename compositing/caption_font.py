@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from PIL import ImageFont, features
 
+from shared.config.child_environment import outside_environment
 from shared.errors import StudioError
 
 FIND_WAIT_S = 5.0
@@ -84,13 +85,17 @@ def _installed(letters: frozenset[str]) -> FontFile | None:
     charset = " ".join(f"{ord(char):x}" for char in sorted(letters))
     command = ["fc-list", f":charset={charset}:scalable=true", "--format", "%{style[0]}\t%{index}\t%{file}\n"]
     try:
-        listed = subprocess.run(command, capture_output=True, timeout=FIND_WAIT_S, check=True).stdout.decode(
-            errors="replace"
-        )
+        run = subprocess.run(command, capture_output=True, timeout=FIND_WAIT_S, check=True, env=outside_environment())
     except (OSError, subprocess.SubprocessError):
         return None  # no fontconfig here
+    listed = run.stdout.decode(errors="replace")
     rows = [tuple(line.split("\t", 2)) for line in listed.splitlines() if line.count("\t") >= 2]
-    plain = sorted(
-        (style not in ("Regular", "Book"), "Sans" not in path, len(path), path, index) for style, index, path in rows
-    )
-    return FontFile(plain[0][3], int(plain[0][4]) & 0xFFFF) if plain else None
+    plainest = sorted(rows, key=lambda row: (row[0] not in ("Regular", "Book"), "Sans" not in row[2], len(row[2]), row))
+    for _, index, path in plainest:
+        found = FontFile(path, int(index) & 0xFFFF)
+        try:
+            found.sized(20)
+        except OSError:
+            continue  # damaged, or of a form that is not drawn
+        return found
+    return None

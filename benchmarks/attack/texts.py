@@ -25,7 +25,7 @@ SILENT_WAIT_S = 45.0  # a server that answers late is waited for so long
 
 
 def texts(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` texts, interrupted now and then, while a recording runs; afterwards the channel says a sentence.
+    """`count` texts, interrupted now and then, beside a recording with burnt-in captions; then a sentence is spoken.
 
     An answer of 500, none at all, a key in the state, a sentence that is not said, and captions that are no WebVTT are
     lost.
@@ -33,7 +33,9 @@ def texts(home: Path, folder: Path, count: int) -> AttackRow:
     row, generator = AttackRow("odd texts and odd voices"), np.random.default_rng(SEED)
     with speech_server() as server:
         told = {"STUDIO_VOICE_OPENAI_URL": server.url, "STUDIO_VOICE_OPENAI_KEY": KEY, "STUDIO_VOICE": "openai"}
-        with studio(home, folder / "run-texts", "--port", "0", "--driver", "speech", environment=told) as run:
+        with studio(
+            home, folder / "run-texts", "--port", "0", "--driver", "speech", "--burn-captions", environment=told
+        ) as run:
             run.on_air()
             with (
                 httpx2.Client(
