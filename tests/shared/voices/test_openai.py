@@ -118,7 +118,7 @@ def test_a_server_that_is_away_or_silent_is_named(server: SpeechServer, monkeypa
     monkeypatch.setattr(speech_module, "STALL_S", 0.2)
     with pytest.raises(VoiceError, match="OpenAI speech API has sent nothing for 0 s; try again"):
         asyncio.run(parts_of(TEXT))
-    monkeypatch.setattr(openai, "TIMEOUT", 0.2)
+    monkeypatch.setattr(openai, "PATIENCE_S", 0.2)
     server.mode = "late"
     with pytest.raises(VoiceError, match=r"127\.0\.0\.1 has sent nothing for too long"):
         asyncio.run(parts_of(TEXT))

@@ -15,6 +15,7 @@ from services.gateway.conversation.vad import (
     TurnEnded,
     load_speech_share,
 )
+from shared.errors import StudioError
 
 SILENCE_MS = 600
 QUESTION_S = 3.1  # "Hello there, what is the weather like in Paris today?" by espeak-ng, with its silence
@@ -96,3 +97,11 @@ def test_after_a_reset_nothing_of_a_turn_is_left() -> None:
     assert detector.in_turn
     detector.reset()
     assert not detector.in_turn and not detector.feed(bytes((BEGIN_BLOCKS - 1) * BLOCK_BYTES))
+
+
+@pytest.mark.unit
+def test_a_processor_on_which_the_network_would_end_the_gateway_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    monkeypatch.setattr("cv2.checkHardwareSupport", lambda feature: False)
+    with pytest.raises(StudioError, match="lacks AVX2"):
+        load_speech_share()
