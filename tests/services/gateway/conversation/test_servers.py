@@ -181,3 +181,10 @@ def test_the_first_sentence_is_not_held_until_the_answer_is_whole() -> None:
     stream = SentenceStream()
     assert stream.feed("It is warm.") == []
     assert stream.feed(" There is not") == ["It is warm."]
+
+
+def test_a_sentence_that_may_go_on_is_held() -> None:
+    stream, given = SentenceStream(), list[str]()
+    for char in "Es war am 3. Mai sehr warm. Das ist gut.":
+        given += stream.feed(char)
+    assert given + stream.finish() == ["Es war am 3. Mai sehr warm.", "Das ist gut."]
