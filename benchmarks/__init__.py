@@ -43,7 +43,7 @@ NEEDED: dict[str, tuple[str, ...]] = {"transport": ("imagezmq",), "voice": ("sci
 
 
 def check_installed(names: Iterable[str]) -> None:
-    """Raises StudioError, one sentence with the command that helps, where one of these benchmarks lacks a package."""
+    """Raise StudioError, one sentence with the command that helps, where one of these benchmarks lacks a package."""
     for name in names:
         for module in NEEDED.get(name, ()):
             if find_spec(module) is None:

@@ -35,7 +35,7 @@ class Finding:
     detail: str
 
     def as_dict(self) -> dict[str, str]:
-        """As plain values."""
+        """The finding as plain values."""
         return asdict(self)
 
 

@@ -25,7 +25,7 @@ ENDED = {"done": 0, "parked": 3, "cancelled": 4}
 
 
 def place(store: Store, found: JobView) -> str:
-    """Where a finished job's file is, "" before."""
+    """Path of a finished job's file; "" before that."""
     if found.state != "done":
         return ""
     return read_job_manifest(store, found.id).out or f"{store.url}/{folder(found.id)}/{found.result}"
@@ -54,7 +54,7 @@ def watch_job(
     explained: Callable[[JobView], JobView] = lambda view: view,
     tend: Callable[[], None] = lambda: None,
 ) -> int:
-    """Tell how the job gets on, until it is done, parked or cancelled; returns the exit code that says which.
+    """Report the progress of a job until it is done, parked or cancelled; returns the exit code that says which.
 
     as_json: one object a line, whenever something has changed. explained: gives a view the reason why it waits. tend:
     called at each look, to see to it that a worker is there. Raises StudioError when the job is removed meanwhile.

@@ -101,7 +101,7 @@ def own_livekit(settings: Settings) -> Iterator[LiveKitServer | None]:
 
 
 def settings_with_livekit(settings: Settings, server: LiveKitServer | None) -> Settings:
-    """The settings with the address and the keys of one's own server."""
+    """The settings with the address and the keys of the studio's own LiveKit server."""
     if server is None:
         return settings
     keys = {"livekit_url": server.url, "livekit_api_key": server.key, "livekit_api_secret": SecretStr(server.secret)}

@@ -15,7 +15,7 @@ out = Console(markup=False)
 
 @motion.callback()
 def group() -> None:
-    """Keeps `record` a command of its own, alone as it is."""
+    """Keep `record` a subcommand although it is the only one."""
 
 
 @motion.command()

@@ -57,7 +57,7 @@ def list_(as_json: JsonOption = False) -> None:
 def pull(
     engine: Annotated[str, typer.Argument(help="Engine whose weights to fetch.")],
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept licences that bar some uses, instead of being asked.")
+        bool, typer.Option("--accept-licence", help="Accept licences that prohibit some uses, instead of being asked.")
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Optional files too.")] = False,
     as_json: JsonOption = False,
@@ -80,7 +80,7 @@ def pull(
             return True
         if as_json or not sys.stdin.isatty():
             raise StudioError(
-                f"{about.title}'s weights bar some uses ({'; '.join(terms)}); add --accept-licence to accept that."
+                f"{about.title}'s weights prohibit some uses ({'; '.join(terms)}); add --accept-licence to accept that."
             )
         return typer.confirm("Accept?", err=True)
 

@@ -38,12 +38,12 @@ class StagedFrame:
 
     @property
     def state(self) -> str:
-        """As a program frame says it: live, idle or plate."""
+        """State as a program frame reports it: live, idle or plate."""
         return ("live" if self.face.facts.live else "idle") if self.face else "plate"
 
 
 class FaceStage:
-    """One avatar's. Not thread-safe."""
+    """The face and the plate of one avatar, tick by tick. Not thread-safe."""
 
     def __init__(self, avatar: Avatar, idle_after_us: int) -> None:
         """idle_after_us: microseconds without a face until the plate idles.

@@ -137,7 +137,7 @@ class LightMatch:
 def field_patch(
     field: NDArray[np.uint8], placement: NDArray[np.float64], box: PixelBox, memory: Callable[..., NDArray[np.uint8]]
 ) -> NDArray[np.uint32]:
-    """(h, w) uint32 or a little larger: the field as it lies on a box (x, y, w, h) of the program, four bytes a pixel.
+    """The field over a box (x, y, w, h) of the program: (h, w) uint32 or a little larger, four bytes a pixel.
 
     memory: gives uint8 arrays of a shape.
     """
@@ -184,9 +184,10 @@ def _roi_cells(pixels: NDArray[np.uint8]) -> FloatArray:
 
 
 def _limits(level: float) -> NDArray[np.int32]:
-    """(5,) int32: luma above which what is brighter is halved.
+    """(5,) int32 limits of the light correction.
 
-    Where a change of luma begins to count, and 256ths a level; the same of chroma squared, in 4096ths.
+    The luma above which brighter pixels are halved; the change of luma from which it counts, and its slope in 256ths a
+    level; the same two for squared chroma, in 4096ths.
     """
     low, high = (share * level for share in LUMA_CHANGE)
     chroma_low, chroma_high = (change**2 for change in CHROMA_CHANGE)

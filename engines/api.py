@@ -68,7 +68,7 @@ class EngineInfo:
 
 @dataclass(frozen=True, slots=True)
 class Driving:
-    """One motion driver frame.
+    """One frame of a motion driver.
 
     pts: microseconds on the channel clock.
     face: the tracked and smoothed face in pixels of the driver frame, None while there is none.
@@ -98,7 +98,7 @@ class VoiceBlock:
 
 @dataclass(frozen=True, slots=True)
 class RoiFrame:
-    """One engine output.
+    """One frame that an engine returns.
 
     pts: of the driving frame or the tick of the voice that it shows, microseconds.
     pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in
@@ -210,7 +210,7 @@ class EngineSession:
         yield from frames
 
     def lower(self) -> str | None:
-        """One rung down; one sentence saying what it is now, None where there is no further rung.
+        """Step one rung down; returns one sentence that names the new rung, None where there is no lower one.
 
         What is under way goes on where it can. Raises OutOfMemoryError, and is at the lower rung all the same.
         """
@@ -267,7 +267,7 @@ class Engine(ABC):
     weights_manifest: ClassVar[Path | None] = None
 
     def settings(self) -> EngineSettings | None:
-        """Its settings as they hold here, None where it has none. Raises StudioError for a wrong or unknown one."""
+        """The engine's settings as they hold here, None where it has none. Raises StudioError for a wrong one."""
         if self.Settings is None:
             refuse_settings(self.info.name)
             return None
@@ -307,7 +307,7 @@ class Engine(ABC):
         return ""
 
     def check(self) -> None:
-        """Raises StudioError, in the words of `probe`, where it cannot run here, and for a wrong setting."""
+        """Raise StudioError, in the words of `probe`, where it cannot run here, and for a wrong setting."""
         self.settings()
         try:
             problem = self.probe()

@@ -1,4 +1,4 @@
-"""Attention over several heads, as the engines of PyTorch share it. No masks: whatever is given is looked at."""
+"""Attention over several heads, shared by the engines of PyTorch. No masks: everything given is attended to."""
 
 import torch.nn.functional as F
 from torch import Tensor

@@ -65,7 +65,7 @@ def _row(name: str, settings: Settings) -> dict[str, object]:
 
 
 def check_engine(settings: Settings) -> None:
-    """Raises StudioError, in the engine's own sentence, when the engine of the settings cannot run here."""
+    """Raise StudioError, in the engine's own sentence, when the engine of the settings cannot run here."""
     load_frame_engine(settings.engine, settings.engines).check()
 
 
@@ -76,7 +76,7 @@ def options_to_start_with(settings: Settings) -> dict[str, OptionValue]:
 
 
 def settings_of_engines(settings: Settings) -> list[EngineSettings]:
-    """Those that the engines have of their own. Raises StudioError for one that is wrong."""
+    """Settings that engines define themselves. Raises StudioError for a wrong one."""
     engines = (load(name, settings.engines) for name in names(settings.engines))
     return [own for engine in engines if (own := engine.settings()) is not None]
 
@@ -104,6 +104,6 @@ def weights_of_all(added: Mapping[str, str] = NONE) -> Iterator[EngineWeights]:
 
 
 def check_driver_template(settings: Settings) -> None:
-    """Raises StudioError where the driver of the settings is a motion template that their engine cannot play."""
+    """Raise StudioError where the driver of the settings is a motion template that their engine cannot play."""
     if path := DriverRef.of_setting(settings.driver).template:
         load_frame_engine(settings.engine, settings.engines).read_template(path)

@@ -59,7 +59,7 @@ class Estimate:
 
     @property
     def seconds(self) -> float | None:
-        """On one device as this one; None where it was not measured."""
+        """Seconds on one device like this one; None where that was not measured."""
         return None if not self.rate else self.work / self.rate
 
 
@@ -67,9 +67,9 @@ class ClipProgress(Protocol):
     """Called from inside a unit's own loops."""
 
     def __call__(self, done: int, total: int, preview: NDArray[np.uint8] | None = None) -> None:
-        """done, total: steps of this unit, in any measure.
+        """Report how far a unit is.
 
-        preview: (H, W, 3) uint8 RGB, a frame for those who watch.
+        done, total: steps of this unit, in any measure. preview: (H, W, 3) uint8 RGB, a frame for those who watch.
         """
         ...
 
@@ -120,6 +120,6 @@ class ClipEngine(Engine):
         """Do one unit.
 
         The last one leaves the clip as CLIP_FILE in its scratch folder: a video of the clip's length, at its rate or
-        any other, its frames without label; sound in it is not used, for the driver's is put to it. Raises StudioError,
-        and OutOfMemoryError where the device has too little; then it is tried once more with low_memory.
+        any other, its frames without a label. Its sound is ignored: the driver's is used. Raises StudioError, and
+        OutOfMemoryError where the device has too little; then it is tried once more with low_memory.
         """

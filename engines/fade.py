@@ -42,7 +42,7 @@ class Fade:
 
     @classmethod
     def restored(cls, state: StateArrays) -> "Fade":
-        """As it was when `save` was called."""
+        """The fade as it was when `save` was called."""
         fade = cls(np.asarray(state["shown"], np.float32))
         fade._offset = np.asarray(state["offset"], np.float32)
         fade._since, fade._duration = (int(value) for value in state["fade"][:2])

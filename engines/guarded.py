@@ -24,7 +24,7 @@ class EngineFaultError(StudioError):
 
 @contextmanager
 def engine_faults(title: str) -> Iterator[None]:
-    """What an engine's code raises, other than StudioError, as EngineFaultError in one sentence."""
+    """A context manager that turns what an engine's code raises, except StudioError, into EngineFaultError."""
     try:
         yield
     except StudioError:
@@ -168,7 +168,7 @@ class GuardedSession(EngineSession):
             else:
                 form = pixels.shape
             raise StudioError(
-                f"{self._info.title} draws frames of {form} where {side} x {side} uint8 with 3 or 4 channels are due;"
-                " update it or choose another engine."
+                f"{self._info.title} draws frames of {form} where {side} x {side} uint8 with 3 or 4 channels are "
+                "expected; update it or choose another engine."
             )
         return frames

@@ -67,7 +67,7 @@ def checked_options(kind: type[Options], title: str, defaults: Mapping[str, Any]
 
 
 def refuse_options(title: str, given: Mapping[str, Any]) -> None:
-    """Raises StudioError where options are given for an engine that has none."""
+    """Raise StudioError where options are given for an engine that has none."""
     if given:
         raise StudioError(f"{title} has no options; leave out '{next(iter(given))[:GOT_CHARACTERS]}'.")
 

@@ -17,7 +17,7 @@ from shared.media.intake.signature import signature_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 NONE: Mapping[str, str] = {}
-OFFLINE_ONLY = "{} makes whole clips, and nothing live; choose another engine (`studio engines` lists them)."
+OFFLINE_ONLY = "{} makes whole clips and cannot run live; choose another engine (`studio engines` lists them)."
 
 
 def installed(added: Mapping[str, str] = NONE) -> dict[str, EntryPoint]:
@@ -38,7 +38,7 @@ def names(added: Mapping[str, str] = NONE) -> list[str]:
 def canonical_name(name: str, added: Mapping[str, str] = NONE) -> str:
     """The name of the engine that is found under `name`.
 
-    Itself where an engine has it, else the one that has it for an alias. A name that none has comes back as it is.
+    That is the name itself, or the name of the engine that has it as an alias. An unknown name is returned as it is.
     """
     there = names(added)
     for each in there if name not in there else ():
@@ -60,7 +60,7 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
         raise StudioError("The studio's engines are not registered, as after an update; run `make setup` again.")
     name = canonical_name(name, added)
     if name not in found:
-        raise StudioError(f"There is no engine '{name[:60]}'; there is {', '.join(sorted(found))}.")
+        raise StudioError(f"There is no engine '{name[:60]}'; choose one of {', '.join(sorted(found))}.")
     point = found[name]
     if not NAME.fullmatch(name):
         raise StudioError(
@@ -78,11 +78,12 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
         raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} ({named(error)}); {cure}.") from None
     if not isinstance(made, Engine):
         raise StudioError(
-            f"Engine '{name}' cannot be loaded from {point.value} (it is no FrameEngine and no ClipEngine); {cure}."
+            f"Engine '{name}' cannot be loaded from {point.value} (it is neither a FrameEngine nor a ClipEngine); "
+            f"{cure}."
         )
     if point.dist is not None and made.info.name != name:
         raise StudioError(
-            f"The entry point '{name}' holds the engine '{made.info.name[:60]}'; give both one name, then {cure}."
+            f"The entry point '{name}' holds the engine '{made.info.name[:60]}'; give both the same name, then {cure}."
         )
     return made
 

@@ -20,7 +20,7 @@ class EngineSettings(LayeredSettings):
 
 
 def refuse_settings(engine: str) -> None:
-    """Raises StudioError where a variable or a table of studio.toml names a setting of an engine that has none."""
+    """Raise StudioError where a variable or a table of studio.toml names a setting of an engine that has none."""
 
     class NoSettings(EngineSettings):
         TABLE: ClassVar[str] = engine

@@ -1,7 +1,7 @@
 """xFormers' fused attention in place of PyTorch's own, where it loads beside this PyTorch and computes the same.
 
-Its wheel keeps to PyTorch's stable interface, so that it fits later versions too; what it misses beside one that is
-built for CUDA 13 is the runtime of CUDA 12, which a package of its own has (the extra `xformers`).
+Its wheel uses PyTorch's stable interface and so fits later versions too. Beside a PyTorch built for CUDA 13 it lacks
+the runtime of CUDA 12, which a package of its own provides (the extra `xformers`).
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: 
 def runtime_problem() -> str:
     """Load CUDA 12's runtime, which xFormers' kernels are linked to.
 
-    Why that cannot be, as `xformers_problem` says it.
+    Returns why that is impossible, in the words of `xformers_problem`, or "".
     """
     with suppress(metadata.PackageNotFoundError):
         for file in metadata.files(RUNTIME_PACKAGE) or ():

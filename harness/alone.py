@@ -53,7 +53,7 @@ class Alone:
         return cast("zmq.Socket[Any]", socket)
 
     def pulse(self) -> Pulse | None:
-        """The newest pulse, with the scene said again so that the service has something to do."""
+        """The newest pulse; sends the scene again so that the service has something to do."""
         if "scene" in self.senders:
             self.send("scene", facts=Scene(revision=self.revision, driver="browser").as_dict())
         for message in self.pulses.read():
@@ -72,7 +72,7 @@ class Alone:
         self.senders[stream].send_multipart(encode_message(message))
 
     def drops(self, stream: str) -> dict[str, int]:
-        """What the service counts on a stream, by reason."""
+        """Messages of a stream that the service dropped, by reason."""
         pulse = self.pulse()
         return {k.split(" ", 1)[1]: n for k, n in pulse.drops.items() if k.startswith(f"{stream} ")} if pulse else {}
 
@@ -81,7 +81,7 @@ class Alone:
         return self.drops(stream).get(reason, 0)
 
     def close(self) -> None:
-        """End it at once."""
+        """Kill the service."""
         self.process.kill()
         self.process.wait()
         for socket in self.senders.values():

@@ -37,7 +37,7 @@ def installed() -> str | None:
 
 
 class Page:
-    """One open page."""
+    """One open page of a browser."""
 
     def __init__(self, port: int) -> None:
         targets = httpx2.get(f"http://127.0.0.1:{port}/json", trust_env=False).json()

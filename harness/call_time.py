@@ -36,7 +36,7 @@ def median_call_ms(work: Callable[[], object], rounds: int, seconds: float = 0.0
 
 
 def use_threads(count: int) -> None:
-    """Of PyTorch and OpenCV; 0 leaves it to them."""
+    """Set the threads of PyTorch and OpenCV; 0 leaves the number to them."""
     import torch
 
     if count:

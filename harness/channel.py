@@ -26,7 +26,7 @@ SERVICES = ("capture", "generator", "compositor", "gateway")
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "", every: float = 0.02) -> Any:
-    """The first true value of a condition, which is asked `every` so many seconds."""
+    """Wait for a condition, asked `every` so many seconds; returns its first true value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
@@ -138,7 +138,7 @@ class Studio:
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """Whatever is left, gone."""
+        """Kill whatever is left."""
         for reader in self._readers:
             reader.close()
         self._context.term()

@@ -54,7 +54,7 @@ class FlashProgram(threading.Thread):
         self.join()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Send the program until `stop`."""
         context: zmq.Context[Any] = zmq.Context()
         run_dir, channel, rate = self.settings.run_dir, self.settings.channel, self.settings.rate
         program, sound = (Publisher(context, endpoint(run_dir, name), name, channel) for name in ("program", "sound"))
@@ -175,7 +175,7 @@ class FlashGateway:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
-        """End it."""
+        """Stop the gateway."""
         self.process.terminate()
         try:
             self.process.wait(10)
@@ -196,7 +196,7 @@ class FlashGateway:
 
 
 def preferred() -> None:
-    """This process and those it starts before whatever else runs here, as the supervisor's services are.
+    """Run this process and its children before others on this machine, as the supervisor's services are.
 
     Far ends that would be machines of their own otherwise wait for this one's processor, and that is measured instead.
     """

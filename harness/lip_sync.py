@@ -80,7 +80,7 @@ def opening(said: list[SpeechMotion], own: float) -> NDArray[np.float64]:
 
 
 def closures(face: Face) -> dict[str, float | int]:
-    """Of the lip closures in speech: how many are seen, of those seen how many are none, and how far off they are."""
+    """Figures of the lip closures in speech: how many are seen, how many are wrong, and how far off they are."""
     there = seen = shown = wrong = 0
     off: list[int] = []
     for voice in VOICES:

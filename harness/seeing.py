@@ -1,6 +1,6 @@
-"""The mesh as an engine that says it needs the driver's image.
+"""The mesh engine, declared to need the driver's image.
 
-What that costs the stream, without a network's weights.
+It shows what that costs the stream, without a network's weights.
 """
 
 from dataclasses import replace

@@ -81,7 +81,7 @@ class StandInServer:
         request.wfile.flush()
 
     def wait(self, request: BaseHTTPRequestHandler) -> None:
-        """Until it is released, or the client is gone. Raises OSError then."""
+        """Wait until released. Raises OSError when the client has gone."""
         request.connection.settimeout(0.02)
         while not self.release.is_set():
             try:
@@ -153,7 +153,7 @@ class SpeechServer(StandInServer):
 
 @contextmanager
 def speech_server() -> Iterator[SpeechServer]:
-    """A server that runs."""
+    """A running server."""
     server = SpeechServer()
     try:
         yield server

@@ -27,10 +27,10 @@ RAMP_SAMPLES = (
 
 
 class AudioQueue:
-    """level: average of what waits when a block comes, seconds.
+    """Keeps a queue of sound near its target level.
 
-    empty: when the queue will have run out. holes, left_out, corrected: how often it ran dry, blocks left out, blocks
-    stretched or shrunk.
+    level: average of what waits when a block comes, seconds. empty: when the queue will have run out. holes, left_out,
+    corrected: how often it ran dry, blocks left out, blocks stretched or shrunk.
     """
 
     def __init__(self) -> None:

@@ -27,10 +27,10 @@ def connection_refusal(error: str, publication: Publication) -> RoomFailure:
     words, host = error.lower(), publication.host
     if "401" in words or "403" in words or "unauthorized" in words or "permission" in words:
         if publication.guest:
-            note = f"{host} refuses the token: it has expired, or is of another server; make another session."
+            note = f"{host} refuses the token: it has expired, or belongs to another server; open another session."
             return RoomFailure(note, "failed", final=True)
         if "expired" in words or "not valid yet" in words or "before" in words:
-            return RoomFailure(f"The clocks of this machine and of {host} differ; set them right.", "failed")
+            return RoomFailure(f"The clocks of this machine and of {host} differ; correct them.", "failed")
         return RoomFailure(
             f"{host} refuses the key or secret; set LIVEKIT_API_KEY and LIVEKIT_API_SECRET again.", "failed"
         )

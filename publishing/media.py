@@ -61,7 +61,7 @@ class RoomMedia:
         return leaves + (pts - tick_pts(tick, self._rate)) / US if leaves else 0.0
 
     def clear_sound(self) -> None:
-        """What waits of the sound is not heard any more."""
+        """Drop the sound that waits to be heard."""
         self._clears += 1
         self.audio.clear_queue()
         self.cushion.clear()

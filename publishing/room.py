@@ -35,7 +35,7 @@ StayPhase = Literal["connecting", "live", "reconnecting", "failed"]
 
 
 class Say(Protocol):
-    """Told the phase of a stay in a room, in one sentence where something is wrong, and its figures."""
+    """Called with the phase of a stay in a room, one sentence where something is wrong, and its figures."""
 
     def __call__(self, state: StayPhase, note: str = "", **figures: float) -> None: ...
 
@@ -47,7 +47,7 @@ class RoomListener:
         """A room that is about to be connected to: the moment for handlers of its events and streams."""
 
     def on_joined(self, room: rtc.Room) -> None:
-        """It is connected, and nothing is published yet."""
+        """The room is connected, and nothing is published yet."""
 
     def on_leaving(self, room: rtc.Room) -> None:
         """It was joined and is left now, or was lost.

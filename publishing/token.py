@@ -23,7 +23,7 @@ class ViewerToken:
 
 
 def missing_settings(settings: Settings) -> str:
-    """Why nothing can be published, in one sentence with the way out, or ""."""
+    """One sentence that says why nothing can be published and what to do, or ""."""
     if settings.livekit_url and settings.livekit_api_key and settings.livekit_api_secret.get_secret_value():
         return ""
     return (
@@ -33,7 +33,7 @@ def missing_settings(settings: Settings) -> str:
 
 
 def publisher_identity(settings: Settings) -> str:
-    """Who the studio is in the room: the same after a restart, so that the server lets the dead one go at once."""
+    """The studio's identity in the room: the same after a restart, so that the server drops the dead one at once."""
     return f"studio-{settings.channel}"
 
 

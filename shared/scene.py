@@ -70,12 +70,12 @@ class Scene:
         return self if new == self else replace(new, revision=self.revision + 1)
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values for a message."""
+        """The scene as plain values for a message."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> "Scene":
-        """From plain values; raises ValueError when a field is missing or of another type."""
+        """The scene from plain values; raises ValueError when a field is missing or of another type."""
         for each in fields(cls):
             if type(facts.get(each.name)) is not (get_origin(each.type) or each.type):
                 raise ValueError(f"scene field {each.name}")

@@ -116,7 +116,7 @@ def damaged_cut_outs(folder: Path, count: int) -> AttackRow:
 
 
 def _damaged(generator: np.random.Generator, content: bytes) -> bytes:
-    """With some bytes changed, zeroed or cut off."""
+    """Content with some bytes changed, zeroed or cut off."""
     data = bytearray(content)
     match int(generator.integers(4)):
         case 0:

@@ -16,9 +16,9 @@ GAP_S = 1.0  # that a stage other than the compositor may cost
 
 
 def stages(run: Studio, services: tuple[str, ...], count: int) -> list[AttackRow]:
-    """`count` kills of each of these stages, one after the other.
+    """Kill each of these stages `count` times, one after the other.
 
-    The program goes on meanwhile, and is driven again.
+    The program continues meanwhile, and is driven again afterwards.
     """
     rows = []
     for service in services:

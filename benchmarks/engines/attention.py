@@ -20,9 +20,9 @@ ROUNDS, CALLS = 5, 10
 
 
 def compared(device: "torch.device", shapes: dict[str, tuple[int, int, int, int]] = SHAPES) -> BenchmarkFigures:
-    """Milliseconds of a call of each in float16, in turns, and how often the one goes into the other.
+    """Milliseconds of a call of each in float16, in turns, and the ratio of the two.
 
-    Why xFormers is left out where it cannot be had.
+    Where xFormers is not available, the reason instead.
     """
     from engines.xformers_attention import xformers_attention, xformers_problem
 
@@ -34,7 +34,7 @@ def compared(device: "torch.device", shapes: dict[str, tuple[int, int, int, int]
 def beside(
     device: "torch.device", shape: tuple[int, int, int, int], attend: "Attend", calls: int = CALLS
 ) -> BenchmarkFigures:
-    """The same for one shape. attend: held against PyTorch's own."""
+    """The same for one shape. attend: compared with PyTorch's own."""
     import torch
     import torch.nn.functional as F
 

@@ -39,7 +39,7 @@ MOST_MB = 3000  # of GPU memory
 
 
 def measure(seconds: float = 0.0, peer: Path | None = None) -> BenchmarkFigures:
-    """For `studio bench`; without PyTorch a sentence.
+    """All figures of LivePortrait; without PyTorch a sentence.
 
     seconds: at least so long for each figure of ours alone. peer: a checkout of the original, to run beside.
     """
@@ -112,7 +112,7 @@ def _begin_alone(cache: str) -> None:
 
 
 def _verdict(mine: BenchmarkFigures, theirs: BenchmarkFigures) -> BenchmarkFigures:
-    """Each bar with what there is: the best in half precision of either side."""
+    """Each bar with its figure: the best of either side in half precision."""
     halves = [way for way in theirs if way.startswith("float16")]
     if not halves:
         return {}

@@ -62,7 +62,7 @@ class Way:
 
 
 def ways(gpu: bool) -> list[Way]:
-    """In the order in which they are run: compiled networks stay so."""
+    """Ways of running it, in their order: compiled networks stay compiled."""
     half = "float16" if gpu else "bfloat16"
     first, then = ("float32", half) if gpu else (half, "float32")
     return [
@@ -79,10 +79,10 @@ def ways(gpu: bool) -> list[Way]:
 def measure(
     seconds: float = 0.0, peer: Path | None = None, size: str | None = None, rounds: int = ROUNDS
 ) -> BenchmarkFigures:
-    """seconds: at least so long for each way.
+    """All figures of PersonaLive, ours and, where there is a checkout, the original's.
 
-    peer: a checkout of the original. size: full or tiny; else full on a GPU. Without PyTorch a sentence. Raises
-    StudioError.
+    seconds: at least so long for each way. peer: a checkout of the original. size: full or tiny; else full on a GPU.
+    Without PyTorch a sentence. Raises StudioError.
     """
     if absent := next((name for name in NEEDED if find_spec(name) is None), None):
         return {"left_out": NO_TORCH.format(absent)}
@@ -159,7 +159,7 @@ class EngineBench:
                     self._theirs["frames_differ"] = levels(same.frames, shown)
 
     def figures(self) -> BenchmarkFigures:
-        """All of it. drift: against float32 without acceleration."""
+        """All figures. drift: against float32 without acceleration."""
         for name, recording in self._recordings.items():
             if self._exact is not None and name in self._ways and name != "float32 none":
                 self._ways[name]["drift"] = drifted(recording, self._exact, latents_only=" taesd" in name)

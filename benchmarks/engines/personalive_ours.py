@@ -50,7 +50,7 @@ SEED = 1
 
 
 def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> PersonaLiveNetworks:
-    """All of them by rule.
+    """All networks, with weights by rule.
 
     Not to be called in inference mode: threads fill them, which have no mode of their caller's.
     """
@@ -78,7 +78,10 @@ def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> Per
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """latents: (chunks, 4, 4, h, w) float32. frames: (chunks * 4, s, s, 3) uint8."""
+    """What the original gave for a driver, for comparing.
+
+    latents: (chunks, 4, 4, h, w) float32. frames: (chunks * 4, s, s, 3) uint8.
+    """
 
     latents: NDArray[np.float32]
     frames: NDArray[np.uint8]
@@ -180,9 +183,9 @@ class DrivenSession:
         return (time.perf_counter() - began) / count, (time.process_time() - worked) / count
 
     def delay(self, interval_s: float, batches: int) -> dict[str, Any]:
-        """From a driver frame to the moment its own is handed on, as the generator measures it live, at this pace.
+        """Delay from a driver frame to its own output, as the generator measures it live, at this pace.
 
-        And what that cannot go below.
+        With it comes the bound that the delay cannot go below.
         """
         interval = int(interval_s * US)
         batch = EngineThread(

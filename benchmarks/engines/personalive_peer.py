@@ -32,7 +32,7 @@ class OriginalPersonaLive:
     """The process, as a context. `ask` hands one request over and waits for the answer."""
 
     def __init__(self, checkout: Path, size: str) -> None:
-        """Raises StudioError where the folder is not the original's."""
+        """Raise StudioError where the folder is not the original's."""
         if not (checkout / WRAPPER).is_file():
             raise StudioError(f"{checkout} is no checkout of PersonaLive: it has no {WRAPPER}.")
         own = checkout / ".venv" / "bin" / "python"
@@ -77,7 +77,7 @@ class OriginalPersonaLive:
 
 
 class Original:
-    """Its wrapper without its checkpoint files, and marks at the ends of the parts of a call."""
+    """The original's wrapper without its checkpoint files, and marks at the ends of the parts of a call."""
 
     def __init__(self, checkout: Path, size: Any, device: Any) -> None:
         import torch
@@ -172,7 +172,7 @@ class Original:
         return {}
 
     def description(self) -> dict[str, Any]:
-        """What it is, what a call computes, and the most memory it took."""
+        """Facts of the original: what it is, what a call computes, and the most memory it took."""
         import diffusers
         import torch
         from torch.utils.flop_counter import FlopCounterMode
@@ -234,7 +234,7 @@ def _positions(embeddings: Any, width: int, at: Any) -> Any:
 
 
 def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
-    """Its `PersonaLive`, put together as its constructor does after the files are read."""
+    """The original's `PersonaLive`, put together as its constructor does after the files are read."""
     import numpy as np
     import torch
     from diffusers.image_processor import VaeImageProcessor
@@ -290,7 +290,7 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
 
 
 def original_extractor(own: Any, size: Any) -> Any:
-    """Its motion extractor with stages of this size."""
+    """The original's motion extractor with stages of this size."""
     detector = importlib.import_module("src.liveportrait.convnextv2").ConvNeXtV2
     network = own.MotionExtractor(num_kp=21)
     depths, widths = (list(each) for each in size.extractor)
@@ -313,9 +313,9 @@ def stand_in() -> Any:
 
 
 def clip_processor(own: Any) -> Any:
-    """Its reading of the portrait for CLIP.
+    """The original's reading of the portrait for CLIP.
 
-    Later versions of transformers have it without torchvision under another name.
+    Later versions of transformers have it, without torchvision, under another name.
     """
     from PIL import Image
 

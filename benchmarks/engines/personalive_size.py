@@ -26,11 +26,11 @@ FAINT = 0.05  # of the noise: an untrained network does not predict it, and what
 
 @dataclass(frozen=True, slots=True)
 class NetworkSize:
-    """frames: their side in pixels.
+    """Size of every network, for both sides.
 
-    unet, vae, clip: what the stock networks are made with. extractor: depths and widths of the motion extractor's
-    stages. encoder: whether the motion encoder is the real one, which the original has in one size only; else something
-    small stands in for it on both sides.
+    frames: their side in pixels. unet, vae, clip: what the stock networks are made with. extractor: depths and widths
+    of the motion extractor's stages. encoder: whether the motion encoder is the real one, which the original has in one
+    size only; else something small stands in for it on both sides.
     """
 
     name: str
@@ -113,7 +113,7 @@ def clip(size: NetworkSize) -> Any:
 
 
 class SizedStandIn(nn.Module):
-    """In the motion encoder's place: (f, 3, 224, 224) faces -> (f, 32, 16)."""
+    """A stand-in for the motion encoder: (f, 3, 224, 224) faces -> (f, 32, 16)."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ SMALL_SCORE = 0.6  # its graph takes this whatever it is asked for
 
 
 def opened(graph: str) -> Any:
-    """Its graph of this name."""
+    """The peer's graph of this name."""
     solutions: Any = import_module("mediapipe.python.solutions")
     if graph == "small":
         return solutions.face_detection.FaceDetection(model_selection=1, min_detection_confidence=SMALL_SCORE)

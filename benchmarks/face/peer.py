@@ -71,7 +71,7 @@ class OriginalGraph:
         self._process.communicate()
 
     def find(self, frames: Path, graph: Graph) -> Found:
-        """What it finds in the frames of a file, and how long each takes. Raises StudioError."""
+        """What the graph finds in the frames of a file, and how long each takes. Raises StudioError."""
         assert self._process.stdin is not None and self._process.stdout is not None
         out = frames.with_suffix(".npz")
         with _peer_errors(str(self._python)):

@@ -54,7 +54,10 @@ MOVES = 0.02  # a range of the mouth or the eyes below this is noise
 
 @dataclass(frozen=True, slots=True)
 class Footage:
-    """name: of the file. still: one image. frames: (N, H, W, 3) uint8 RGB."""
+    """Footage that faces are tracked in.
+
+    name: of the file. still: one image. frames: (N, H, W, 3) uint8 RGB.
+    """
 
     name: str
     still: bool
@@ -172,7 +175,7 @@ def _samples() -> Iterator[Footage]:
 
 
 def _read(path: Path) -> Footage:
-    """Raises StudioError."""
+    """Read an image, or the first FRAMES frames of a video. Raises StudioError."""
     if is_still_image(path):
         return Footage(path.name, True, _shrunk(read_image(path))[None])
     frames: list[ImageArray] = []

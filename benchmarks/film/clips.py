@@ -35,9 +35,10 @@ Label = Kind | Literal["cut"]
 
 @dataclass(frozen=True, slots=True)
 class BuiltClip:
-    """name, images: (H, W, 3) uint8 RGB. kinds: what counts as found.
+    """A clip built from frames, and what is found in it.
 
-    truth: frames in which it is to be found. open: frames in which it may be found or not.
+    name, images: (H, W, 3) uint8 RGB. kinds: what counts as found. truth: frames in which it is to be found. open:
+    frames in which it may be found or not.
     """
 
     name: str

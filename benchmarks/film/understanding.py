@@ -84,7 +84,7 @@ def _moved(base: Base, film: Film) -> float:
 
 
 def _worst(figures: BenchmarkFigures) -> BenchmarkFigures:
-    """By kind of clip, over all films: the least found and the most false; the mean over the places of a cover too."""
+    """Worst figures by kind of clip, over all films: least found, most false; for a cover also the mean."""
     by_kind: dict[str, list[dict[str, float]]] = defaultdict(list)
     for film in figures.values():
         for name, shares in film.items():

@@ -12,10 +12,11 @@ BEAT_S = 1.0  # between two looks at the rates
 
 
 def added_until_refused(studio: SessionStudio, watched_s: float) -> BenchmarkFigures:
-    """`steps`: after each session that was taken, for `watched_s` seconds.
+    """Add sessions until one is refused; the load after each.
 
-    Sessions, the frames a second of each (the lowest seen once it runs, and the median over them), busy share, what is
-    free. `refused`: the answer to the one that was not.
+    `steps`: after each session that was taken, for `watched_s` seconds. Sessions, the frames a second of each (the
+    lowest seen once it runs, and the median over them), busy share, what is free. `refused`: the answer to the one that
+    was not.
     """
     steps: list[BenchmarkFigures] = []
     with TalkingAgents(studio) as agents:
@@ -39,7 +40,7 @@ def added_until_refused(studio: SessionStudio, watched_s: float) -> BenchmarkFig
 
 
 def burst(studio: SessionStudio, count: int) -> BenchmarkFigures:
-    """As many sessions at once as fit by the studio's own word, and some more: how many it took."""
+    """Open as many sessions at once as fit by the studio's own answer, and some more; returns how many it took."""
     told = studio.capacity()["free"]
     answers = [studio.ask(f"burst-{number}") for number in range(count)]
     taken = [answer.json()["session_id"] for answer in answers if answer.status_code == 201]

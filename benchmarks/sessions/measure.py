@@ -13,10 +13,10 @@ ENDED, KILLS, BURST = 100, 5, 10
 
 
 def measure(seconds: float = 20.0, parts: tuple[str, ...] = PARTS) -> BenchmarkFigures:
-    """`cost`: one session's, by part.
+    """All figures of sessions.
 
-    `admission`: sessions added until one is refused. `ends`: what 100 that ended left. `kills`: how soon sessions are
-    back.
+    `cost`: one session's, by part. `admission`: sessions added until one is refused. `ends`: what 100 that ended left.
+    `kills`: how soon sessions are back.
     """
     if find_server() is None:
         return {"skipped": "there is no livekit-server; deploy/livekit.sh builds one"}

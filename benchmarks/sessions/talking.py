@@ -33,7 +33,7 @@ class TalkingAgents:
         self._thread.join()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
-        """Do this in the agents' loop."""
+        """Run a coroutine in the agents' loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_S)
 
     def add(self, room: str, *, watching: bool = False) -> VoiceAgent:

@@ -222,7 +222,7 @@ def family(pid: int) -> list[int]:
 
 
 def wait_done(settings: Settings, store: LocalStore, number: int) -> None:
-    """Until so many jobs are done. Raises RuntimeError when none is for a minute."""
+    """Wait until so many jobs are done. Raises RuntimeError when none is done for a minute."""
     seen, since = -1, time.monotonic()
     while (found := counts(settings, store).get("done", 0)) < number:
         if found > seen:
@@ -240,7 +240,7 @@ def elapsed_ms(call: Callable[[], object]) -> float:
 
 
 def copy_job(store: LocalStore, made: Manifest, number: int) -> None:
-    """Another job like this one. Written without waiting for the disk, which is not what is measured here."""
+    """Copy a job, without waiting for the disk, which is not measured here."""
     name = f"{made.id}-{number:05d}"
     path = store.root / folder(name) / "job.json"
     path.parent.mkdir(parents=True)

@@ -28,7 +28,7 @@ WATCHED_S = 20.0
 
 
 def measure(seconds: float = RUN_S) -> dict[str, Any]:
-    """By size: frame cost by buffer type, gateway's processor time by output, latency and sync at a subscriber."""
+    """Figures by size: frame cost by buffer type, gateway's processor time by output, latency and sync."""
     figures: dict[str, Any] = {name: {"frame_cost": frame_costs(*size)} for name, size in SIZES.items()}
     preferred()
     if find_server() is None:

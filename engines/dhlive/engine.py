@@ -61,15 +61,15 @@ class DhliveEngine(FilmedFaceEngine):
         avatar.engine_file(NAME, KNOWN_BY).write_text(self._mouth_checksum(), encoding="utf-8")
 
     def still_holds(self, avatar: Avatar) -> bool:
-        """A style belongs to the network that computed it: with another mouth the film is measured again.
+        """Whether a measured style is still valid: it belongs to the network that computed it.
 
-        An imported person says nothing of theirs and stays.
+        With another mouth network the film is measured again. An imported person names no network and stays valid.
         """
         known_by = avatar.engine_file(NAME, KNOWN_BY)
         return not known_by.is_file() or known_by.read_text(encoding="utf-8") == self._mouth_checksum()
 
     def _mouth_checksum(self) -> str:
-        """Of the network that people are measured for, "" where it is missing."""
+        """Checksum of the network that people are measured for, "" where it is missing."""
         mouth = self.files().get(MOUTHS[Generation.MINI2])
         return "" if mouth is None else file_sha256(mouth)
 

@@ -27,7 +27,10 @@ class FaceFiles:
 
     @classmethod
     def read(cls, files: dict[str, Path], generation: Generation) -> "FaceFiles":
-        """files: by the manifest's names. Raises StudioError in one sentence."""
+        """Read what drawing takes beside the networks.
+
+        files: by the manifest's names. Raises StudioError in one sentence.
+        """
         geometry = generation.geometry
         edges = read_mask(present(files, EDGES), (geometry.crop, geometry.crop))
         window = read_mask(present(files, WINDOWS[generation]), geometry.window)
@@ -46,7 +49,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise StudioError(
-            f"{path} is no image; `studio weights add dhlive FILE...` takes it from the authors' own tree."
+            f"{path} is not an image; `studio weights add dhlive FILE...` takes it from the authors' own tree."
         )
     return np.ascontiguousarray(cv2.resize(image, size)[..., 0], np.uint8)
 

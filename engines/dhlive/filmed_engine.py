@@ -56,7 +56,7 @@ class FilmedFaceEngine(FrameEngine):
         """
 
     def check_avatar(self, avatar: Avatar) -> None:
-        """Raises StudioError where the engine cannot run here, or not on this avatar."""
+        """Raise StudioError where the engine cannot run here, or not on this avatar."""
         self.check()
         check_body(avatar)
 

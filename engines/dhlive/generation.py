@@ -32,7 +32,7 @@ class Generation(Enum):
 
     @property
     def geometry(self) -> Geometry:
-        """Its sizes."""
+        """Sizes of the generation."""
         return GEOMETRIES[self]
 
 

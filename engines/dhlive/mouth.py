@@ -49,7 +49,7 @@ class Mouth:
 
     @classmethod
     def shared(cls, generation: Generation, files: dict[str, Path], device: str = "cpu") -> "Mouth":
-        """The same one for as long as a session holds it, so that another avatar costs no second copy.
+        """The loaded mouth, kept for as long as a session holds it, so that another avatar costs no second copy.
 
         Raises StudioError.
         """
@@ -62,7 +62,10 @@ class Mouth:
 
     @classmethod
     def load(cls, generation: Generation, files: dict[str, Path], device: torch.device = CPU) -> "Mouth":
-        """files: by the manifest's names. Raises StudioError in one sentence."""
+        """Load the mouth's networks and the files that go with them.
+
+        files: by the manifest's names. Raises StudioError in one sentence.
+        """
         where = present(files, MOUTHS[generation])
         found, network = load_mouth(where)
         if found is not generation or isinstance(network, OldNetwork):

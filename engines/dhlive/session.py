@@ -55,7 +55,7 @@ class DhliveSession(EngineSession):
         draw([(self, self._shot(rest))])  # what is compiled and allocated on first use is so now, not on air
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """Each drawn by itself: one frame is the same to the bit, whatever completes together with it."""
+        """Frames for a block of voice, each drawn by itself, so that it is the same to the bit beside any others."""
         return [draw([(self, shot)])[0] for shot in self.shots(block)]
 
     def idle(self, pts: int) -> list[RoiFrame]:
@@ -79,7 +79,7 @@ class DhliveSession(EngineSession):
         self._speech.restore(state)
 
     def apply(self, options: EngineOptions) -> bool:
-        """All of them."""
+        """Apply options; all of them can be applied on air."""
         assert isinstance(options, DhliveOptions)
         rules = ControlRules(options.rules)
         self._strength = options.strength
@@ -97,7 +97,10 @@ class DhliveSession(EngineSession):
         return MouthShot(source, control, index, tick)
 
     def _finished(self, shot: MouthShot, painted: ImageArray | None) -> RoiFrame:
-        """painted: (S, S, 3) uint8 RGB; None where it was not to be drawn."""
+        """The ROI frame of a painted crop.
+
+        painted: (S, S, 3) uint8 RGB; None where it was not to be drawn.
+        """
         if painted is None:
             return RoiFrame(shot.tick.pts, UNDRAWN, shot.tick.waiting, shot.index)
         rect = self._person.rects[self._person.of_plate(shot.index)]

@@ -25,9 +25,10 @@ class UnclearError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer.
+    """An answer of the service.
 
-    code: see above. status, progress (0 to 100), result: of a task, 0, 0 and "" elsewhere. said: its words, one line.
+    code: of the service, see above. status, progress (0 to 100), result: of a task; 0, 0 and "" for other requests.
+    said: its message, one line.
     """
 
     code: int
@@ -82,7 +83,7 @@ class ServiceClient:
 
 
 def _reply(body: Any) -> Reply:
-    """Raises ValueError, TypeError, KeyError or AttributeError for what is no answer."""
+    """Raise ValueError, TypeError, KeyError or AttributeError for what is no answer."""
     data = body.get("data") or {}
     return Reply(
         code=int(body["code"]),

@@ -83,7 +83,7 @@ class DataFolder:
                 raise StudioError(f"{path} is damaged; delete it, and the job begins again.") from None
 
     def write(self, record: TaskRecord) -> None:
-        """Write it down; it is on the disk when this returns."""
+        """Record that a task was sent; the record is on the disk when this returns."""
         path = self._book / f"{record.code}.json"
         part = path.with_suffix(PART)
         with self._disk():
@@ -140,7 +140,7 @@ class DataFolder:
             os.replace(part, target)
 
     def result(self, code: str) -> Path | None:
-        """The finished video of a task, where it lies in the folder itself; a link to elsewhere is none."""
+        """The finished video of a task, if it is in the folder itself; a link to elsewhere does not count."""
         path = self.temp / result_name(code)
         return path if path.is_file() and path.resolve().parent == self.temp.resolve() else None
 

@@ -1,9 +1,9 @@
 """Duix-Avatar as a clip engine.
 
-The host's film and a speech into a video in which the host says it, by the user's own service.
+The user's own service turns the host's film and a speech into a video in which the host says it.
 
-The service is closed and tells a task's end once, so that a task is handed in by one process, watched by one, and every
-step is on the disk before the next one: `engines.duix.data_folder`.
+The service is closed and reports a task's end only once. A task is therefore submitted by one process and watched by
+one, and every step is on the disk before the next one: `engines.duix.data_folder`.
 """
 
 import json
@@ -93,7 +93,7 @@ class DuixEngine(ClipEngine):
         context.progress(1, 1)
 
     def duix_settings(self) -> DuixSettings:
-        """Its settings as they hold here. Raises StudioError for a wrong one."""
+        """The engine's settings as they hold here. Raises StudioError for a wrong one."""
         settings = self.settings()
         assert isinstance(settings, DuixSettings)
         return settings

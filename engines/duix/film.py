@@ -22,10 +22,10 @@ STEP_SAMPLES = SOUND_RATE_HZ * 10  # of silence written at a time
 
 
 def write_film(clip: Clip, path: Path, told: Callable[[int, int], None]) -> None:
-    """Write the avatar's plate, to and fro, with the portrait's face on a foreign body; as many frames as the clip has.
+    """Write the avatar's plate, to and fro, with as many frames as the clip has.
 
-    So the service need not lengthen it, which it does in ways that are not documented. told: frames done, of how many;
-    what it raises ends it. Raises StudioError.
+    On a foreign body it has the portrait's face. The service need not lengthen the film, which it does in undocumented
+    ways. told: called with frames done, of how many; what it raises ends the writing. Raises StudioError.
     """
     plate, host = clip.avatar.plate, FilmedHost(clip.avatar)
     with Mp4Writer(path, plate.width, plate.height, clip.rate, sound=False, crf=CRF) as writer:
@@ -57,9 +57,10 @@ class FilmedHost:
         self._avatar, self._plate = avatar, avatar.plate
 
     def frame(self, index: int) -> ImageArray:
-        """I420 of a plate frame: as it is where the plate is the portrait.
+        """I420 of a plate frame, borrowed.
 
-        Else with the portrait's face, at rest, where the body's is. Borrowed.
+        It is unchanged where the plate is the portrait; elsewhere it has the portrait's face, at rest, where the body's
+        is.
         """
         plain = self._plate.frame(index)
         if self._avatar.own_plate:
@@ -79,7 +80,7 @@ class FilmedHost:
 
     @cached_property
     def _scale(self) -> float:
-        """By which the ROI is made smaller at once, so that placing it leaves no fine pixels out."""
+        """Factor by which the ROI is reduced in one step, so that placing it leaves out no fine pixels."""
         size = float(np.sqrt(np.abs(np.linalg.det(self._plate.placements[:, :, :2]))).max())
         full = int(self._avatar.roi.shape[0])
         return 2 * round(max(16, min(1.0, size) * full) / 2) / full

@@ -38,7 +38,7 @@ class Task:
 
 @dataclass(slots=True)
 class Service:
-    """One container.
+    """One container of the service.
 
     rests: until when it is not tried. pause: how long the last rest was. since: when it was first not to be had, limit:
     for how many seconds that is borne, and why it is so.
@@ -53,7 +53,7 @@ class Service:
     why: str = ""
 
     def out_of_patience(self, now: float) -> bool:
-        """Whether it has not been to be had for longer than is borne."""
+        """Whether the service has been unavailable for too long."""
         return self.since is not None and now - self.since >= self.limit
 
 
@@ -134,7 +134,10 @@ class Pool:
         return occupied or (None, "")
 
     def _submit(self, task: Task, service: Service, client: ServiceClient) -> TaskRecord | None:
-        """Hand the task in. None where the service has not taken it: it rests. Raises StudioError."""
+        """Submit the task; returns None where the service did not accept it, which is then left alone for a while.
+
+        Raises StudioError.
+        """
         folder, record = service.folder, TaskRecord(task.code, "sent", task.seconds)
         folder.sweep()
         folder.put(task.speech, f"{task.code}-speech.wav", self._look)
@@ -212,7 +215,9 @@ class Pool:
         """What is wrong with a finished video, also after it had time to appear: a sentence; "" where nothing is."""
         name = PurePosixPath(record.result.replace("\\", "/")).name
         if name != result_name(record.code):
-            return f"Duix-Avatar at {service.url} names the file '{name[:80]}', which is not of this task; retry."
+            return (
+                f"Duix-Avatar at {service.url} names the file '{name[:80]}', which does not belong to this task; retry."
+            )
         until = self.clock() + self.patience.file
         while (why := self._fault(service.folder, record)) and self.clock() < until:
             self._wait(self.patience.look)

@@ -11,7 +11,7 @@ from engines.settings import EngineSettings
 
 
 class ServiceSettings(BaseModel):
-    """One container.
+    """Where one container of the service is.
 
     url: http or https, host and port alone. data: the folder of this machine that it mounts as /code/data.
     """

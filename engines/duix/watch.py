@@ -22,7 +22,7 @@ from shared.errors import StudioError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Seconds.
+    """How long to wait for the service, in seconds.
 
     poll: between two queries. look: between two looks at what is wished. grace: for which a task that was sent may be
     unknown. file: for which a finished file may be missing. stall, least: without progress, and for all of a task, at
@@ -72,7 +72,7 @@ class Watch:
         self.progress = 0
 
     def step(self, client: ServiceClient) -> TaskRecord | None:
-        """Ask once.
+        """Ask the service once.
 
         What is known of the task then: the end of it is on the disk before this returns; None where the service has
         never had it. Raises SilentError.
@@ -124,7 +124,7 @@ class Watch:
             )
         if now - self._begun > self._limit:
             return self._failed(
-                f"has not come to an end in {self._limit / 60:.0f} minutes; give the job less, or raise duix.time_limit"
+                f"has not finished within {self._limit / 60:.0f} minutes; split the job, or raise duix.time_limit"
             )
         return self._record
 

@@ -31,7 +31,7 @@ class LivePortraitOptions(EngineOptions):
     )
 
     def rules(self) -> RetargetOptions:
-        """Those that the rules take."""
+        """The options that the rules take."""
         return RetargetOptions(
             region=self.region,
             relative=self.relative,

@@ -70,7 +70,7 @@ class PortraitRenderer:
             self.shot(self.points)  # now, and not with the first frame
 
     def set_source(self, roi: NDArray[np.uint8], cut: NDArray[np.uint8]) -> None:
-        """From here on this is the source: (512, 512, 3) uint8 RGB, the ROI and the crop around it."""
+        """Draw from this source from now on: (512, 512, 3) uint8 RGB, the ROI and the crop around it."""
         small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
         self._prepared = self._networks.prepared(np.asarray(small, np.uint8))
         self._source: SourceFeatures | None = None

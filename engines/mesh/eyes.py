@@ -28,10 +28,10 @@ LASH_STRENGTH = 0.9
 
 @dataclass(slots=True)
 class _Eye:
-    """ring: 16 mesh points; iris: (2,) its centre in ROI pixels.
+    """One eye of the portrait.
 
-    radius: of the iris; width: of the eye, pixels; solve: (3, 16) least squares for the affine of the ring; lash: (3,)
-    uint8 RGB.
+    ring: 16 mesh points; iris: (2,) its centre in ROI pixels. radius: of the iris; width: of the eye, pixels; solve:
+    (3, 16) least squares for the affine of the ring; lash: (3,) uint8 RGB.
     """
 
     ring: NDArray[np.int64]

@@ -17,10 +17,11 @@ MATTE_MARGIN_PX = 23  # pixels beyond the matte that are not trusted to be backg
 
 @dataclass(frozen=True, slots=True)
 class PortraitLayers:
-    """person: (S, S, 4) uint8 RGBA, colour premultiplied. background: (S, S, 3) uint8 RGB.
+    """The portrait taken apart.
 
-    person over background is the portrait, to within rounding: the person's layer holds whatever
-    the background's, seen through the matte, lacks (so no matting error shows at rest).
+    person: (S, S, 4) uint8 RGBA, colour premultiplied. background: (S, S, 3) uint8 RGB. person over background is the
+    portrait, to within rounding: the person's layer holds whatever the background's, seen through the matte, lacks (so
+    no matting error shows at rest).
     """
 
     person: NDArray[np.uint8]

@@ -47,7 +47,7 @@ class MeshMotion:
     ajar: NDArray[np.float32] = field(default_factory=lambda: np.ones(1, np.float32))
 
     def flat(self) -> NDArray[np.float32]:
-        """All of it as one (1425,) vector, for easing and saving."""
+        """The motion as one (1425,) vector, for easing and saving."""
         return np.concatenate([getattr(self, each.name).ravel() for each in fields(self)])
 
     @classmethod
@@ -61,7 +61,7 @@ class MeshMotion:
         return cls(*parts)
 
     def with_turn(self, yaw: float, pitch: float, roll: float) -> "MeshMotion":
-        """The same with another head rotation."""
+        """The motion with another head rotation."""
         return replace(self, turn=np.array([yaw, pitch, roll], np.float32))
 
 

@@ -64,7 +64,7 @@ class MotionBlend:
 
     @classmethod
     def restored(cls, state: StateArrays, waiting: Callable[[int], MeshMotion] = idle_motion) -> "MotionBlend":
-        """As it was when `save` was called."""
+        """The blend as it was when `save` was called."""
         easing = cls(waiting)
         easing._fade = Fade.restored(state)
         easing._driven = np.asarray(state["driven"], np.float32)

@@ -143,8 +143,8 @@ def kept_calibration(path: Path, measure: Callable[[], TrackerCalibration]) -> T
 def calibrate_tracker(render: RenderFunction, face: Face, *, turns: bool) -> TrackerCalibration:
     """Draw known movements of the portrait's face, track them, and see what comes back.
 
-    turns: also how far turns of the head are read. Takes about a third of a second. PLAIN where the tracker
-    finds no face in an image of the portrait.
+    turns: also measure how far head turns are read. Takes about a third of a second. PLAIN where the tracker finds no
+    face in an image of the portrait.
     """
     neutral = NeutralMeasures(face)
     tracker = FaceTracker()

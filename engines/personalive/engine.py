@@ -92,7 +92,7 @@ def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "P
 
     chosen = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
     if chosen.type == "cuda" and not torch.cuda.is_available():
-        raise StudioError("PyTorch finds no GPU here; unset STUDIO_PERSONALIVE_DEVICE or look at the driver.")
+        raise StudioError("PyTorch finds no GPU here; unset STUDIO_PERSONALIVE_DEVICE or check the driver.")
     if chosen.type == "cpu" and not is_tiny(folder):
         raise StudioError(NO_GPU)
     if reason := acceleration_refusal(acceleration, chosen):

@@ -16,7 +16,7 @@ FACE_SIDE = 3.4  # of a face's box, in units of how high its key points rise abo
 
 @dataclass(frozen=True, slots=True)
 class HeadPose:
-    """Of f frames.
+    """Head poses of f frames.
 
     angles: (f, 3) degrees of pitch, yaw and roll; shift: (f, 3); scale: (f, 1); points: (f, 21, 3), the person's key
     points before they are turned. float32.
@@ -28,7 +28,7 @@ class HeadPose:
     points: Tensor
 
     def frame(self, i: int) -> "HeadPose":
-        """One of the frames."""
+        """The pose of one frame."""
         at = slice(i, i + 1)
         return HeadPose(self.angles[at], self.shift[at], self.scale[at], self.points[at])
 

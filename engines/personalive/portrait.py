@@ -13,9 +13,10 @@ from engines.personalive.networks.unet import Memory
 
 @dataclass(frozen=True, slots=True)
 class EncodedPortrait:
-    """image: (1, 3, s, s) in -1..1.
+    """The portrait as the networks see it.
 
-    latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network attends to of it.
+    image: (1, 3, s, s) in -1..1. latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network
+    attends to of it.
     """
 
     image: Tensor
@@ -27,7 +28,10 @@ class EncodedPortrait:
 def read_portrait(
     networks: PersonaLiveNetworks, image: NDArray[np.uint8], size: int, seen: NDArray[np.uint8] | None = None
 ) -> EncodedPortrait:
-    """image: (h, w, 3) RGB. seen: what CLIP sees, where that is another image."""
+    """Encode a portrait for the networks.
+
+    image: (h, w, 3) RGB. seen: what CLIP sees, where that is another image.
+    """
     pixels = squashed(image, size).to(networks.device, networks.dtype)
     clip = networks.clip(clip_pixels(image if seen is None else seen).to(networks.device, networks.dtype))
     embedding = clip.image_embeds[:, None]

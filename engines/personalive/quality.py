@@ -8,10 +8,10 @@ AUTO_TITLE = "automatic"
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """title: what a user picks it by.
+    """A rung of the ladder of qualities.
 
-    size: of the frames that are made, before they are enlarged to the ROI. small_vae: decode with TAESD, where its
-    weights are. every: one driving frame in how many is taken.
+    title: what a user picks it by. size: of the frames that are made, before they are enlarged to the ROI. small_vae:
+    decode with TAESD, where its weights are. every: one driving frame in how many is taken.
     """
 
     name: str
@@ -36,7 +36,7 @@ NO_SMALL_DECODER = (
 
 
 def rung(name: str) -> Rung:
-    """By name; any other, such as "auto", begins at the top."""
+    """The rung of this name; any other name, such as "auto", gives the top."""
     return next((each for each in LADDER if each.name == name), LADDER[0])
 
 

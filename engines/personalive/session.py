@@ -194,7 +194,7 @@ class PersonaLiveSession(EngineSession):
             self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.image)
 
     def _chunk(self) -> Callable[[], list[RoiFrame]]:
-        """Begin a call of the window; what comes back waits for the frames that leave it."""
+        """Begin a call of the window; what it returns waits for the frames that leave the window."""
         pts, frames = zip(*self._pending, strict=True)
         self._pending = []
         self._under_way.extend(pts)

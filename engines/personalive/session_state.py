@@ -15,13 +15,16 @@ OF_NEUTRAL = ("angles", "shift", "scale", "points")
 
 
 def saved_window(window: DenoisingWindow) -> StateArrays:
-    """Keyframes are kept as latents: what the networks make of them is made again."""
+    """The window's state as arrays.
+
+    Keyframes are kept as latents: what the networks make of them is computed again.
+    """
     known = torch.cat([each() for each in window.known])
     return _arrays({name: getattr(window, name) for name in OF_WINDOW} | {"known": known})
 
 
 def saved_transfer(transfer: Transfer) -> StateArrays:
-    """Of one that has taken its first chunk."""
+    """State of a transfer that has taken its first chunk."""
     neutral, rest = transfer.head.neutral, transfer.rest
     assert neutral is not None and rest is not None
     return _arrays({f"neutral_{name}": getattr(neutral, name) for name in OF_NEUTRAL} | {"rest": rest})

@@ -31,11 +31,11 @@ class Stream:
         self._cuda = torch.cuda.Stream(device, priority=-1 if first else 0) if device.type == "cuda" else None
 
     def work(self) -> AbstractContextManager[object]:
-        """What is done within goes into this queue."""
+        """A context manager: work inside it goes into this queue."""
         return nullcontext() if self._cuda is None else torch.cuda.stream(self._cuda)
 
     def wait_for(self, maker: "Stream", *tensors: Tensor) -> None:
-        """From here on this queue may use these tensors, which `maker` makes.
+        """Let this queue use these tensors, which `maker` makes, from here on.
 
         It waits until they are made, and their memory is not given away before it is done with them.
         """
@@ -48,7 +48,7 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """The three of a device."""
+    """The three streams of a device."""
 
     reading: Stream
     denoising: Stream
@@ -57,7 +57,7 @@ class Streams:
 
 @cache
 def streams_of(device: torch.device) -> Streams:
-    """The same for every session.
+    """The streams of a device, the same for every session.
 
     The allocator keeps memory apart by stream, and a new portrait uses that of the last.
     """

@@ -36,7 +36,7 @@ class ClipWork:
     decode: float
 
     def total(self, windows: int, steps: int) -> float:
-        """Of all units."""
+        """Work of all units."""
         return self.encode + self.listen + self.window * windows * steps + self.decode
 
 
@@ -71,7 +71,7 @@ def memory_needed(model: Model, size: tuple[int, int], layout: Layout, bytes_eac
 
 
 def bytes_each(settings: StableAvatarSettings) -> int:
-    """Of a number in the precision that the settings ask for."""
+    """Bytes of a number in the precision that the settings ask for."""
     return 4 if settings.precision == "fp32" else 2
 
 
@@ -83,9 +83,9 @@ def too_large(
     settings: StableAvatarSettings,
     cards: Sequence[int],
 ) -> str:
-    """Why no card of this machine has the memory, one sentence with the mode that needs less, or "".
+    """One sentence when no GPU of this machine has enough memory, naming a mode that needs less; else "".
 
-    cards: bytes of each; without any it is not known, for a worker elsewhere may have one.
+    cards: bytes of each. Without any the answer is "": a worker elsewhere may have one.
     """
     if not cards or settings.device == "cpu":
         return ""

@@ -44,7 +44,7 @@ LATENT_PX = 8
 
 
 class ClipJob:
-    """Does the units of one job after the other; what is loaded stays."""
+    """Runs the units of jobs one after the other; what is loaded stays loaded."""
 
     def __init__(self, settings: StableAvatarSettings) -> None:
         self.loaded = Loaded(settings)
@@ -76,7 +76,7 @@ class UnitWork:
         self.levels = sigmas(self.options.steps)
 
     def layout(self) -> Layout:
-        """The clip's, once the speech was heard."""
+        """Layout of the clip, known once the speech was heard."""
         return layout_of(self.clip, self.options, self.model, read_count(self.context.made(units.LISTEN)))
 
     def encode(self) -> None:
@@ -125,7 +125,7 @@ class UnitWork:
         path.unlink()
 
     def denoise(self, step: int, number: int) -> None:
-        """A window of a step."""
+        """Denoise a window of a step."""
         layout = self.layout()
         window = layout.windows[number]
         options = self.options
@@ -156,7 +156,7 @@ class UnitWork:
             self._note_rate(layout, time.monotonic() - began)
 
     def _latents(self, layout: Layout, window: LatentWindow, step: int, dtype: torch.dtype) -> Tensor:
-        """What a window begins its step as. The original's are of the transformer's precision, ours of float32."""
+        """Latents that a window begins its step with: in the transformer's precision as the original, or in float32."""
         if step:
 
             def made(each: LatentWindow) -> Tensor:

@@ -36,10 +36,10 @@ class LatentWindow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """span: latent frames of a whole window.
+    """How a clip is cut into windows.
 
-    latents: of the clip. frames: of video that come out. windows: in order; none where the original runs none.
-    original: cut as the original does.
+    span: latent frames of a whole window. latents: of the clip. frames: of video that come out. windows: in order; none
+    where the original runs none. original: cut as the original does.
     """
 
     span: int
@@ -109,7 +109,7 @@ def sample_at(frame: int, rate: Fraction) -> int:
 
 
 def check_overlap(overlap: int, least: int, span: int) -> None:
-    """Raises StudioError where windows cannot overlap by so much."""
+    """Raise StudioError where windows cannot overlap by so much."""
     if not least <= overlap < span:
         why = " (the original divides by zero at 1)" if overlap == 1 else ""
         raise StudioError(f"Windows can overlap by {least} to {span - 1} latent frames, not by {overlap}{why}.")

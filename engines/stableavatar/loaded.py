@@ -24,7 +24,7 @@ from shared.errors import OutOfMemoryError, StudioError
 log = structlog.get_logger()
 TRIED_TOKENS = 96  # of the call that decides whether a kernel is taken
 BF16_SINCE = 8  # first generation of NVIDIA's that computes in bfloat16
-NO_CARD = "PyTorch finds no GPU here; unset STUDIO_STABLEAVATAR_DEVICE or look at the driver."
+NO_CARD = "PyTorch finds no GPU here; unset STUDIO_STABLEAVATAR_DEVICE or check the driver."
 TOO_BIG = "StableAvatar's networks are too large for a CPU; it needs an NVIDIA GPU of 8 GB or more."
 
 
@@ -36,9 +36,9 @@ def quiet_libraries() -> None:
 
 
 class Loaded:
-    """The networks of windows: transformer and VAE, with what the transformer knows of text and image.
+    """The networks that windows need: transformer and VAE, with what the transformer knows of text and image.
 
-    loads: how often the transformer was loaded: once a worker and job.
+    loads: how often the transformer was loaded; once per worker and job.
     """
 
     def __init__(self, settings: StableAvatarSettings) -> None:
@@ -49,7 +49,7 @@ class Loaded:
         self._seen: tuple[Path, list[Seen]] | None = None
 
     def device(self, devices: Callable[[], tuple[str, ...]], model: Model) -> torch.device:
-        """Where to compute. Raises StudioError."""
+        """Device to compute on. Raises StudioError."""
         wanted = self.settings.device
         chosen = torch.device(devices()[0] if wanted == "auto" else wanted)
         if chosen.type == "cuda" and not torch.cuda.is_available():
@@ -59,7 +59,7 @@ class Loaded:
         return chosen
 
     def dtype(self, device: torch.device) -> torch.dtype:
-        """In which precision the transformer computes there."""
+        """Precision in which the transformer computes on the device."""
         named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
         if self.settings.precision != "auto":
             return named[self.settings.precision]

@@ -21,7 +21,7 @@ def options_of(clip: Clip) -> StableAvatarOptions:
 
 
 def layout_of(clip: Clip, options: StableAvatarOptions, model: Model, samples: int | None = None) -> Layout:
-    """How the clip lies.
+    """How the clip is laid out in windows.
 
     samples: of its speech, where they were counted; only the original's cut goes by them. Raises StudioError.
     """
@@ -52,7 +52,7 @@ def write_count(folder: Path, samples: int) -> None:
 
 
 def predictions(options: StableAvatarOptions) -> int:
-    """Of a window in a step: guidance compares up to three."""
+    """Number of predictions of a window in a step: guidance compares up to three."""
     if options.text_guidance == options.audio_guidance == 1:
         return 1
     return 2 if options.audio_guidance == 1 and options.mode == "fixed" else 3

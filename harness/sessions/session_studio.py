@@ -104,7 +104,7 @@ class SessionStudio:
         return dict(self.http.get("/capacity").json())
 
     def close(self) -> None:
-        """Everything ends."""
+        """End all processes."""
         self._over.set()
         self._thread.join()
         self._supervisor.close()

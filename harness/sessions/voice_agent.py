@@ -19,7 +19,7 @@ LOUD = 500
 
 
 def room_token(server: LiveKitServer, room: str, identity: str, **claims: Any) -> str:
-    """May do everything in one room."""
+    """An access token with every right in one room."""
     video = {"roomJoin": True, "room": room, "canPublish": True, "canSubscribe": True, "canPublishData": True}
     now = int(time.time())
     said = {"iss": server.key, "sub": identity, "nbf": now - 10, "exp": now + 600, "video": video, **claims}

@@ -117,7 +117,7 @@ def stand_in_offsets() -> NDArray[np.float32]:
 
 
 def write_blend_shapes(path: Path, offsets: NDArray[np.float32]) -> None:
-    """As the published image has them: 16x256 RGBA, a row for each shape."""
+    """Write blend shapes in the form of the published image: 16x256 RGBA, a row for each shape."""
     image = np.full((16, 256, 4), 127, np.uint8)
     image[:6] = 0
     image[:6, :TRACKED, :3] = np.rint((offsets[:, :TRACKED] + 1) * 127.5)

@@ -45,7 +45,7 @@ class Spectators:
         self._say("begin")
 
     def leave(self) -> AudienceCounts:
-        """All go; what they were sent since they were counted."""
+        """Disconnect all viewers; returns what they were sent since the last count."""
         said, _ = self._process.communicate("end\n", timeout=120)
         return AudienceCounts(**json.loads(said))
 

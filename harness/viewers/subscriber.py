@@ -157,7 +157,7 @@ def start(url: str, token: str, seconds: float, box: PixelBox | None = None) -> 
 
 
 def finished_subscriber(process: "subprocess.Popen[bytes]") -> Received:
-    """What it received, when it has ended."""
+    """What a subscriber received, once it has ended."""
     assert process.stdout
     with process:
         return Received(**json.loads(process.stdout.read()))

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class DriverFrame:
-    """pts: microseconds, from the driver's start or on the channel clock.
+    """A decoded frame of a driver.
 
-    rgb: (H, W, 3) uint8, upright, long side at most FOLLOWED_SIDE_PX.
+    pts: microseconds, from the driver's start or on the channel clock. rgb: (H, W, 3) uint8, upright, long side at most
+    FOLLOWED_SIDE_PX.
     """
 
     pts: int
@@ -39,9 +40,10 @@ class DriverFrame:
 
 @dataclass(frozen=True, slots=True)
 class DriverSoundBlock:
-    """pts: microseconds of the first sample on the same clock as the frames.
+    """A decoded block of a driver's sound.
 
-    samples: (n,) int16 mono, 48 kHz. drives: there are no frames, so this voice is what moves the host.
+    pts: microseconds of the first sample on the same clock as the frames. samples: (n,) int16 mono, 48 kHz. drives:
+    there are no frames, so this voice is what moves the host.
     """
 
     pts: int
@@ -101,7 +103,7 @@ class _ShownFrames:
         self._view: FrameView | None = None
 
     def whole(self, packet: "Packet", damage: Damage) -> list[av.VideoFrame]:
-        """The frames that are whole with the next packet of the stream."""
+        """Frames that the next packet of the stream completes."""
         frames = decoded(packet, damage, self._decoder)
         whole = [
             each for frame in frames if isinstance(frame, av.VideoFrame) for each in self._deinterlacer.push(frame)

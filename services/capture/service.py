@@ -54,7 +54,7 @@ class Capture:
         self.loop.meter.facts = {"cameras": cameras(), "present": False}
 
     def run(self) -> None:
-        """Until told to stop."""
+        """Run the service until it is stopped."""
         self.loop.run()
         if self._driver:
             self._driver.close()
@@ -209,7 +209,7 @@ class Capture:
             meter.drops["driver"] = self._driver.dropped
 
     def _image(self, frame: DriverFrame) -> tuple[ImageArray, str]:
-        """What travels of a frame beside its points, and its format: what the scene's `driver_image` says."""
+        """The image that is sent with a frame's points, and its format, as the scene's `driver_image` asks."""
         wanted = self.loop.scene.driver_image if self.loop.scene else "whole"
         if wanted == "whole":
             return frame.rgb, "rgb24"

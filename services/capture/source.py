@@ -70,9 +70,9 @@ class DriverReader:
             return None
 
     def mark_served(self) -> None:
-        """The frame, or the block of a voice, that was taken is dealt with.
+        """Note that the frame or block of voice that was taken is done.
 
-        A file's reader may decode one more, which it did not while that took time.
+        A file's reader may then decode one more, which it does not do meanwhile.
         """
         if not self.live:
             self._room.release()

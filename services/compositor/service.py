@@ -35,7 +35,7 @@ class Compositor:
         self.loop.every(lambda: tick_pts(self._tick, self._rate), self._on_tick)
 
     def run(self) -> None:
-        """Until told to stop."""
+        """Run the service until it is stopped."""
         self.loop.run()
 
     def _on_scene(self, scene: Scene) -> None:
@@ -110,7 +110,7 @@ class Compositor:
 def program_facts(
     tick: int, avatar: str, composed: Composed, state: str, captured: int, label: bool
 ) -> dict[str, object]:
-    """What a program message says beside its pixels. label: the outputs are to draw the label."""
+    """Facts of a program message beside its pixels. label: whether outputs draw the label."""
     return {
         "tick": tick,
         "avatar": avatar,

@@ -25,7 +25,7 @@ class VoiceDelay:
         self.settled = False
 
     def restart(self) -> None:
-        """Another driver: measure again, and take the first measurements at once."""
+        """Start over for another driver: the first measurements count at once."""
         self._recent.clear()
         self.settled = False
 
@@ -56,7 +56,7 @@ class VoicePlayer:
         self._leaving: VoiceBuffer | None = None  # what was being played when another voice took over
 
     def switch(self) -> None:
-        """Another driver, or an interrupt: what was on its way fades out within the next block."""
+        """Switch to another driver, or interrupt: what was on its way fades out within the next block."""
         self.buffer, self._leaving = VoiceBuffer(), self._leaving or self.buffer
 
     def block(self, first: int, count: int, gain: float) -> NDArray[np.int16]:

@@ -42,7 +42,7 @@ def gateway_socket(settings: Settings, fd: int | None) -> socket.socket:
 
 
 async def serve(settings: Settings, sock: socket.socket) -> None:
-    """Until SIGTERM or SIGINT, or until the bus has ended."""
+    """Serve until SIGTERM or SIGINT, or until the bus has ended."""
 
     def end() -> None:
         server.should_exit = True

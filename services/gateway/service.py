@@ -197,7 +197,7 @@ class Gateway:
             self.event_log.add("Driver is now speech.")
 
     def voice_delay(self) -> int:
-        """By how many microseconds the compositor plays the voice later, so that it meets its frame."""
+        """Microseconds by which the compositor delays the voice so that it meets its frame."""
         reported = self.health.service_facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
 

@@ -41,7 +41,7 @@ class MadeFace:
 
 
 class BatchThread:
-    """One engine's. Every public method is called by the loop's thread.
+    """The thread of one engine. Every public method is called by the loop's thread.
 
     work: how much of its time the thread draws. calls, drawn: how often it has drawn, and for how many sessions in sum.
     """
@@ -83,7 +83,7 @@ class BatchThread:
             self._guard.notify()
 
     def taken_faces(self) -> list[MadeFace]:
-        """What was made since this was asked last, in order."""
+        """Faces made since the last call, in order."""
         with self._guard:
             made = list(self._made)
             self._made.clear()
@@ -96,7 +96,7 @@ class BatchThread:
             return failed
 
     def counted(self) -> Counter[str]:
-        """What was dropped, by reason, since this was asked last."""
+        """What was dropped, by reason, since the last call."""
         with self._guard:
             drops, self._drops = self._drops, Counter()
             return drops

@@ -85,7 +85,7 @@ class EngineThread:
             self._start(self._waits, "frames")
 
     def offer(self, driving: Driving, stamps: Mapping[str, int], *, restarted: bool = False) -> None:
-        """A driving frame. restarted: whether the driver has restarted since the one before."""
+        """Offer a driving frame. restarted: whether the driver has restarted since the last one."""
         with self._guard:
             if restarted or (self._away is not None and driving.pts - self._newest > self._away):
                 self._restart()
@@ -110,7 +110,7 @@ class EngineThread:
             self._turned = at
 
     def restart(self) -> None:
-        """The driver is another one: what waits is void."""
+        """Take another driver: what waits is dropped."""
         with self._guard:
             self._restart()
             self._guard.notify_all()
@@ -128,7 +128,7 @@ class EngineThread:
             self._guard.notify_all()
 
     def take_refusal(self) -> bool:
-        """Whether the session is to be opened again for the options that are wanted; told once."""
+        """Whether the session must be opened again for the wanted options; reported once."""
         with self._guard:
             refused, self._refused = self._refused, False
             return refused
@@ -158,7 +158,10 @@ class EngineThread:
             return drops
 
     def as_dict(self) -> dict[str, object]:
-        """quality: name and title, of one with a ladder; delay: of one that takes several frames at a time."""
+        """Facts of the engine for the pulse.
+
+        quality: name and title, of one with a ladder; delay: of one that takes several frames at a time.
+        """
         facts: dict[str, object] = {}
         if name := self._session.quality:
             facts["quality"] = {"name": name, "title": value_title(self._engine.Options, "quality", name)}

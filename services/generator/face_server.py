@@ -55,7 +55,7 @@ class FaceServer:
         self.loop.before_pulse(self._report)
 
     def run(self, *, signals: bool = True) -> None:
-        """Until told to stop."""
+        """Run the service until it is stopped."""
         self.loop.meter.state = "idle"
         self.loop.run(signals=signals)
         for batch in self._batches.values():

@@ -14,7 +14,7 @@ RATE_WINDOW_FRAMES = 50  # driver frames over which their rate is
 
 
 class EngineLatency:
-    """Of one session. All times are microseconds. Not thread-safe."""
+    """Latency of one session. All times are microseconds. Not thread-safe."""
 
     def __init__(self, frames: int, held: int) -> None:
         """frames: that a call takes. held: driving frames held back before the first ROI frame comes out."""
@@ -32,7 +32,7 @@ class EngineLatency:
         self._done = 0
 
     def forget(self) -> None:
-        """The engine is at another quality: what its calls took does not count any more."""
+        """Forget the times of earlier calls: the engine is now at another quality."""
         self._took.clear()
         self._batches.clear()
         self._shown.clear()
@@ -65,7 +65,7 @@ class EngineLatency:
         return float(np.mean(self._took)) / left
 
     def as_dict(self) -> dict[str, float] | None:
-        """In milliseconds.
+        """The figures, in milliseconds.
 
         interval_ms: between the driver frames that are taken where none is skipped; call_ms: a call; ms: from a frame's
         motion to the moment its face is handed on, median; floor_ms: what that cannot be below at this driver's rate,

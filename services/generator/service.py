@@ -70,7 +70,7 @@ class Generator:
         self._engines = engine_summaries(settings)
 
     def run(self, *, signals: bool = True) -> None:
-        """Until told to stop."""
+        """Run the service until it is stopped."""
         self.loop.run(signals=signals)
         if self._thread is not None:
             self._thread.close()
@@ -199,7 +199,7 @@ class Generator:
             self._thread.apply(options)
 
     def _on_thread(self) -> None:
-        """Something came out, or went wrong."""
+        """React to what came out of the engine's thread, or went wrong in it."""
         self._thread_wake.clear()
         failure = self._thread.failure if self._thread is not None else None
         if failure is not None and (isinstance(failure, EngineFaultError) or not isinstance(failure, StudioError)):

@@ -27,7 +27,7 @@ LITTLE = "There is little memory left on the GPU: {} makes do with less and may 
 class PlateClock:
     """Which plate frame is shown with a face.
 
-    delay_us: from a face's own pts to the tick that shows it, as the driver of the moment has it.
+    delay_us: from a face's own pts to the tick that shows it, for the current driver.
     """
 
     plate: Plate
@@ -155,7 +155,7 @@ def _scene_options(engine: FrameEngine, given: Given) -> EngineOptions | None:
 
 
 def warmed(opened: OpenedSession) -> OpenedSession:
-    """With all compiled that is compiled on first use.
+    """The session, once everything is compiled that is compiled on first use.
 
     Memory that runs out costs a rung. Raises OutOfMemoryError where there is none left.
     """

@@ -27,9 +27,9 @@ class TemplatePlayer:
     """The scene's driver, while it is a motion template. Every method is called by the loop's thread.
 
     wake: set when a template was read, which happens in another thread; the loop then calls `arrived`. note: one
-    sentence while nothing can be played, or nothing is left to play; else "". epoch: of what is being played; another
-    one begins whenever it begins. skipped: frames left out, where the loop was too slow for the template's rate.
-    stalls: how often it came later than LATE_US.
+    sentence while nothing can be played, or nothing is left to play; else "". epoch: of what is being played; it
+    changes whenever playback starts over. skipped: frames left out, where the loop was too slow for the template's
+    rate. stalls: how often it came later than LATE_US.
     """
 
     def __init__(self, rate: Fraction, pool: Executor) -> None:
@@ -54,14 +54,14 @@ class TemplatePlayer:
         return self._wanted[0] is not None
 
     def on_scene(self, scene: Scene) -> None:
-        """Another driver, or another loop: a template that has ended starts again when it may."""
+        """Take another driver, or another setting of the loop: a template that has ended starts over when it may."""
         self._loop = scene.loop
         self._want(scene.driver_ref.template, self._wanted[1])
         if self._over and self._loop:
             self._begin()
 
     def set_engine(self, name: str, engine: FrameEngine) -> None:
-        """The engine that is open now.
+        """Set the engine that is open now.
 
         A template goes on under another avatar, and starts over under another engine.
         """

@@ -29,7 +29,7 @@ class VoiceLine:
         self._handed = -1  # number after the last sample handed over
 
     def on_scene(self, scene: Scene) -> None:
-        """Another driver is a voice when it says so."""
+        """Take a scene: a new driver is a voice from the start only where its name says so."""
         if scene.driver != self._word:
             self._word, self._is_voice, self._drives = scene.driver, scene.driver_ref.is_voice, False
 

@@ -26,7 +26,7 @@ class LiveKitServer(OwnedServer):
     title = "LiveKit server"
 
     def __init__(self, log_file: Path) -> None:
-        """Start it on free ports. Raises StudioError when there is none or it does not come up."""
+        """Start the server on free ports. Raises StudioError when there is none or it does not come up."""
         program = find_server()
         if program is None:
             raise StudioError(

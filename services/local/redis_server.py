@@ -74,7 +74,7 @@ class RedisServer(OwnedServer):
 
     @property
     def url(self) -> str:
-        """Its address, password included."""
+        """The server's address, password included."""
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
@@ -93,7 +93,7 @@ class RedisServer(OwnedServer):
         raise StudioError(f"Redis {self._program} did not start; {self._folder / 'redis.log'} says why.")
 
     def _put_aside(self) -> bool:
-        """Rename what the server appended to, of either kind, over what was put aside before; whether there was any."""
+        """Put the server's append-only files aside, in place of any earlier ones; returns whether there were any."""
         left = [self._folder / name for name in (APPENDED, APPENDED_FOLDER) if (self._folder / name).exists()]
         for path in left:
             aside = path.with_name(f"{path.name}.unreadable")

@@ -113,8 +113,8 @@ def farm_environment(settings: Settings) -> dict[str, str]:
 def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes] | None":
     """Start a farm in a process of its own.
 
-    detached: it outlives us and ends by itself when there is nothing to do; otherwise it ends with the thread that
-    calls this. None where Redis is named: its workers are its operator's.
+    detached: the farm outlives this process and ends by itself when idle; otherwise it ends with the calling thread.
+    Returns None where a Redis URL is set: its operator runs the workers.
     """
     if settings.redis_url:
         return None
@@ -207,7 +207,7 @@ class FarmBeside:
                 self._process.wait()
 
     def _look(self) -> None:
-        """In a thread: a store may be slow."""
+        """Look for open jobs, in a thread because a store may be slow."""
         open_jobs = None
         while not self._over.is_set() and not self._needed.is_set():
             try:

@@ -41,7 +41,7 @@ FPS = 25
 
 
 def sample_driver(home: Path) -> Path:
-    """Where the built-in driver lies in a studio's home."""
+    """Path of the built-in driver in a studio's home."""
     return home / "drivers" / "sample.mp4"
 
 

@@ -1,4 +1,4 @@
 """Faces for other applications' voice bots.
 
-Voice out of their rooms, the avatar published into them, many in a process.
+Voice comes out of their rooms, and the avatar is published into them; one process serves many.
 """

@@ -31,7 +31,7 @@ REPORT_ATTEMPTS, REPORT_PAUSE_S, REPORT_WAIT_S = 3, 0.1, 3.0
 
 
 class AgentLink(RoomListener):
-    """One session's, through all its rooms. Lives in the event loop.
+    """A session's link to its agent, through all its rooms. Lives in the event loop.
 
     present: whether the agent is in the room. reports: how many playbacks were told to have finished. token: the newest
     of the room, which the server renews while the avatar is there; "" until it has.

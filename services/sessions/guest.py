@@ -50,7 +50,7 @@ class GuestState:
     token: str = field(default="", repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """As a pulse carries it."""
+        """The state as a pulse carries it."""
         return asdict(self)
 
 
@@ -110,7 +110,7 @@ class RoomGuest:
     def _take(self, item: ReadySound | ProgramFrame) -> None:
         waiting = self._ready.qsize()
         if waiting >= QUEUED_MOST:
-            self.leave("LiveKit's library takes nothing any more; make another session.")
+            self.leave("LiveKit's library no longer accepts data; open another session.")
         elif waiting >= QUEUED_FRAMES and isinstance(item, ProgramFrame):
             self.dropped += 1  # the next one shows the present
         else:
@@ -198,7 +198,7 @@ class Rooms:
                 self._tasks[name] = self._loop.create_task(self._host(guest))
 
     async def _host(self, guest: RoomGuest) -> None:
-        """One session from its avatar to its end. No fault of it reaches another."""
+        """Host one session from its avatar to its end. No fault of it reaches another."""
         name = guest.spec.id
         try:
             stage = await self._loop.run_in_executor(self._loading, self._stage, guest)
@@ -220,7 +220,7 @@ class Rooms:
             self._collecting = self._loop.call_later(COLLECT_AFTER_S, gc.collect)
 
     def _stage(self, guest: RoomGuest) -> SessionStage:
-        """In the loading thread: an avatar takes a while, and the rooms go on."""
+        """Set a session's stage, in the loading thread: an avatar takes a while, and the rooms continue."""
         spec = guest.spec
         avatar = self._avatars.get(spec.avatar)
         if avatar is None:

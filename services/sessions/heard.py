@@ -10,7 +10,10 @@ from shared.runtime.clock import SOUND_RATE_HZ
 
 @dataclass(slots=True)
 class SegmentHeard:
-    """leaving: loop time at which each stretch begins to be heard, and its samples."""
+    """How much of a segment of speech has been heard.
+
+    leaving: loop time at which each stretch begins to be heard, and its samples.
+    """
 
     leaving: list[tuple[float, int]] = field(default_factory=list)
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
@@ -61,7 +64,7 @@ class HeardSpeech:
         self._next = after
 
     def forget(self, after: int) -> None:
-        """Nothing more is heard, and no agent is there any more to be told. after: as for `interrupt`."""
+        """Forget all segments: nothing more is heard, and no agent is left to report to. after: as for `interrupt`."""
         for heard in self._heard.values():
             heard.cancel()
         self._heard.clear()

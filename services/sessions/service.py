@@ -42,7 +42,7 @@ class SessionsService:
         self.loop.before_pulse(self._report)
 
     def run(self, *, signals: bool = True) -> None:
-        """Until told to stop; all rooms are left."""
+        """Run until stopped; then all rooms are left."""
         self.loop.run(signals=signals)
         self.rooms.close()
 

@@ -19,7 +19,7 @@ IDLE_AFTER_US = US // 2  # without a face until the plate idles
 
 
 class SessionStage:
-    """One session's. Owned by the tick's thread once it is made.
+    """The stage of one session. Owned by the tick's thread once it is made.
 
     line: what its agent says.
     """

@@ -109,7 +109,7 @@ class SpeechLine:
             return self._count - 1
 
     def add(self, segment: int, samples: NDArray[np.int16]) -> None:
-        """More of a segment: (n,) int16 mono at 48 kHz. Of one that was cleared it is not taken."""
+        """Add samples to a segment: (n,) int16 mono at 48 kHz. Samples of a cleared segment are ignored."""
         with self._guard:
             waiting = sum(each.available for each in self._segments)
             for each in self._segments:

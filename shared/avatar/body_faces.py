@@ -144,7 +144,10 @@ def save_body_faces(
 def measure_body_faces(
     plate: Plate, placed: Face, progress: FramesDone = lambda done, total: None
 ) -> NDArray[np.int16]:
-    """(N, 478, 3) int16 as in the file. placed: the face in the ROI that the placements put onto the plate's."""
+    """Measure the face in every plate frame: (N, 478, 3) int16, as the file holds them.
+
+    placed: the face in the ROI that the placements put onto the plate's.
+    """
     finder, count = FaceFinder(), len(plate)
     points = np.full((count, POINTS, 3), ABSENT, np.int16)
     for index in range(count):

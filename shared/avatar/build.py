@@ -105,7 +105,7 @@ def remove_avatar(home: Path, name: str) -> None:
 
 
 def check_rights(text: str) -> None:
-    """Raises StudioError for a statement of rights that is no text: it is shown, printed and kept in every result."""
+    """Raise StudioError for a statement of rights that is no text: it is shown, printed and kept in every result."""
     if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\r\t" for char in text):
         raise StudioError("The rights hold characters that cannot be shown; write them as plain text.")
 
@@ -220,7 +220,7 @@ def fill_with_body(
 
 
 def _write_files(folder: Path, read: _Portrait, roi: ImageArray, mask: NDArray[np.uint8], bodies: list[Face]) -> None:
-    """bodies: some of the plate's own faces in ROI pixels."""
+    """Write an avatar's files. bodies: some of the plate's own faces, in ROI pixels."""
     np.savez(
         folder / "face.npz",
         points=read.face.points,

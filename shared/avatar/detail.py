@@ -1,4 +1,4 @@
-"""Detail of a face: how it is measured, and how what resampling takes of it is given back."""
+"""Detail of a face: how to measure it, and how to restore what resampling loses."""
 
 from collections.abc import Callable
 from typing import Any

@@ -35,7 +35,10 @@ class PortraitFacts(_ManifestPart):
 
 
 class RoiFacts(_ManifestPart):
-    """size: side of the ROI in pixels. face: height of the face in it. relit: whether the plate's light is on it."""
+    """Facts of the portrait's ROI.
+
+    size: side of the ROI in pixels. face: height of the face in it. relit: whether the plate's light is on it.
+    """
 
     size: int = 0
     face: float = 0.0

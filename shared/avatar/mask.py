@@ -91,7 +91,7 @@ def _depth(outline: NDArray[np.float64], side: int = ROI_SIZE_PX) -> NDArray[np.
 
 
 def _edge() -> NDArray[np.float64]:
-    """Zero at the very edge of the ROI whatever the face does there."""
+    """Zero at the very edge of the ROI, wherever the face is."""
     at = np.minimum(np.arange(ROI_SIZE_PX), np.arange(ROI_SIZE_PX)[::-1]) / (OWN_MARGIN * ROI_SIZE_PX)
     ramp = np.clip(at, 0.0, 1.0)
     return np.outer(ramp, ramp)

@@ -75,7 +75,7 @@ def refined(found: FloatArray, rgb: ImageArray) -> ImageArray:
 
 
 def _largest(found: FloatArray) -> FloatArray:
-    """Without pieces that hang in the air, and without holes: a host has neither, or hardly any."""
+    """The matte without detached pieces and without holes: a host has neither, or hardly any."""
     solid = (found > SURE).astype(np.uint8)
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(solid)
     if count > 2:

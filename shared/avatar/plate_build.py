@@ -146,7 +146,7 @@ def _copied(old: Plate, count: int, frames: PlateFrameWriter) -> Iterator[ImageA
 def _cut_out_note(name: str, frames: PlateFrameWriter) -> tuple[str, ...]:
     if not frames.clear:
         return ()
-    return (f"{name} brings its own cut-out, which outputs with alpha take over; elsewhere grey is seen behind it.",)
+    return (f"{name} has its own cut-out, which outputs with alpha use; elsewhere grey shows behind it.",)
 
 
 def _share_of(total: int, progress: StageProgress) -> Callable[[int], None]:
@@ -220,12 +220,12 @@ def turned_note(roi_face: Face, faces: list[Face]) -> tuple[str, ...]:
     if turned <= MAX_REST_DEGREES + TURNED_TOO_FAR:
         return (
             f"The portrait's face is turned {turned:.0f} degrees away from the body's and is turned back to fit: its "
-            "far side is drawn from little, and an edge may show at its brow or cheek. A portrait that looks where "
-            "the body looks lies better.",
+            "far side is drawn from few pixels, and an edge may show at the brow or cheek. A portrait that looks where "
+            "the body looks fits better.",
         )
     return (
         f"The portrait's face is turned {turned:.0f} degrees away from the body's, of which {MAX_REST_DEGREES:.0f} can "
-        "be made up for: it will look aside on that body. Use a portrait that looks where the body looks.",
+        "be corrected: it will look to the side on that body. Use a portrait that looks where the body looks.",
     )
 
 

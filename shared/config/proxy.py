@@ -38,7 +38,7 @@ def path_prefix(value: str) -> str:
 
 
 def frame_ancestor(value: str) -> str:
-    """Whose pages may hold ours in a frame, as a content security policy names them. Raises ValueError."""
+    """An origin whose pages may embed ours, as a content security policy names it. Raises ValueError."""
     origin = value.strip().lower().rstrip("/")
     if origin in ("self", "'self'"):
         return "'self'"

@@ -76,7 +76,7 @@ class SessionSettings(BaseModel):
 
 
 class Settings(LayeredSettings):
-    """What a studio can be told. `studio config` prints it with where each value came from."""
+    """All settings of a studio. `studio config` prints them with where each value came from."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
     # A variable that was meant to be set: its default would be another address or another studio.
@@ -138,7 +138,7 @@ class Settings(LayeredSettings):
     )
     rtmp_kbps: int = Field(2500, ge=200, le=50_000, description="bit rate of the video that is pushed, kbit/s")
     clean_feed_right: str = Field(
-        "", max_length=500, description="what allows you to put out frames without the label; kept in the log"
+        "", max_length=500, description="what entitles you to output frames without the label; kept in the log"
     )
     clean_feed: list[Literal["record", "rtmp"]] = Field(
         [], description="outputs that begin without the label; needs clean_feed_right"
@@ -162,7 +162,7 @@ class Settings(LayeredSettings):
     )
     preview_quality: int = Field(85, ge=30, le=100, description="JPEG quality of the browser preview")
     watch_viewers: int = Field(
-        100, ge=0, le=900, description="viewers by watch links at a time, over all links; 0: none may watch by a link"
+        100, ge=0, le=900, description="viewers by watch links at a time, over all links; 0: no viewers by links"
     )
     idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
     weights: Path | None = Field(
@@ -292,10 +292,10 @@ class Settings(LayeredSettings):
         return self.run_root / self.channel
 
     def environment(self, *, secrets: bool = True) -> dict[str, str]:
-        """These settings as STUDIO_* variables, the way the supervisor hands them to the services.
+        """These settings as STUDIO_* variables, in the form in which the supervisor hands them to the services.
 
-        And as they are those that the engines have of their own, which are not read here, and with the secrets those of
-        the voices and the conversation.
+        It includes the settings that engines define themselves, as they are set and without checking them, and, with
+        `secrets`, those of the voices and the conversation.
         """
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)

@@ -1,4 +1,4 @@
-"""studio.toml: read as any editor leaves it, and where in it a setting stands."""
+"""studio.toml: read as any editor leaves it, and the place in it where a setting is."""
 
 import codecs
 import re
@@ -46,7 +46,7 @@ def toml_text() -> str:
     path = Path(TOML)
     if path.is_dir():
         raise StudioError(
-            f"{path.absolute()} is a folder where the file of settings goes; move it, or start elsewhere."
+            f"{path.absolute()} is a folder, but the settings file belongs there; move it, or start elsewhere."
         )
     if path.is_symlink() and not path.exists():
         raise StudioError(f"{path.absolute()} is a link to a file that is not there; put it right, or remove it.")
@@ -89,7 +89,7 @@ def _place(text: str, number: int) -> str:
 
 
 def _keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Of each line that begins a table or sets a key its number and the whole key."""
+    """For each line that begins a table or sets a key, its number and the whole key."""
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         if heading := HEADING.match(line):

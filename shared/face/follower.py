@@ -1,4 +1,4 @@
-"""From driver frames to motion: track, smooth, and know the neutral. The same for live and for render."""
+"""From driver frames to motion: track, smooth, and find the neutral. The same for live and for render."""
 
 from collections.abc import Iterable, Mapping
 
@@ -29,7 +29,7 @@ class FaceFollower:
         self._retake = False
 
     def restart(self, guesses: bool = False) -> None:
-        """Another driver begins."""
+        """Start over for another driver."""
         self._smoother.reset()
         self._neutral.reset()
         self._neutral.guesses = guesses
@@ -40,7 +40,7 @@ class FaceFollower:
         return self._neutral.doubtful
 
     def choose_neutral(self, face: Face) -> None:
-        """Another driver has begun, and this is its neutral."""
+        """Start over for another driver whose neutral this is."""
         self._neutral.choose(face)
 
     def retake_neutral(self) -> None:

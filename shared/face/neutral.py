@@ -69,7 +69,7 @@ class NeutralChooser:
         self.doubtful = False
 
     def reset(self) -> None:
-        """Another driver begins."""
+        """Start over for another driver."""
         self.face, self._seen = None, -1
         self._guessed_of, self.doubtful = None, False
 
@@ -100,7 +100,7 @@ class NeutralChooser:
         return self.face
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """What it carries, as plain arrays; of one that does not guess."""
+        """The state as plain arrays; for a chooser that does not guess."""
         if self.face is None:
             return {}
         times = np.array([self._since, self._seen], np.int64)

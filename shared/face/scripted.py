@@ -131,7 +131,7 @@ def gesture_at(seconds: float) -> Gesture:
 
 
 def perform(face: Face, seconds: float) -> Face:
-    """The given face as it performs the script at a time in seconds."""
+    """The given face at a time of the script, in seconds."""
     return shape(face, gesture_at(seconds))
 
 

@@ -53,7 +53,7 @@ class OneEuro:
         return self._value.copy()
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """What it carries, as plain arrays."""
+        """The state as plain arrays."""
         if self._value is None or self._speed is None:
             return {}
         return {"value": self._value.copy(), "speed": self._speed.copy(), "pts": np.array(self._pts, np.int64)}
@@ -90,7 +90,7 @@ class FaceSmoother:
         return Face(self._filter.smooth(face.points / np.float32(self._unit), pts) * np.float32(self._unit))
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """What it carries, as plain arrays."""
+        """The state as plain arrays."""
         return {**self._filter.save(), "unit": np.array(self._unit)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:

@@ -22,11 +22,10 @@ def gaussian(values: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 
 def parabolas(values: NDArray[np.float64], window: int) -> NDArray[np.float64]:
-    """(N, C) tracks along the first axis, each sample replaced by that of the parabola fitted to the window about it.
+    """(N, C) tracks, smoothed along the first axis: each sample becomes that of a parabola fitted around it.
 
-    Near the ends by that of the first and of the last window.
-
-    window: odd, 3 to N samples. Savitzky and Golay, Analytical Chemistry 1964.
+    Near the ends the parabola of the first or the last window is used. window: odd, 3 to N samples. Savitzky and Golay,
+    Analytical Chemistry 1964.
     """
     half = window // 2
     powers = np.arange(-half, half + 1)[:, None] ** np.arange(3)

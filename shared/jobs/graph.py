@@ -91,7 +91,7 @@ def clip_graph(units: Sequence[UnitSpec]) -> JobGraph:
 
 
 def check_units(units: Sequence[UnitSpec]) -> None:
-    """Raises StudioError, in one sentence, unless these can be the units of a clip engine."""
+    """Raise StudioError, in one sentence, unless these can be the units of a clip engine."""
     if not units:
         raise StudioError("An engine must declare at least one unit.")
     before: set[str] = set()
@@ -108,8 +108,8 @@ def check_units(units: Sequence[UnitSpec]) -> None:
             raise StudioError(f"Two units are named '{unit.name}'; each needs a name of its own.")
         if missing := [need for need in unit.needs if need not in before]:
             raise StudioError(
-                f"Unit '{unit.name}' needs '{missing[0][:60]}', which is no unit before it; list the units in an order "
-                "in which they can be done."
+                f"Unit '{unit.name}' needs '{missing[0][:60]}', which is not a unit before it; list the units in an "
+                "order in which they can be done."
             )
         if not math.isfinite(unit.weight) or unit.weight <= 0:
             raise StudioError(f"Unit '{unit.name}' has the weight {unit.weight:g}; give one above 0.")

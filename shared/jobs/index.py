@@ -84,7 +84,7 @@ class JobIndex:
             self._queue.mark_away(error)
 
     def _look(self, names: list[str]) -> list[JobView]:
-        """As they stand in the store, remembered."""
+        """Rows of these jobs as they are in the store, remembered for the next call."""
         found = []
         for name in names:
             try:

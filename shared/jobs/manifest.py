@@ -20,7 +20,7 @@ DrivenBy = Literal["motion", "voice", "template"]
 
 
 class DamagedJobError(StudioError):
-    """There is a job's folder, and what it holds is no job any more."""
+    """A job's folder is there, but what it holds is not a job any more."""
 
 
 class Span(NamedTuple):
@@ -109,7 +109,7 @@ class Manifest(BaseModel):
     @field_validator("units")
     @classmethod
     def _checked(cls, units: Sequence[UnitSpec]) -> Sequence[UnitSpec]:
-        """Their names become names in the store."""
+        """Check the names, which become names in the store."""
         try:
             if units:
                 check_units(units)
@@ -133,7 +133,7 @@ def folder(job: str) -> str:
 
 @lru_cache(maxsize=KEPT_MANIFESTS)
 def _parsed(raw: bytes) -> Manifest:
-    """The same object for the same bytes.
+    """Parse a manifest; the same bytes give the same object.
 
     An hour's clip has 70,000 units, and every unit and every look begins with this.
     """
@@ -141,7 +141,7 @@ def _parsed(raw: bytes) -> Manifest:
 
 
 def read_job_manifest(store: Store, job: str) -> Manifest:
-    """Raises StudioError where there is no such job, DamagedJobError where what is left of it cannot be read."""
+    """Raise StudioError where there is no such job, DamagedJobError where what is left of it cannot be read."""
     raw = store.read(f"{folder(job)}/job.json") if ID.fullmatch(job) else None
     if raw is None:
         if ID.fullmatch(job) and store.list(folder(job)):

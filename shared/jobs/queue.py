@@ -148,7 +148,7 @@ class JobQueue:
             return None
 
     def client(self) -> redis.Redis | None:
-        """Redis itself, None where there is none or where it did not answer just now."""
+        """The Redis client; None where there is no Redis or it did not answer just now."""
         if time.monotonic() < self._quiet_until:
             return None
         self._find()
@@ -205,4 +205,4 @@ class JobQueue:
 def _refused(error: Exception) -> str:
     _, of_pipeline, said = str(error).partition(" caused error: ")  # before it stands the whole command
     reason = short(Exception(said)) if of_pipeline else short(error)
-    return f"Redis takes no messages ({reason}), so jobs wait until it does; they are safe on disk."
+    return f"Redis accepts no messages ({reason}), so jobs wait until it does; they are safe on disk."

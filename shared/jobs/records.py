@@ -87,7 +87,7 @@ class ResultRecord(Record):
 
 
 def read_record(store: Store, name: str, kind: type[Known]) -> Known | None:
-    """Return a file's content; None where there is none, or what is there is no such record.
+    """Return a file's content; None where there is none, or the file is not such a record.
 
     Raises StudioError where the store cannot be read.
     """

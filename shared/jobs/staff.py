@@ -14,7 +14,7 @@ from shared.runtime.file_lock import is_locked
 UNFINISHED: frozenset[JobState] = frozenset({"queued", "rendering", "assembling"})
 FARM_LOCK = "farm.lock"  # held by the farm; its time of change is when the farm was last at work
 REDIS_SILENT = "Redis does not answer, so jobs may wait until it does."
-NO_WORKER = "No worker is running yet, so jobs wait; `studio worker` starts one where none comes by itself."
+NO_WORKER = "No worker is running yet, so jobs wait; `studio worker` starts one where none starts by itself."
 
 
 def farm_lock(home: Path) -> Path:
@@ -56,7 +56,7 @@ def waiting_reason(engine: str, workers: Sequence[WorkerBeat] | None) -> str:
     those = f"None of the {len(living)} workers that run can" if len(living) > 1 else "The only worker that runs cannot"
     return (
         f"{those} do jobs of the engine {engine}; run `studio worker --engines {engine}` on a machine that can run it, "
-        "where `studio engines` says what it misses."
+        "where `studio engines` says what is missing."
     )
 
 
@@ -80,9 +80,9 @@ class Staff:
         return self._workers.read_all()
 
     def explained(self, view: JobView) -> JobView:
-        """The view of a job that is watched, with the reason why it waits.
+        """The view of a watched job, with the reason why it waits.
 
-        None of the workers can do it, or where an operator runs them there are none.
+        That is: no worker can do it, or an operator runs the workers and there are none.
         """
         if view.state not in UNFINISHED or view.reason:
             return view

@@ -1,4 +1,4 @@
-"""How a job stands: read from its folder, and what an operator may wish of it."""
+"""State of a job: read from its folder, and changed as an operator wishes."""
 
 import json
 from datetime import UTC, datetime
@@ -83,12 +83,12 @@ def parked(store: Store, job: str) -> tuple[str, str] | None:
     name = f"{folder(job)}/parked.json"
     facts = read_record(store, name, FailureRecord)
     if facts is None and store.read(name) is not None:
-        facts = FailureRecord(reason="Why it waits can no longer be read.", kind="failed")
+        facts = FailureRecord(reason="The reason why it waits can no longer be read.", kind="failed")
     return (facts.reason, facts.kind) if facts else None
 
 
 def result(store: Store, job: str) -> ResultRecord | None:
-    """The sidecar of a finished job, None before, and where it is damaged."""
+    """The sidecar of a finished job; None before that, or where it is damaged."""
     return read_record(store, f"{folder(job)}/result.json", ResultRecord)
 
 
@@ -174,7 +174,7 @@ def _view(
 
 
 def _facts(manifest: Manifest) -> dict[str, Any]:
-    """What a view has of the manifest."""
+    """The fields of a view that come from the manifest."""
     names = ("id", "avatar", "engine", "driver", "priority", "created")
     return {name: getattr(manifest, name) for name in names}
 
@@ -223,4 +223,4 @@ def _failure(store: Store, job: str, unit: str) -> tuple[str, str]:
     failed = claims.failures(store, job, unit)
     if failed:
         return failed[-1].reason, failed[-1].kind
-    return "The worker died each time it was at this; its log may say why.", "failed"
+    return "The worker died each time it worked on this; its log may say why.", "failed"

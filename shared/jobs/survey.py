@@ -15,8 +15,8 @@ Expired = Collection[tuple[str, int]]  # unit name and the number of the claim t
 class Survey:
     """Units of a job by name.
 
-    ready: those that may be claimed, best first, with their state. open: those that a worker is at, with the number of
-    the claim.
+    ready: those that may be claimed, best first, with their state. open: those being worked on, with the number of the
+    claim.
     """
 
     ready: list[tuple[str, UnitState]]

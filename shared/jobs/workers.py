@@ -1,6 +1,6 @@
-"""Which workers live: each says so in Redis with a rising beat, so that two looks tell, without any clock.
+"""Which workers live: each shows it in Redis with a rising beat, so that two looks tell, without any clock.
 
-For a command that looks once, Redis drops a key of a worker that has not said so for a while.
+For a command that looks once, Redis drops the key of a worker that has been silent for a while.
 """
 
 import json
@@ -41,7 +41,7 @@ _BEAT = TypeAdapter(WorkerBeat)
 
 @dataclass(slots=True)
 class Workers:
-    """The workers that are known. Ask again and again: one whose beat does not change is dead."""
+    """The known workers. Poll it: a worker whose beat stops changing is dead."""
 
     queue: JobQueue
     clock: Callable[[], float] = time.monotonic
@@ -61,7 +61,7 @@ class Workers:
             self.queue.mark_away(error)
 
     def leave(self, name: str) -> None:
-        """This worker ends."""
+        """Remove this worker, which ends."""
         client = self.queue.client()
         if client is None:
             return
@@ -101,7 +101,7 @@ class Workers:
 
 @dataclass(slots=True)
 class WorkerFiles:
-    """The same in the store, less often, for when Redis is away: a file for each worker."""
+    """The workers' beats in the store, less often, for when Redis is away: one file per worker."""
 
     store: Store
     clock: Callable[[], float] = time.monotonic
@@ -122,7 +122,7 @@ class WorkerFiles:
         self._seen = there
 
     def leave(self, name: str) -> None:
-        """This worker ends. Raises StudioError."""
+        """Remove this worker, which ends. Raises StudioError."""
         self.store.remove(f"{FOLDER}/{name}.json")
 
 

@@ -22,11 +22,11 @@ _PROBE_SIDE_PX = 256  # NVENC refuses frames below about 145 pixels
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """name: FFmpeg's.
+    """A video encoder and its options.
 
-    options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood everywhere (Apple's
-    players want hvc1). ahead: by how many frames decoding is ahead of showing, given where the encoder itself says it
-    wrongly: libx265 of a few frames alone, fewer than it looks ahead.
+    name: FFmpeg's. options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood
+    everywhere (Apple's players want hvc1). ahead: by how many frames decoding is ahead of showing, given where the
+    encoder itself says it wrongly: libx265 of a few frames alone, fewer than it looks ahead.
     """
 
     name: str
@@ -79,7 +79,8 @@ def choose_encoder(codec: str, name: str | None = None) -> EncoderSpec:
         raise StudioError(f"{codec} is not encoded by '{name[:40]}'; choose one of {names}.")
     if not _opens(chosen):
         raise StudioError(
-            f"The encoder {name} does not open on this machine; render with {known[-1].name}, or where it does."
+            f"The encoder {name} does not open on this machine; render with {known[-1].name}, or on a machine where it "
+            "does."
         )
     return chosen
 
@@ -92,8 +93,7 @@ def _opens(encoder: EncoderSpec) -> bool:
 def _nvenc_opens(name: str) -> bool:
     """Whether a frame can really be encoded.
 
-    The encoder is in every build of FFmpeg, the hardware is not there, or its driver is too old, or it has no sessions
-    left.
+    Every build of FFmpeg has the encoder, but the hardware may be missing, its driver too old, or its sessions used up.
     """
     try:
         context = av.CodecContext.create(name, "w")

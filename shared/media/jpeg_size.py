@@ -10,6 +10,6 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int]:
 
 
 def check_jpeg(jpeg: bytes, largest: int) -> None:
-    """Raises ValueError for what is no JPEG, or has a side of more than `largest` pixels."""
+    """Raise ValueError for what is no JPEG, or has a side of more than `largest` pixels."""
     if not jpeg or not 0 < max(jpeg_size(jpeg)) <= largest or min(jpeg_size(jpeg)) <= 0:
         raise ValueError("larger than an image can be here")

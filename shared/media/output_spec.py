@@ -59,7 +59,7 @@ class OutputSpec:
 
     @property
     def suffix(self) -> str:
-        """Of the finished file and of its segments."""
+        """Suffix of the finished file and of its segments."""
         return SUFFIXES[self.codec]
 
     @property
@@ -68,14 +68,17 @@ class OutputSpec:
         return self.codec == "vp9"
 
     def check_path(self, out: Path) -> None:
-        """Raises StudioError unless the file's name fits the codec."""
+        """Raise StudioError unless the file's name fits the codec."""
         if out.suffix.lower() != self.suffix:
             fitting = ", ".join(codec for codec in CODECS if SUFFIXES[codec] == out.suffix.lower())
             other = f", or choose the codec {fitting.replace(', ', ' or ')}" if fitting else ""
-            raise StudioError(f"{out.name} should end in {self.suffix}, which is where {self.codec} goes{other}.")
+            raise StudioError(f"{out.name} should end in {self.suffix}, the format for {self.codec}{other}.")
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; `from_dict` reads it. Without `burn_captions` where it is off: the same jobs have the same keys."""
+        """The spec as a JSON object, which `from_dict` reads.
+
+        Without `burn_captions` where it is off: the same jobs have the same keys.
+        """
         written = {
             "codec": self.codec,
             "fps": str(self.fps) if self.fps is not None else None,
@@ -117,7 +120,7 @@ def read_fps(text: str) -> Fraction:
             raise ValueError
         fps = Fraction(text.strip())
     except (ValueError, ZeroDivisionError):
-        raise StudioError(f"'{text[:40]}' is no frame rate; give 25, 29.97 or 30000/1001.") from None
+        raise StudioError(f"'{text[:40]}' is not a frame rate; give 25, 29.97 or 30000/1001.") from None
     for whole in (24, 30, 60, 120):
         exact = Fraction(whole * 1000, 1001)
         if fps.denominator != 1 and abs(fps - exact) < Fraction(1, 100):
@@ -129,7 +132,7 @@ def read_size(text: str) -> FrameSize:
     """'1920x1080' as (1920, 1080). Raises StudioError."""
     width, x, height = text.strip().lower().partition("x")
     if len(text) > 40 or not (x and width.isdecimal() and height.isdecimal()):
-        raise StudioError(f"'{text[:40]}' is no size; give one such as 1920x1080.")
+        raise StudioError(f"'{text[:40]}' is not a size; give one such as 1920x1080.")
     return int(width), int(height)
 
 

@@ -174,7 +174,10 @@ class VideoReader:
         return whole_frames(self._decode(from_key), after_seek=from_key)
 
     def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
-        """from_key: begin with the next key frame, and leave out what is shown before it but decoded after it."""
+        """Decode frames in the order in which they are shown.
+
+        from_key: begin with the next key frame, and leave out what is shown before it but decoded after it.
+        """
         waiting = trusting = not from_key
         try:
             for packet in packets(self._container, [self._stream], self.damage):
@@ -204,7 +207,7 @@ class VideoReader:
         return _shown_from(self._stamped(frames), start)
 
     def _sought(self, start: int, back: int) -> Iterator[TimedFrame] | None:
-        """By seeking to a key frame `back` microseconds or more before; None where that may not be exact."""
+        """Frames from a key frame `back` microseconds or more before, by seeking; None where that may be inexact."""
         origin, base = self.origin or 0, self._stream.time_base or Fraction(1, US)
         try:
             self._container.seek(ceil((origin + start - back) / (base * US)), stream=self._stream)
@@ -223,7 +226,7 @@ class VideoReader:
             return None
 
     def _stamped(self, frames: Iterator[av.VideoFrame], last: int = -1) -> Iterator[TimedFrame]:
-        """With pts in microseconds, from 0 and rising. last: the one before."""
+        """Frames with pts in microseconds, from 0 and rising. last: the one before."""
         stamps = RisingStamps(self.fps, last)
         for frame in frames:
             pts = stamp_of(frame)

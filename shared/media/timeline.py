@@ -37,11 +37,12 @@ SOUND_SLACK_US = 100_000  # microseconds by which sound may be longer than the f
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """kind: what the driver moves a host with.
+    """A driver's frames and sound on one clock.
 
-    rate: ticks a second. ticks: of all the driver. duration: seconds, exact. variable: its frames come unevenly, or at
-    another rate than this one. pts: (N,) int64, when each frame is shown, microseconds after the first, rising; empty
-    for a voice. has_sound: whether there is any to put to the video. notes: sentences for the user.
+    kind: what the driver moves a host with. rate: ticks a second. ticks: of all the driver. duration: seconds, exact.
+    variable: its frames come unevenly, or at another rate than this one. pts: (N,) int64, when each frame is shown,
+    microseconds after the first, rising; empty for a voice. has_sound: whether there is any to put to the video. notes:
+    sentences for the user.
     """
 
     kind: Literal["motion", "voice"]
@@ -182,9 +183,9 @@ def breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Packets:
-    """pts: (N,) int64 of a track's packets, sorted, microseconds on the file's clock.
+    """Packets of a track, without their content.
 
-    last: duration of the last one or 0.
+    pts: (N,) int64 of a track's packets, sorted, microseconds on the file's clock. last: duration of the last one or 0.
     """
 
     pts: Stamps
@@ -242,7 +243,7 @@ def _promised(container: av.container.InputContainer, stream: av.VideoStream | a
 def _first_shown(driver: Path, pts: Stamps) -> int:
     """The time of the first frame that can be decoded, on the file's clock.
 
-    Also refuses what has none, or is too large.
+    Raises StudioError where there is none, or where frames are too large.
     """
     with VideoReader(driver) as reader:
         return reader.origin if reader.origin is not None else int(pts[0])
@@ -269,7 +270,7 @@ def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
 
 
 def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
-    """For frames that come unevenly: the usual rate nearest to what they mostly come at.
+    """The usual rate nearest to the rate that uneven frames mostly have.
 
     Gaps, where a phone or a screen recorder left frames out, do not count.
     """

@@ -43,7 +43,7 @@ class VoiceBuffer:
         return out
 
     def _silence(self, at: int) -> None:
-        """Nothing lies between the end so far and `at`."""
+        """Fill with silence from the end so far up to `at`."""
         if at < self._end or at - self._end > len(self._ring):
             self._ring[:] = 0
         else:

@@ -57,13 +57,13 @@ def text_path(text: str) -> Path:
 
 
 def file_sha256(path: Path) -> str:
-    """Of a file's content."""
+    """SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_output(source: Path, out: Path) -> None:
-    """Raises StudioError where `out` would replace its source or cannot be written: before the work, not after it."""
+    """Raise StudioError where `out` would replace its source or cannot be written: before the work, not after it."""
     if out.exists() and source.exists() and out.samefile(source):
         raise StudioError("The output would replace the driver; choose another name.")
     probe = out.absolute().with_name(f".{out.name}.{secrets.token_hex(4)}")

@@ -47,7 +47,7 @@ class _Lines:
             self.lost += 1
 
     def flush(self) -> None:
-        """Hand on what was written."""
+        """Flush the stream."""
         try:
             self._stream.flush()
         except (OSError, ValueError):

@@ -104,7 +104,7 @@ async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
 async def _process(
     module: str, *arguments: str, environment: Mapping[str, str] | None = None, quiet: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The process; killed where it still runs when the block is left."""
+    """A context manager for the process, which is killed if it still runs at the end of the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -121,6 +121,6 @@ async def _process(
 
 
 def _behind_us() -> None:
-    """In the child: low priority, and an end when the parent ends, however it does."""
+    """Runs in the child: lower its priority, and end it when the parent ends for whatever reason."""
     os.nice(NICENESS)
     signal_on_parent_death(signal.SIGTERM)

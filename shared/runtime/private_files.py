@@ -1,4 +1,4 @@
-"""Whose the studio's files are.
+"""Keeps the studio's files private to their owner.
 
 This user's alone, but for outputs that a user names, which are as open as their umask says.
 
@@ -16,7 +16,7 @@ USERS_UMASK = "PERSONA_STUDIO_UMASK"  # variable with the umask that the command
 
 
 def keep_files_private() -> None:
-    """From now on what this process and its children write is this user's alone.
+    """Make what this process and its children write from now on readable by this user alone.
 
     The umask of before is kept for `share`.
     """

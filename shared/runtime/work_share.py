@@ -24,7 +24,7 @@ class WorkShare:
             self._began = None
 
     def taken_share(self) -> float:
-        """The share of the time since this was asked last, 0 to 1; of work under way what was done so far."""
+        """Share of the time since the last call that was spent working, 0 to 1; work under way counts so far."""
         at = time.monotonic()
         with self._guard:
             worked, passed = self._worked, at - self._asked

@@ -25,7 +25,10 @@ Opener = Callable[[], IO[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class AddedFile:
-    """path: in the manifest. source: where it was taken from."""
+    """A file that was added to the weights folder.
+
+    path: in the manifest. source: where it was taken from.
+    """
 
     path: str
     source: str
@@ -35,9 +38,9 @@ class AddedFile:
 
 @dataclass(slots=True)
 class AddedFiles:
-    """added: files that were recognised and are in the weights folder now.
+    """What came of adding files.
 
-    refused: sentences about those that were not.
+    added: files that were recognised and are in the weights folder now. refused: sentences about those that were not.
     """
 
     added: list[AddedFile] = field(default_factory=list)

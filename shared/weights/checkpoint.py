@@ -142,11 +142,11 @@ def fold_spectral_norm(state: StateDict) -> StateDict:
             continue
         stem = name.removesuffix("_orig")
         if f"{stem}_u" not in state or f"{stem}_v" not in state:
-            raise StudioError(f"The checkpoint has {name} without {stem}_u and {stem}_v; it is not whole.")
+            raise StudioError(f"The checkpoint has {name} without {stem}_u and {stem}_v; it is incomplete.")
         original, u, v = each.float(), state[f"{stem}_u"].float(), state[f"{stem}_v"].float()
         matrix = original.reshape(original.shape[0], -1)
         if (matrix.shape[0],) != u.shape or (matrix.shape[1],) != v.shape:
-            raise StudioError(f"The checkpoint's {stem}_u and {stem}_v do not fit {name}; it is not whole.")
+            raise StudioError(f"The checkpoint's {stem}_u and {stem}_v do not fit {name}; it is incomplete.")
         sigma = torch.dot(u, torch.mv(matrix, v))
         if not torch.isfinite(sigma) or sigma == 0:
             raise StudioError(f"The checkpoint's {stem} cannot be folded: its spectral norm is {float(sigma)}.")

@@ -42,7 +42,7 @@ class FileOffer:
 
 
 class InterruptedDownload(Exception):
-    """The line broke or the server stumbled: worth another attempt."""
+    """The connection broke or the server failed: worth another attempt."""
 
 
 def client() -> httpx2.Client:
@@ -78,7 +78,7 @@ def _ask(http: httpx2.Client, url: str) -> FileOffer:
         if size is not None and sha is not None:
             return FileOffer(url, size, sha, sha, commit)
         at = urljoin(at, head["Location"])
-    raise StudioError(f"{urlsplit(url).hostname} sends in circles for {url}; try another mirror.")
+    raise StudioError(f"{urlsplit(url).hostname} redirects in circles for {url}; try another mirror.")
 
 
 def download_file(
@@ -138,7 +138,7 @@ def _filled(
             break  # bytes from an earlier run may be to blame; fresh ones are the server's
     host = urlsplit(offer.url).hostname
     raise StudioError(
-        f"{host} sent something else than {Path(urlsplit(offer.url).path).name} (SHA-256 {digest[:16]}… instead of "
+        f"{host} sent something other than {Path(urlsplit(offer.url).path).name} (SHA-256 {digest[:16]}… instead of "
         f"{str(offer.sha256)[:16]}…); nothing of it was kept: try again, or another mirror."
     )
 
@@ -198,19 +198,22 @@ def _unreachable(url: str, error: Exception) -> StudioError:
         return StudioError(f"{host} does not finish {_name(url)}: {error}; what came is kept, pull again to go on.")
     why = str(error) or type(error).__name__
     return StudioError(
-        f"{host} cannot be reached ({why}); check the line, or name a mirror with STUDIO_WEIGHTS_HUB or HF_ENDPOINT."
+        f"{host} cannot be reached ({why}); check the connection, or name a mirror with STUDIO_WEIGHTS_HUB or "
+        "HF_ENDPOINT."
     )
 
 
 def _refuse(answer: httpx2.Response) -> None:
-    """Raises Interrupted where waiting may help, StudioError where not, for an answer that is no file."""
+    """Raise Interrupted where waiting may help, StudioError where not, for an answer that is no file."""
     code, url = answer.status_code, str(answer.url)
     if answer.is_success:
         return
     if code == 429 or code >= 500:
         raise InterruptedDownload(f"it answers {code}")
     if code in (401, 403):
-        raise StudioError(f"{answer.url.host} does not give out {_name(url)} ({code}); its owners may ask for a login.")
+        raise StudioError(
+            f"{answer.url.host} does not allow access to {_name(url)} ({code}); its owners may ask for a login."
+        )
     if code in (404, 410):
         raise StudioError(f"{answer.url.host} has no {_name(url)} any more ({code}); its authors may have moved it.")
     raise StudioError(f"{answer.url.host} answers {code} for {_name(url)}; try again, or another mirror.")

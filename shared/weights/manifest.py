@@ -44,7 +44,7 @@ class WeightFile:
     optional: bool = False
 
     def find(self, folder: Path) -> Path | None:
-        """Where it lies, if it does."""
+        """Path of the file, None where it is not there."""
         return next((folder / name for name in (self.path, *self.also) if (folder / name).is_file()), None)
 
 
@@ -75,7 +75,7 @@ class PulledFile:
 
     @classmethod
     def from_row(cls, row: Any) -> Self:
-        """From the record's JSON. Raises ValueError."""
+        """A pulled file from a row of the record's JSON. Raises ValueError."""
         try:
             return cls(int(row["size"]), *(str(row[name]) for name in ("sha256", "source", "commit", "at")))
         except (TypeError, KeyError) as error:
@@ -192,7 +192,7 @@ def missing_weights_error(weights: EngineWeights, folder: Path | None = None) ->
 
 
 def missing_files(weights: EngineWeights, folder: Path) -> list[WeightFile]:
-    """Its files that are not here or damaged, optional ones too.
+    """The engine's files that are missing or damaged here, optional ones too.
 
     Raises StudioError for a record that cannot be read.
     """

@@ -1,6 +1,6 @@
 """Whether a file can be a checkpoint at all.
 
-Seen from its first and last bytes, without torch and without loading it.
+Judged by its first and last bytes, without torch and without loading it.
 """
 
 import json

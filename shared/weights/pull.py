@@ -244,7 +244,7 @@ def _today() -> str:
 def failed(rows: Sequence[dict[str, Any]], engine: EngineWeights | None) -> bool:
     """Whether `verify_files` found what must be pulled again.
 
-    Damage anywhere, and, asked for one engine, what is missing of it.
+    Damage counts anywhere, missing files only where one engine was asked for.
     """
     bad = {"damaged", "changed"} | ({"missing"} if engine else set())
     return any(row["state"] in bad and not (row["state"] == "missing" and row["optional"]) for row in rows)

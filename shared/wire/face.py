@@ -28,7 +28,7 @@ class FaceFacts:
     plate: int | None = None
 
     def as_facts(self) -> dict[str, Any]:
-        """As a message carries them."""
+        """The facts as a message carries them."""
         return {
             "avatar": self.avatar,
             "captured": self.captured,

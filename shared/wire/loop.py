@@ -1,4 +1,4 @@
-"""The one loop that every service runs: read sockets, do what is due, pulse, until told to stop."""
+"""The one loop that every service runs: read sockets, do what is due, pulse, until it is stopped."""
 
 import gc
 import os
@@ -96,7 +96,7 @@ class ServiceLoop:
         self._stopping = True
 
     def run(self, *, signals: bool = True) -> None:
-        """Until `stop`, SIGTERM or SIGINT, or until the supervisor that started this process is gone."""
+        """Run until `stop`, SIGTERM or SIGINT, or until the supervisor that started this process is gone."""
         if signals:
             StopSignals(SERVICE, self.stop)
         log.info("service_running", service=self.meter.service, pid=os.getpid())
@@ -135,7 +135,7 @@ class ServiceLoop:
             self.pulse()
 
     def pulse(self) -> None:
-        """Say now how the service is; by itself it does every period."""
+        """Send a pulse now; one is also sent every period."""
         at = now()
         self._pulse_due = at + PULSE_PERIOD_US
         if os.getppid() != self._parent:

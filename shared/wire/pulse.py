@@ -18,7 +18,7 @@ HISTORY_LATENCIES = 256  # latencies kept for the percentiles
 
 @dataclass(slots=True)
 class Pulse:
-    """One report.
+    """One report of a service.
 
     service: capture, generator, compositor or gateway; sessions or faces.
     fps: frames finished a second, over the last two seconds.
@@ -42,12 +42,12 @@ class Pulse:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values for a message."""
+        """The pulse as plain values for a message."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """From plain values. Raises WireError."""
+        """The pulse from plain values. Raises WireError."""
         kinds = {"str": str, "int": int, "float": float}
         for each in fields(cls):
             kind = each.type if isinstance(each.type, type) else kinds.get(str(each.type), dict)

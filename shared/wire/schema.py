@@ -24,7 +24,10 @@ CHANNELS = {"rgb24": 3, "rgba": 4}
 
 @dataclass(frozen=True, slots=True)
 class StreamSchema:
-    """formats: that its messages have. smallest, largest: sides of its frames in pixels, 0 to 0 where it has none."""
+    """What a stream's messages may hold.
+
+    formats: that its messages have. smallest, largest: sides of its frames in pixels, 0 to 0 where it has none.
+    """
 
     formats: tuple[str, ...]
     smallest: int = 0
@@ -45,7 +48,7 @@ SCHEMAS = {
 
 
 def check_schema(message: Message, at: int) -> None:
-    """Raises WireError for a message that its stream cannot have. at: the channel clock now, microseconds."""
+    """Raise WireError for a message that its stream cannot have. at: the channel clock now, microseconds."""
     schema = SCHEMAS[message.stream]
     if message.format not in schema.formats:
         raise WireError("malformed")

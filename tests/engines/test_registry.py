@@ -33,7 +33,7 @@ def test_a_package_adds_an_engine_by_its_name(packages: Path) -> None:
 
 def test_an_entry_point_has_the_engines_name(packages: Path) -> None:
     install(packages, "one", "other")
-    with pytest.raises(StudioError, match="The entry point 'other' holds the engine 'faulty'; give both one name"):
+    with pytest.raises(StudioError, match="The entry point 'other' holds the engine 'faulty'; give both the same name"):
         load("other")
 
 

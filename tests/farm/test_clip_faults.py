@@ -78,7 +78,7 @@ def test_a_unit_whose_process_ends_each_time_is_parked(farm: ClipFarm) -> None:
     job = farm.begun("b", die_b="")
     wait(lambda: status(farm.here.store, job).state == "parked", f"parked; {farm.here.said()}")
     seen = status(farm.here.store, job)
-    assert seen.reason == "Unit b: The worker died each time it was at this; its log may say why."
+    assert seen.reason == "Unit b: The worker died each time it worked on this; its log may say why."
     assert claims.read_unit_state(farm.here.store, job, "b").claim == claims.DEATHS + 1
     set_wanted_state(farm.here.store, job, "cancelled")
 

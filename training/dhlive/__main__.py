@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def train(asked: argparse.Namespace) -> None:
-    """Raises StudioError."""
+    """Raise StudioError."""
     asked.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(perception=None if asked.vgg is None else Perception(asked.vgg))
     if asked.vgg is None:

@@ -28,7 +28,10 @@ LEAST_FRAMES = 8
 
 @dataclass(frozen=True, slots=True)
 class FilmSamples:
-    """crops: (N, 184, 184, 3) uint8 RGB. points: (N, 478, 2) float32, the face in each crop."""
+    """Samples of a film that the network learns from.
+
+    crops: (N, 184, 184, 3) uint8 RGB. points: (N, 478, 2) float32, the face in each crop.
+    """
 
     crops: ImageArray
     points: NDArray[np.float32]

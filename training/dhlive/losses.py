@@ -79,5 +79,5 @@ class Perception(nn.Module):
 
 
 def halved(x: Tensor) -> Tensor:
-    """At half size."""
+    """Images at half size."""
     return functional.interpolate(x, scale_factor=0.5, mode="bilinear")

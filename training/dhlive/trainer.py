@@ -90,7 +90,7 @@ class Trainer:
         optimizer.step()
 
     def save(self, path: Path) -> None:
-        """In the published form, which the engine loads; whole or not at all. Raises StudioError."""
+        """Write the network in the published form, which the engine loads; whole or not at all. Raises StudioError."""
         held = {
             "epoch": self.passes,
             "state_dict": {name: net.state_dict() for name, net in self._networks().items()},
@@ -107,4 +107,6 @@ class Trainer:
                 self.optimizers[name].load_state_dict(held["optimizer"][name])
             self.passes = int(held["epoch"])
         except Exception as error:  # its reader raises whatever a strange file leads it to
-            raise StudioError(f"{path} cannot be gone on from ({str(error)[:80]}); begin without --resume.") from None
+            raise StudioError(
+                f"Training cannot continue from {path} ({str(error)[:80]}); begin without --resume."
+            ) from None

@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def train(asked: argparse.Namespace) -> None:
-    """Raises StudioError."""
+    """Raise StudioError."""
     quiet_libraries()
     model = read_model()
     device = training_device(asked.device, model)
@@ -108,14 +108,14 @@ def training_device(wanted: str, model: Model) -> torch.device:
     """Where to train. Raises StudioError."""
     device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise StudioError("PyTorch finds no GPU here; leave --device out or look at the driver.")
+        raise StudioError("PyTorch finds no GPU here; leave --device out or check the driver.")
     if device.type == "cpu" and not model.tiny:
         raise StudioError("StableAvatar's networks are too large to be trained on a CPU; it needs an NVIDIA GPU.")
     return device
 
 
 def _dtype(device: torch.device) -> torch.dtype:
-    """Of what is not trained, and of the products."""
+    """Precision of what is not trained, and of the products."""
     wide = device.type == "cpu" or torch.cuda.get_device_capability(device)[0] < BF16_SINCE
     return torch.float32 if wide else torch.bfloat16
 

@@ -53,7 +53,7 @@ class TrainedChanges:
             LiveLora(self.network, self.low_rank)
 
     def _begun(self, linear: Any, generator: torch.Generator) -> LowRank:
-        """A change that is none yet: the way up begins at zero."""
+        """A change that has no effect yet: the way up begins at zero."""
         bound = 1 / math.sqrt(linear.in_features)
         down = (torch.rand(self.rank, linear.in_features, generator=generator) * 2 - 1) * bound
         up = torch.zeros(linear.out_features, self.rank)
@@ -74,7 +74,7 @@ class TrainedChanges:
         return state
 
     def save(self, folder: Path, step: int) -> list[Path]:
-        """Files for the engine's options `checkpoint` and, of a LoRA, `lora`. Raises StudioError."""
+        """Write files for the engine's options `checkpoint` and, for a LoRA, `lora`. Raises StudioError."""
         dtype = self.network.dtype
         state = {name: each.detach().to("cpu", dtype) for name, each in self.network.state_dict().items()}
         written = [write_torch(state, folder / f"transformer3d-checkpoint-{step}.pt")]

@@ -13,7 +13,10 @@ CHANGE = 0.25  # weight of the error of what changes from one latent frame to th
 
 @dataclass(frozen=True, slots=True)
 class VelocityLoss:
-    """recipe: what is descended. plain: the mean square error everywhere, for the log. () float32 each."""
+    """The loss of a step.
+
+    recipe: what is descended. plain: the mean square error everywhere, for the log. () float32 each.
+    """
 
     recipe: Tensor
     plain: Tensor
@@ -29,15 +32,15 @@ def chosen_weighting(chance: float) -> Weighting:
 
 
 def weights_of(weighting: Weighting, face: Tensor, lips: Tensor) -> Tensor:
-    """Of the square error at each place: everything and face and lips more, the face alone, or the lips alone."""
+    """Weights of the square error at each place: everything and face and lips more, the face, or the lips."""
     return {"all": 1 + face + lips, "face": face, "lips": lips}[weighting]
 
 
 def velocity_loss(predicted: Tensor, wanted: Tensor, weights: Tensor) -> VelocityLoss:
-    """predicted, wanted: (1, 16, f, h, w). weights: (f, h, w).
+    """Mean square error of a predicted velocity, weighted and plain.
 
-    The original takes the change along the channels, which have no order; here it is along time, for which it was
-    meant.
+    predicted, wanted: (1, 16, f, h, w). weights: (f, h, w). The original takes the change along the channels, which
+    have no order; here it is along time, for which it was meant.
     """
     apart = (predicted.float() - wanted.float()) ** 2
     change = (predicted.float().diff(dim=2) - wanted.float().diff(dim=2)) ** 2

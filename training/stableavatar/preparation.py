@@ -37,11 +37,11 @@ PrintLine = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainingClip:
-    """latents: (1, 16, f, h, w) of the film.
+    """A clip, encoded once for all steps.
 
-    condition: (1, 20, f, h, w), which gives the first frame. image: (1, 257, clip), that frame as CLIP sees it.
-    features: (1, n, audio) of its speech. text, negative: (n, text) of its prompt and of the engine's negative one.
-    face, lips: (f, h, w) in 0..1. float32 all, but for the texts.
+    latents: (1, 16, f, h, w) of the film. condition: (1, 20, f, h, w), which gives the first frame. image: (1, 257,
+    clip), that frame as CLIP sees it. features: (1, n, audio) of its speech. text, negative: (n, text) of its prompt
+    and of the engine's negative one. face, lips: (f, h, w) in 0..1. float32 all, but for the texts.
     """
 
     latents: Tensor

@@ -40,11 +40,11 @@ class StepDraw:
 
 @dataclass(slots=True)
 class TransformerTrainer:
-    """clips: files of `prepare`.
+    """Trains the transformer, one step at a time.
 
-    steps: done so far. seed: of clips, noise and all other chance; a step's depends on it and on the step's number
-    alone. silence: where speech is zeroed in steps without any: behind the adapter, as it is when a clip is made, or
-    before it, as the published model was trained.
+    clips: files of `prepare`. steps: done so far. seed: of clips, noise and all other chance; a step's depends on it
+    and on the step's number alone. silence: where speech is zeroed in steps without any: behind the adapter, as it is
+    when a clip is made, or before it, as the published model was trained.
     """
 
     changes: TrainedChanges
@@ -143,4 +143,6 @@ class TransformerTrainer:
             self.optimizer.load_state_dict(held["optimizer"])
             self.steps = int(held["step"])
         except Exception as error:  # its reader raises whatever a strange file leads it to
-            raise StudioError(f"{path} cannot be gone on from ({str(error)[:80]}); begin without --resume.") from None
+            raise StudioError(
+                f"Training cannot continue from {path} ({str(error)[:80]}); begin without --resume."
+            ) from None

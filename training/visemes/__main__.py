@@ -152,7 +152,7 @@ def _adam(
 
 
 def judge(network: VisemeNetwork, examples: list[Example]) -> dict[str, Any]:
-    """Share of frames told right, by viseme.
+    """Share of frames recognised, by viseme.
 
     How many lip closures are found, how many are none, and how far off (ms).
     """

@@ -41,7 +41,10 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, slots=True)
 class Phoneme:
-    """symbol: IPA. start: seconds from the beginning of the sound."""
+    """A phoneme as it was spoken.
+
+    symbol: IPA. start: seconds from the beginning of the sound.
+    """
 
     symbol: str
     start: float
@@ -49,7 +52,10 @@ class Phoneme:
 
 @dataclass(frozen=True, slots=True)
 class SpokenText:
-    """samples: (n,) int16 mono at `rate`. phonemes: in order; each lasts until the next begins."""
+    """A text as it was spoken.
+
+    samples: (n,) int16 mono at `rate`. phonemes: in order; each lasts until the next begins.
+    """
 
     samples: NDArray[np.int16]
     rate: int

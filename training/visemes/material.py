@@ -85,7 +85,10 @@ PHONETIC = ("es", "fi", "pl", "tr", "id", "sw", "pt", "de")
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """seen: (n, BANDS) float32, what is heard. levels: (n, 2) voice and room. label: (n,) viseme numbers."""
+    """An example with its labels, one for each frame of 10 ms.
+
+    seen: (n, BANDS) float32, what is heard. levels: (n, 2) voice and room. label: (n,) viseme numbers.
+    """
 
     bands: NDArray[np.float32]
     levels: NDArray[np.float32]
@@ -137,7 +140,7 @@ def labels(speech: SpokenText, sound: NDArray[np.int16]) -> NDArray[np.int64]:
 
 
 def _visemes(symbol: str) -> tuple[int, ...]:
-    """None, one or, for a diphthong, two."""
+    """Visemes of a phoneme: none, one or, for a diphthong, two."""
     found = next((VISEME[c] for c in symbol if c in VISEME), None)
     if found is None:
         return ()

@@ -23,10 +23,10 @@ VIDEO, THUMBNAIL, THUMBNAIL_PX = "01.mp4", "thumbnail.jpg", 480
 
 
 def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
-    """Add the avatar `name` from an asset's folder, and return its own.
+    """Add the avatar `name` from an asset's folder, and return the avatar's folder.
 
-    Its portrait is the film's first frame. Raises StudioError in one sentence, leaving nothing behind, where the asset
-    is broken or its film another one.
+    The film's first frame becomes its portrait. Raises StudioError in one sentence, leaving nothing behind, where the
+    asset is broken or its film is another one.
     """
     person = read_person(folder / FILE)
     if not (folder / VIDEO).is_file():

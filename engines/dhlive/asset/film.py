@@ -184,7 +184,7 @@ def read_lists(path: Path) -> tuple[list[int], list[int]]:
             f"{path} is not the authors' own file; `studio weights add dhlive FILE...` takes it."
         ) from None
     if len(tracked) != TRACKED + 1 or len(ring) != 21 or max(tracked) >= POINTS or max(ring) > TRACKED:
-        raise StudioError(f"{path} has other lists of points than this studio knows; use the authors' own file.")
+        raise StudioError(f"{path} has lists of points that this studio does not know; use the authors' own file.")
     return tracked, ring
 
 

@@ -14,7 +14,7 @@ from shared.media.colour import crop, i420_to_rgb
 
 
 def check_film(person: Person, plate: Plate, name: str) -> None:
-    """Raises StudioError where a person was not filmed in this plate. name: the avatar's."""
+    """Raise StudioError where a person was not filmed in this plate. name: the avatar's."""
     frames, right, bottom = len(plate), int(person.rects[:, 2].max()), int(person.rects[:, 3].max())
     if frames not in (len(person), 2 * len(person)) or right > plate.width or bottom > plate.height:
         raise StudioError(

@@ -1,7 +1,7 @@
-"""Whether a body film is fit: a face in every frame that is shown, its mouth closed, 5 to 30 seconds of it.
+"""Checks that a body film is suitable: a face in every frame shown, a closed mouth, 5 to 30 seconds long.
 
-A film that was understood when the avatar was added has a report that says where its person speaks, and plays a part of
-it only; of an older avatar all frames are played, and the mouth is judged here as the original does.
+A film that was analysed when the avatar was added has a report of where its person speaks, and only a part of it is
+played. For an older avatar all frames are played, and the mouth is judged here as the original does.
 """
 
 import numpy as np
@@ -20,7 +20,7 @@ NAMED = 3  # stretches that a sentence names
 
 
 def check_body(avatar: Avatar) -> None:
-    """Raises StudioError where an avatar has no film of its own face."""
+    """Raise StudioError where an avatar has no film of its own face."""
     if avatar.own_plate or avatar.plate is None:
         raise StudioError(
             f"Avatar '{avatar.name}' has no body film, and DH_live moves the mouth of a filmed face; add an avatar with"
@@ -34,9 +34,10 @@ def shown_frames(plate: Plate) -> NDArray[np.int64]:
 
 
 def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
-    """Raises StudioError where the person speaks in the film.
+    """Raise StudioError where the person speaks in the film.
 
-    points: (N, 478, 3) of the frames that are played. A mouth that is open and stays so, as in a smile, does not speak.
+    points: (N, 478, 3) of the frames that are played. A mouth that stays open, as in a smile, does not count as
+    speaking.
     """
     width = np.linalg.norm(points[:, LIP_RIGHT] - points[:, LIP_LEFT], axis=1)
     opening = np.linalg.norm(points[:, LIP_BELOW] - points[:, LIP_ABOVE], axis=1) / (width + 1e-6)
@@ -63,7 +64,7 @@ def fitness(avatar: Avatar) -> list[str]:
     seconds = len(shown) / plate.fps
     said = [f"{len(shown)} of {len(plate)} frames are played, {seconds:.1f} seconds."]
     if seconds < LEAST_S:
-        said.append(f"That is short, so that movements soon come again; film {LEAST_S:.0f} to {MOST_S:.0f} seconds.")
+        said.append(f"That is short, so movements repeat soon; film {LEAST_S:.0f} to {MOST_S:.0f} seconds.")
     if seconds > MOST_S:
         said.append(f"That is more than the {MOST_S:.0f} seconds that are enough; measuring takes as long as the film.")
     report = read_film_report(avatar.folder)
@@ -74,7 +75,7 @@ def fitness(avatar: Avatar) -> list[str]:
 
 
 def _spoken(report: FilmReport, shown: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Of these frames, those of each stretch in which the person speaks."""
+    """Of these frames, the ones of each stretch in which the person speaks."""
     stretches = [each for each in report.stretches if each.kind == "talking"]
     parts = [shown[(shown >= each.first) & (shown < each.end)] for each in stretches]
     return [part for part in parts if len(part)]

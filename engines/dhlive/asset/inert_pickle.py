@@ -24,7 +24,7 @@ NUMBERS: dict[str, np.dtype[Any]] = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8"
 
 
 class UnreadableError(ValueError):
-    """Not a pickle of plain attributes and arrays."""
+    """The file is not a pickle of plain attributes and arrays."""
 
 
 @dataclass(slots=True, eq=False)

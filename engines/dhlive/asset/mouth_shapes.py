@@ -16,14 +16,17 @@ HEIGHT, WIDTH = 15, 30
 
 @dataclass(frozen=True, slots=True)
 class MouthShapes:
-    """mean: (1350,) float64. shapes: (6, 1350) float64. Both mirrored to symmetry."""
+    """Mean mouth and the shapes that vary it.
+
+    mean: (1350,) float64. shapes: (6, 1350) float64. Both mirrored to symmetry.
+    """
 
     mean: NDArray[np.float64]
     shapes: NDArray[np.float64]
 
     @classmethod
     def read(cls, path: Path) -> "MouthShapes":
-        """From the authors' pickle of a PCA, which is not unpickled. Raises StudioError in one sentence."""
+        """Read the shapes from the authors' pickle of a PCA, which is not unpickled. Raises StudioError."""
         try:
             held = attributes(path.read_bytes())
             mean, shapes = array(held.get("mean_")), array(held.get("components_"))

@@ -49,14 +49,14 @@ class Person:
 
     @property
     def generation(self) -> Generation:
-        """Whose network knows them."""
+        """Generation of the network that the person was measured for."""
         return GENERATIONS[len(self.reference)]
 
     def __len__(self) -> int:
         return len(self.rects)
 
     def part(self, rows: list[int]) -> "Person":
-        """With these frames alone."""
+        """The person with these frames only."""
         return replace(self, rects=self.rects[rows], matrices=self.matrices[rows], landmarks=self.landmarks[rows])
 
     def of_plate(self, index: int) -> int:
@@ -66,7 +66,7 @@ class Person:
 
 
 def read_person(path: Path) -> Person:
-    """From a file in the published format. Raises StudioError in one sentence for anything else."""
+    """Read a person from a file in the published format. Raises StudioError in one sentence for anything else."""
     try:
         with gzip.open(path) as file:
             raw = file.read(MAX_BYTES + 1)
@@ -75,7 +75,7 @@ def read_person(path: Path) -> Person:
         return _parsed(json.loads(raw), str(path))
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
         why = f"there is no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0][:120]
-        raise StudioError(f"{path} is no person of DH_live ({why}); export it again where it was made.") from None
+        raise StudioError(f"{path} is not a DH_live person ({why}); export it again where it was made.") from None
 
 
 def _parsed(held: Any, where: str) -> Person:

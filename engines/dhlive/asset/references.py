@@ -32,7 +32,7 @@ def reference_of(
     """(80,): the style, and sixteen brightnesses.
 
     face: (478, 3) in crop pixels. index: of the plate frame. The open mouth is the first of the authors' images, where
-    they draw one by lot: the same film gives the same numbers. Raises StudioError.
+    they choose one at random: the same film gives the same numbers. Raises StudioError.
     """
     geometry = Generation.MINI2.geometry
     image = film_crop(plate, index, rect, geometry.crop)
@@ -60,7 +60,9 @@ def open_mouth(path: Path, size: tuple[int, int]) -> ImageArray:
     """(h, w, 4) uint8 RGBA of an image of an open mouth. Raises StudioError."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[2] != 4:
-        raise StudioError(f"{path} is no image of teeth; `studio weights add dhlive FILE...` takes the authors' own.")
+        raise StudioError(
+            f"{path} is not an image of teeth; `studio weights add dhlive FILE...` takes the authors' own."
+        )
     return np.asarray(cv2.cvtColor(cv2.resize(image, size), cv2.COLOR_BGRA2RGBA), np.uint8)
 
 

@@ -24,7 +24,7 @@ class _Rules:
 
 
 class ControlRules(Enum):
-    """Whose rules."""
+    """Rules of one of the original's programs."""
 
     DESKTOP = "desktop"
     BROWSER = "browser"

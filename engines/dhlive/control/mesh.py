@@ -25,7 +25,10 @@ NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class FaceMesh:
-    """vertices: (267, 3) float64, canonical. categories: (267,) float64. triangles: (460, 3) int32, vertex numbers."""
+    """The canonical face.
+
+    vertices: (267, 3) float64, canonical. categories: (267,) float64. triangles: (460, 3) int32, vertex numbers.
+    """
 
     vertices: NDArray[np.float64]
     categories: NDArray[np.float64]
@@ -49,7 +52,7 @@ def parse_mesh(lines: Iterable[str], where: str) -> FaceMesh:
     if (len(rows["v"]), len(rows["f"])) != (VERTICES, TRIANGLES):
         raise StudioError(
             f"The mesh in {where} has {len(rows['v'])} vertices and {len(rows['f'])} triangles instead of {VERTICES} "
-            f"and {TRIANGLES}; it is another model's."
+            f"and {TRIANGLES}; it belongs to another model."
         )
     table, triangles = np.array(rows["v"]), np.array(rows["f"]).astype(np.int32) - 1
     numbered = np.array_equal(table[:, 4], np.arange(VERTICES))
@@ -75,7 +78,7 @@ def read_blend_shapes(path: Path) -> FloatArray:
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[0] < COEFFICIENTS or image.shape[1] < TRACKED:
         raise StudioError(
-            f"{path} is no table of blend shapes; `studio weights add` takes it from the authors' own tree."
+            f"{path} is not a table of blend shapes; `studio weights add` takes it from the authors' own tree."
         )
     offsets = np.full((COEFFICIENTS, VERTICES, 3), -1.0, np.float32)  # of a texel beyond the table's width: zeros
     texels = image[:COEFFICIENTS, :VERTICES, 2::-1].astype(np.float32) / 255 * 2 - 1

@@ -33,7 +33,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def generation_of(state: StateDict) -> Generation | None:
-    """Whose mouth network a checkpoint holds; None where it holds none."""
+    """The generation whose mouth network a checkpoint holds; None where it holds none."""
     if STYLE_KEY in state:
         return Generation.MINI2
     rows = state[MOTION_KEY].shape[0] if MOTION_KEY in state else 0
@@ -41,7 +41,7 @@ def generation_of(state: StateDict) -> Generation | None:
 
 
 def recognised(path: Path) -> str:
-    """Which of the manifest's files a checkpoint is, "" where it is none.
+    """The manifest's file that a checkpoint is, "" where it is none of them.
 
     The audio networks of the mini generations and of the old one have the same keys: they are told apart by the name
     that the file, or the archive in it, was saved under. Raises StudioError where it cannot be loaded.
@@ -59,7 +59,7 @@ def recognised(path: Path) -> str:
 
 
 def load_mouth(path: Path) -> tuple[Generation, MouthNetwork]:
-    """The mouth network in a file, in evaluation, and its generation. Raises StudioError in one sentence."""
+    """The mouth network in a file, in evaluation mode, and its generation. Raises StudioError in one sentence."""
     state = load_state(path)
     generation = generation_of(state)
     if generation is None:

@@ -46,7 +46,10 @@ class Mini1Network(nn.Module):
         return found
 
     def person(self, features: Tensor) -> Mini1Person:
-        """features: (B, 20, 18, 18)."""
+        """What the network keeps of a person.
+
+        features: (B, 20, 18, 18).
+        """
         return Mini1Person(features, self.adaAT.mixed(features))
 
     def forward(self, source: Tensor, person: Mini1Person) -> Tensor:

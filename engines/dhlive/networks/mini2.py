@@ -45,7 +45,10 @@ class StyleModulation(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(STYLE, channels), nn.ReLU(), nn.Linear(channels, 3 * channels))
 
     def of_style(self, style: Tensor) -> Modulation:
-        """style: (B, 64)."""
+        """Modulation by a style.
+
+        style: (B, 64).
+        """
         return Modulation(*self.mlp(style)[..., None, None].chunk(3, dim=1))
 
     def forward(self, x: Tensor, style: Modulation) -> Tensor:

@@ -94,7 +94,10 @@ def styled(x: Tensor, style: Modulation) -> Tensor:
 
 
 def enlarging(weight: Tensor) -> Tensor:
-    """(inputs, outputs, 4, 4) of a transposed convolution that is enlarging twice and then (outputs, inputs, 3, 3)."""
+    """Fold an enlargement by two and a convolution (outputs, inputs, 3, 3) into one transposed convolution.
+
+    Returns (inputs, outputs, 4, 4).
+    """
     turned = weight.flip(2, 3).transpose(0, 1)
     shifts = [(left, top) for left in (0, 1) for top in (0, 1)]
     moved = [functional.pad(turned, (left, 1 - left, top, 1 - top)) for left, top in shifts]

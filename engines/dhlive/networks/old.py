@@ -50,7 +50,10 @@ class OldNetwork(nn.Module):
         )  # fmt: skip
 
     def person(self, references: Tensor) -> OldPerson:
-        """references: (B, 30, 256, 256): five frames 0..1, each RGB and RGB mouth image."""
+        """What the network keeps of a person.
+
+        references: (B, 30, 256, 256): five frames 0..1, each RGB and RGB mouth image.
+        """
         features = self.ref_in_conv(references)
         return OldPerson(features, self.adaAT.mixed(self.appearance_conv_list[0](features)))
 

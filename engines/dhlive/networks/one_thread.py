@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """What is computed within takes one core of the CPU, whatever this thread's networks take otherwise."""
+    """A context manager: computation inside it takes one core of the CPU, whatever this thread uses otherwise."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,6 +1,6 @@
-"""A filmed face as the old network's images need it.
+"""A filmed face in the form that the old network's images need.
 
-Measured once, kept as its tracked points, placed when it is opened.
+It is measured once, kept as tracked points, and placed when a session opens.
 """
 
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ STEPS = np.arange(5, 25, 2)  # canonical units by which the hole reaches beyond 
 
 @dataclass(frozen=True, slots=True)
 class OldFace:
-    """points: (N, 478, 3) of each plate frame, in its pixels.
+    """The face of a film, as the old generation places it.
 
-    rects: (N, 4) int64 squares. hole: (N, 21, 2), where the jaw may come to lie. mouth: (N, 15000, 2) int64, the plate
-    pixel of each of the mouth image's, row by row.
+    points: (N, 478, 3) of each plate frame, in its pixels. rects: (N, 4) int64 squares. hole: (N, 21, 2), where the jaw
+    may come to lie. mouth: (N, 15000, 2) int64, the plate pixel of each of the mouth image's, row by row.
     """
 
     points: NDArray[np.float64]
@@ -39,9 +39,10 @@ class OldFace:
     def placed(
         cls, points: NDArray[np.float64], mean: NDArray[np.float64], width: int, height: int, name: str
     ) -> "OldFace":
-        """points: (N, 478, 3), tracked.
+        """Place the face in each frame of a film.
 
-        mean: (478, 3) canonical face. name: the avatar's. Raises StudioError where the face leaves the film.
+        points: (N, 478, 3), tracked. mean: (478, 3) canonical face. name: the avatar's. Raises StudioError where the
+        face leaves the film.
         """
         steady = smoothed(points.reshape(len(points), -1)).reshape(points.shape)
         matrices, personal = place_heads(steady[:, PLACED], mean[PLACED])
@@ -110,7 +111,7 @@ def write_points(path: Path, points: NDArray[np.float64]) -> None:
 
 
 def read_points(path: Path, frames: int, name: str) -> NDArray[np.float64]:
-    """(N, 478, 3). Raises StudioError where they are not of a film of so many frames."""
+    """Read the points, (N, 478, 3). Raises StudioError where they are not of a film of so many frames."""
     try:
         with np.load(path, allow_pickle=False) as held:
             points = np.asarray(held["points"], np.float64)

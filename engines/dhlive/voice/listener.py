@@ -20,7 +20,10 @@ QUIET = 32768 * 10 ** (-50 / 20)  # root mean square of a pair's own 40 ms below
 
 
 class Output(NamedTuple):
-    """values: (6,) float32. quiet: whether the pair's own 40 ms are silence."""
+    """What the network gives for a pair of frames.
+
+    values: (6,) float32. quiet: whether the pair's own 40 ms are silence.
+    """
 
     values: FloatArray
     quiet: bool
@@ -49,7 +52,7 @@ class Listener:
         self._sound = np.concatenate([self._sound, samples])
 
     def next_output(self) -> Output | None:
-        """None where the sound for it has not been heard."""
+        """The next output; None until the sound for it has been heard."""
         needed = self._kept + AFTER_MS * MS
         if len(self._sound) < needed:
             return None

@@ -39,8 +39,8 @@ class SpeechTick:
 class Speech:
     """Coefficients of one voice.
 
-    The network's outputs lie 40 ms apart from the tick on in which the voice begins; a tick shows the newest whose time
-    has come, so at 25 frames a second each is shown once. Not thread-safe.
+    The network's outputs are 40 ms apart, counted from the tick in which the voice begins. A tick shows the newest one
+    that is due, so each is shown once at 25 frames a second. Not thread-safe.
     """
 
     def __init__(self, network: AudioNetwork, generation: Generation, opening: FloatArray, rate: Fraction) -> None:

@@ -32,7 +32,7 @@ ReadMotion = Callable[[ImageArray], KeypointMotion]
 
 
 class MotionDriver:
-    """What is carried from one driving frame to the next."""
+    """State that is carried from one driving frame to the next."""
 
     def __init__(self, variance: float, read: ReadMotion) -> None:
         """variance: of the smoothing. read: the motion in a (256, 256, 3) uint8 RGB crop."""
@@ -54,7 +54,7 @@ class MotionDriver:
 
     @property
     def variance(self) -> float:
-        """Of the smoothing."""
+        """Variance of the smoothing."""
         return self._filter.variance
 
     @variance.setter
@@ -62,7 +62,10 @@ class MotionDriver:
         self._filter.variance = value
 
     def follow(self, driving: Driving) -> bool | None:
-        """Take a driving frame; whether what motion is measured from has changed, None where it shows nothing."""
+        """Take a driving frame.
+
+        Returns whether the reference that motion is measured from has changed; None where the frame shows nothing.
+        """
         square = self._crop(driving)
         if square is None or driving.frame is None:
             return None
@@ -113,7 +116,7 @@ class MotionDriver:
 
     @classmethod
     def restored(cls, variance: float, read: ReadMotion, state: StateArrays) -> "MotionDriver":
-        """As it was when `save` was called."""
+        """The driver as it was when `save` was called."""
         driver = cls(variance, read)
         driver._filter.mean, driver._filter.spread = _or_none(state["filter"]), float(state["spread"])
         driver._box, driver._reference = _square(state["box"]), _square(state["reference"])

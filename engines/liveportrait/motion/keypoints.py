@@ -36,7 +36,7 @@ class KeypointMotion:
 def move_keypoints(
     kp: FloatArray, scale: FloatArray, rotation: FloatArray, exp: FloatArray, t: FloatArray
 ) -> FloatArray:
-    """(21, 3) canonical keypoints moved as told."""
+    """Move (21, 3) canonical keypoints by a motion."""
     points = scale * (kp @ rotation + exp)
     points[:, :2] += t[:2]
     return points.astype(np.float32)

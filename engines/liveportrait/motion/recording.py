@@ -1,4 +1,4 @@
-"""A driver's motion kept: recorded once from frames, played on any avatar, without the frames."""
+"""Recorded motion: recorded once from a driver's frames, played on any avatar without them."""
 
 from collections.abc import Iterable
 

@@ -12,7 +12,7 @@ PROCESS = 1e-5
 
 
 class CausalSmoother:
-    """The forward pass: the smoothed value now, from what has been seen. `mean` and `spread` are all its state."""
+    """Forward pass: smooths with past values alone. `mean` and `spread` are its whole state."""
 
     def __init__(self, variance: float) -> None:
         self.variance = variance

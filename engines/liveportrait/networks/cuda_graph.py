@@ -36,7 +36,7 @@ class CudaGraph:
 
 
 class _Recording:
-    """For one set of shapes."""
+    """A recorded graph for one set of shapes."""
 
     def __init__(self, work: Callable[..., Tensor], given: tuple[Tensor, ...]) -> None:
         self._given = [each.clone() for each in given]

@@ -23,7 +23,10 @@ class Spade(nn.Module):
         self.both: nn.Module | None = None
 
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:
-        """drawn: the map, or, once fused, what `mlp_shared` makes of it."""
+        """Normalise `x` and modulate it by the map.
+
+        drawn: the map, or, once fused, what `mlp_shared` makes of it.
+        """
         if self.both is None:
             drawn = self.mlp_shared(drawn)
             gamma, beta = self.mlp_gamma(drawn), self.mlp_beta(drawn)
@@ -60,7 +63,10 @@ class SpadeBlock(nn.Module):
         return [self.norm_0, self.norm_1, *([self.norm_s] if self.conv_s is not None else [])]
 
     def forward(self, x: Tensor, drawn: Sequence[Tensor]) -> Tensor:
-        """drawn: what each of `norms` takes."""
+        """Apply the block to features.
+
+        drawn: what each of `norms` takes.
+        """
         y = self.conv_0(nn.functional.leaky_relu(self.norm_0(x, drawn[0]), LEAK))
         y = self.conv_1(nn.functional.leaky_relu(self.norm_1(y, drawn[1]), LEAK))
         short: Tensor = x if self.conv_s is None else self.conv_s(self.norm_s(x, drawn[2]))

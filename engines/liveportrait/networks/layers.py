@@ -40,7 +40,7 @@ class Down(ConvNorm):
 
 
 class Up(ConvNorm):
-    """Twice the size in the volume's plane by repeating, then the same."""
+    """Doubles the volume's plane by repetition, then convolves as `ConvNorm`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(nn.functional.interpolate(x, scale_factor=(1, 2, 2)))

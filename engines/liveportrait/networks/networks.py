@@ -60,7 +60,7 @@ class LivePortraitNetworks:
 
     @classmethod
     def load(cls, folder: Path) -> "LivePortraitNetworks":
-        """From a folder with the published layout.
+        """Load the networks from a folder with the published layout.
 
         Raises StudioError for a file that is missing, damaged or another.
         """
@@ -83,7 +83,7 @@ class LivePortraitNetworks:
 
     @classmethod
     def empty(cls, sizes: Mapping[str, Mapping[str, Any]] = PUBLISHED) -> "LivePortraitNetworks":
-        """Without weights. sizes: by network, where they are not the published ones."""
+        """Networks without weights. sizes: by network, where they are not the published ones."""
         nets = cls(
             AppearanceExtractor(**sizes.get("appearance", {})),
             MotionExtractor(**sizes.get("motion", {})),

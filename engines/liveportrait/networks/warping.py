@@ -14,10 +14,10 @@ LEAK = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Warped:
-    """out: (B, 4 * width, 64, 64) for the decoder.
+    """Warped features, and where each of them came from.
 
-    deformation: (B, D, 64, 64, 3) where each place of the volume comes from. occlusion: (B, 1, 64, 64) 0..1, how much
-    of it is to be trusted.
+    out: (B, 4 * width, 64, 64) for the decoder. deformation: (B, D, 64, 64, 3) where each place of the volume comes
+    from. occlusion: (B, 1, 64, 64) 0..1, how much of it is to be trusted.
     """
 
     out: Tensor
@@ -112,7 +112,10 @@ class WarpingNetwork(nn.Module):
         self.fourth = nn.Conv2d(4 * width, 4 * width, 1)
 
     def forward(self, volume: Tensor, source: Tensor, driving: Tensor, compressed: Tensor | None = None) -> Warped:
-        """compressed: `dense_motion_network.compressed(volume)`, where it was kept."""
+        """Warp the volume from the source's key points to the driving ones.
+
+        compressed: `dense_motion_network.compressed(volume)`, where it was kept.
+        """
         dense = self.dense_motion_network
         compressed = dense.compressed(volume) if compressed is None else compressed
         deformation, occlusion = dense(compressed, source, driving)

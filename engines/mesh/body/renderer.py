@@ -1,6 +1,6 @@
 """One plate frame's own face under a motion.
 
-Its lower face sampled through the moved mesh, all else left to the film.
+The lower face is sampled through the moved mesh; everything else stays as filmed.
 """
 
 import cv2
@@ -134,7 +134,7 @@ class BodyRenderer:
     def _lend(
         self, drawn: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: CornerBox
     ) -> None:
-        """Lay the skin round the mouth of the frame at rest over what was drawn, in its light."""
+        """Lay the skin around the mouth of the frame at rest over what was drawn, relit to match it."""
         lent = self._sampled(vertices, self._rest_points, self._rest_roi, IDENTITY, box, cv2.INTER_LINEAR)
         cover = np.zeros(drawn.shape[:2], np.uint8)
         ring = cv2.convexHull(vertices[self._lent, :2])[:, 0]

@@ -52,11 +52,11 @@ class HeadPlace:
 
 @dataclass(frozen=True, slots=True)
 class FilmRest:
-    """frame: the one that shows the face at rest.
+    """The film's face at rest.
 
-    face: at rest, lips closed, where it is in that frame. local: (478, 3) the same in head space. talks: (N,) 0 to 1,
-    how far each frame's mouth speaks and is to be brought to rest. parted: (N,) 0 to 1, how far its lips are then too
-    wide open for their skin to be closed: the frame at rest lends its own.
+    frame: the one that shows the face at rest. face: at rest, lips closed, where it is in that frame. local: (478, 3)
+    the same in head space. talks: (N,) 0 to 1, how far each frame's mouth speaks and is to be brought to rest. parted:
+    (N,) 0 to 1, how far its lips are then too wide open for their skin to be closed: the frame at rest lends its own.
     """
 
     frame: int

@@ -37,10 +37,10 @@ CLOSING, SHUT = 0.25, 0.55
 
 @dataclass(frozen=True, slots=True)
 class MouthShape:
-    """gap: eye distances between the lips.
+    """Shape of a speaking mouth.
 
-    wide: -1 round to 1 spread. forward: 0 to 1. tuck: 0 to 1, lower lip under the upper teeth. closed: 0 to 1, lips
-    pressed together. speaking: 0 the portrait's own mouth, 1 all of the above.
+    gap: eye distances between the lips. wide: -1 round to 1 spread. forward: 0 to 1. tuck: 0 to 1, lower lip under the
+    upper teeth. closed: 0 to 1, lips pressed together. speaking: 0 the portrait's own mouth, 1 all of the above.
     """
 
     gap: float

@@ -51,7 +51,7 @@ class Prosody:
     blink: float = 60.0  # seconds since the last blink of this speaker began
 
     def advance_frame(self, frame: int, spoken: float, loud: float) -> None:
-        """One frame.
+        """Advance by one frame of 10 ms.
 
         frame: its number on the channel clock, which seeds what is left to chance. spoken: probability of speech. loud:
         decibels against the voice's own level.

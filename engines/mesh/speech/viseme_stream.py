@@ -1,4 +1,4 @@
-"""The voice as it comes in, in blocks of any size, told as visemes every 10 ms: the same however it is cut."""
+"""Visemes of a voice that comes in blocks of any size, every 10 ms: the same however it is cut."""
 
 import numpy as np
 from numpy.typing import NDArray

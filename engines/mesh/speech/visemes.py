@@ -37,7 +37,7 @@ class VisemeNetwork:
 
     @classmethod
     def load(cls, path: Path = WEIGHTS) -> "VisemeNetwork":
-        """From what `save` wrote."""
+        """Load the network that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             count = len(file.files) // 2
             return cls([(file[f"w{i}"].astype(np.float32), file[f"b{i}"].astype(np.float32)) for i in range(count)])

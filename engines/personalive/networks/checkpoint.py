@@ -35,7 +35,7 @@ def merged(parts: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> dic
         )
     wrong = [name for name, tensor in expected.items() if name in union and union[name].shape != tensor.shape]
     if wrong:
-        raise StudioError(f"{len(wrong)} tensors of {files} have another shape than they should: {first_names(wrong)}.")
+        raise StudioError(f"{len(wrong)} tensors of {files} have the wrong shape: {first_names(wrong)}.")
     return {name: union.get(name, tensor) for name, tensor in expected.items()}
 
 

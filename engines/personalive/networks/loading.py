@@ -1,4 +1,4 @@
-"""From the authors' folders to networks, at the sizes that the files have."""
+"""Loads the networks from the authors' folders, at the sizes that the files have."""
 
 import inspect
 import json

@@ -17,10 +17,10 @@ NEGATIVE, PROMPT = 0, 1  # texts
 
 @dataclass(frozen=True, slots=True)
 class Guidance:
-    """text, audio: scales, where 1 is none.
+    """Scales of classifier-free guidance.
 
-    original: predictions as the original makes them: all three, but without any guidance one that is given three
-    contexts of speech.
+    text, audio: scales, where 1 is none. original: predictions as the original makes them: all three, but without any
+    guidance one that is given three contexts of speech.
     """
 
     text: float

@@ -28,9 +28,9 @@ def changes(transformer: Transformer, levels: Tensor) -> list[float]:
 
 
 def reused_steps(changed: list[float], threshold: float) -> list[bool]:
-    """For each step whether it takes over the last computed velocity.
+    """For each step, whether it reuses the velocity that was computed last.
 
-    changed: between the steps, one less than these.
+    changed: the change from each step to the next, one fewer than the steps.
     """
     reused, total = [False], 0.0
     for step, change in enumerate(changed, 1):

@@ -114,7 +114,10 @@ class Projection(nn.Module):
 
 
 class AudioAdapter(nn.Module):
-    """features: channels of a feature of speech. channels: of the transformer."""
+    """Fuses features of speech with the tokens, for the transformer.
+
+    features: channels of a feature of speech. channels: of the transformer.
+    """
 
     def __init__(self, features: int, channels: int) -> None:
         super().__init__()

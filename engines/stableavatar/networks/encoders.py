@@ -81,7 +81,7 @@ def load_text_encoder(state: Mapping[str, Tensor]) -> UMT5EncoderModel:
 
 
 def load_clip(state: Mapping[str, Tensor], heads: int = CLIP_HEADS) -> CLIPVisionModel:
-    """CLIP's vision tower out of the file that holds the text's too. Raises StudioError."""
+    """CLIP's vision tower, from a file that also holds the text tower. Raises StudioError."""
     state = {name.split("visual.", 1)[1]: each for name, each in state.items() if "visual." in name}
     with naming("CLIP"):
         width = len(state["patch_embedding.weight"])

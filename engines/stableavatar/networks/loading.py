@@ -49,7 +49,7 @@ def load_transformer(
 
 
 def _first(path: Path) -> dict[str, Tensor]:
-    """The state of a file, to see its sizes; of the authors' pickles nothing is read but what is looked at."""
+    """The state of a file, to see its sizes; of the authors' pickles only what is accessed is read."""
     state = load_state(path)
     needed = ("text_embedding.0.weight", "img_emb.proj.0.weight", "vocal_projector.proj_model.proj.weight")
     base = path.parents[1] / BASE_TRANSFORMER

@@ -41,10 +41,12 @@ def lora_of(state: Mapping[str, Tensor], network: nn.Module, file: str) -> dict[
         layer, _, part = key.partition(".")
         if not layer.startswith(PREFIX) or part not in (DOWN, UP, ALPHA):
             raise StudioError(
-                f"{file} has a tensor {key[:80]}, which is none of a LoRA for StableAvatar; use another file."
+                f"{file} has a tensor {key[:80]}, which does not belong to a LoRA for StableAvatar; use another file."
             )
         if layer.removeprefix(PREFIX) not in linear:
-            raise StudioError(f"{file} changes {layer[:80]}, a layer that StableAvatar has not; it is another model's.")
+            raise StudioError(
+                f"{file} changes {layer[:80]}, a layer that StableAvatar does not have; it belongs to another model."
+            )
         name = linear[layer.removeprefix(PREFIX)]
         if name not in changes:
             changes[name] = _change(state, layer, network.get_submodule(name), file)
@@ -57,7 +59,7 @@ def _change(state: Mapping[str, Tensor], layer: str, linear: Any, file: str) -> 
     parts = {part: state.get(f"{layer}.{part}") for part in (DOWN, UP, ALPHA)}
     down, up, alpha = parts[DOWN], parts[UP], parts[ALPHA]
     if down is None or up is None:
-        raise StudioError(f"{file} has one half of {layer[:80]} alone; it is not whole.")
+        raise StudioError(f"{file} has only one half of {layer[:80]}; it is incomplete.")
     rank = len(down)
     if down.ndim != 2 or up.ndim != 2 or up.shape[1] != rank or not rank:
         raise StudioError(
@@ -66,7 +68,7 @@ def _change(state: Mapping[str, Tensor], layer: str, linear: Any, file: str) -> 
     if (len(up), down.shape[1]) != tuple(linear.weight.shape):
         raise StudioError(
             f"{file} changes {layer[:80]} from {down.shape[1]} to {len(up)} channels, where it has"
-            f" {linear.weight.shape[1]} and {linear.weight.shape[0]}; it is another model's."
+            f" {linear.weight.shape[1]} and {linear.weight.shape[0]}; it belongs to another model."
         )
     return LowRank(down, up, 1.0 if alpha is None else float(alpha) / rank)
 

@@ -97,7 +97,7 @@ class Seen:
     image_values: Tensor
 
     def of(self, rows: Sequence[int]) -> "Seen":
-        """Those of some samples."""
+        """What some of the samples see."""
         index = list(rows)
         return Seen(self.text_keys[index], self.text_values[index], self.image_keys[index], self.image_values[index])
 
@@ -119,7 +119,10 @@ class CrossAttention(nn.Module):
         return Seen(*(split_heads(each, self.heads) for each in keys_values))
 
     def forward(self, hidden: Tensor, seen: Seen, speech: Tensor, groups: int) -> Tensor:
-        """speech: (b or less, groups * m, dim)."""
+        """Attend to text, portrait and speech.
+
+        speech: (b or less, groups * m, dim).
+        """
         queries = split_heads(self.norm_q(self.q(hidden)), self.heads)
         keys, values = (split_heads(fed(each, speech), self.heads) for each in (self.k_vocal, self.v_vocal))
         found = self.attend(queries, seen.text_keys, seen.text_values)

@@ -58,7 +58,7 @@ def spoken() -> list[Frame]:
 
 
 def token(room: str, identity: str, publishes: bool) -> str:
-    """For one room."""
+    """An access token for one room."""
     grants = VideoGrants(room_join=True, room=room, can_publish=publishes)
     return AccessToken().with_identity(identity).with_grants(grants).to_jwt()
 

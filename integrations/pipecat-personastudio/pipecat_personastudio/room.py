@@ -39,7 +39,7 @@ class LiveKitServer:
     secret: str
 
     def token(self, room: str, identity: str, **attributes: str) -> str:
-        """For one room, in which it may do everything."""
+        """An access token for one room, with every right in it."""
         return (
             AccessToken(self.key, self.secret)
             .with_kind("agent")
@@ -91,7 +91,7 @@ class AvatarRoom:
         self._joined = True
 
     async def close(self) -> None:
-        """Leave."""
+        """Leave the room."""
         for task in self._tasks:
             task.cancel()
         if self._joined:
@@ -100,7 +100,7 @@ class AvatarRoom:
         await self._room.disconnect()
 
     def avatar_token(self) -> str:
-        """With which the avatar joins, as this bot's."""
+        """The token with which the avatar joins, as this bot's."""
         return self._server.token(self.name, AVATAR, **{ON_BEHALF: BOT})
 
     def shown_by(self) -> str:

@@ -49,7 +49,7 @@ class UnheardSpeech:
         self.quiet.clear()
 
     def end(self, stop: TTSStoppedFrame) -> bool:
-        """It is complete; whether there was something."""
+        """End the speech; returns whether there was any."""
         if not self._segments or self._segments[-1].stop is not None:
             return False
         self._segments[-1].stop = stop
@@ -69,7 +69,7 @@ class UnheardSpeech:
         return stop
 
     def clear(self) -> None:
-        """It shall not be heard."""
+        """Drop the speech that was not heard."""
         self._segments.clear()
         self.quiet.set()
 

@@ -18,7 +18,7 @@ class PersonaStudioException(Exception):
 
 
 class _RetryableError(PersonaStudioException):
-    """It may go well a moment later. pause: seconds that the studio asks for."""
+    """A failure that may pass in a moment. pause: seconds that the studio asks for."""
 
     def __init__(self, what: str, pause: float = 0.0) -> None:
         super().__init__(what)

@@ -184,7 +184,7 @@ class PersonaStudioVideoService(AIService):
         await self.push_frame(frame, direction)
 
     async def _silence(self) -> None:
-        """Of what waits nothing is heard, nor what is on its way from the room."""
+        """Drop the speech that waits, and what is on its way from the room."""
         self._unheard.clear()
         if self._room is not None and self._shown:
             self._silent = True
@@ -238,7 +238,7 @@ class PersonaStudioVideoService(AIService):
         await self._watch(studio, room)
 
     async def _tell(self, trouble: str) -> None:
-        """As an error frame, which the pipeline takes once it has started."""
+        """Report trouble as an error frame, which the pipeline takes once it has started."""
         logger.warning("session_trouble why={}", trouble)
         self._trouble = trouble
         self._settled.set()

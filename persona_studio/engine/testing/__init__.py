@@ -64,7 +64,7 @@ class EngineConformance:
 
     @classmethod
     def _shared_subject(cls) -> FrameSubject | ClipSubject:
-        """One for all rules: opening an engine may take long."""
+        """The subject that all rules share: opening an engine may take long."""
         if "_subject" not in vars(cls):
             engine, avatar, template = (_function(cls, name) for name in ("engine", "avatar", "template"))
             tried = avatar and avatar()
@@ -77,6 +77,6 @@ class EngineConformance:
 
 
 def _function(of: type[EngineConformance], name: str) -> Any:
-    """What a class names, as it stands there: it is no method."""
+    """What a class attribute names, unbound: it is not a method."""
     named = getattr_static(of, name)
     return named.__func__ if isinstance(named, staticmethod) else named

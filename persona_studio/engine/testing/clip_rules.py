@@ -26,7 +26,7 @@ def units_are_a_graph(subject: ClipSubject) -> None:
         check_units(units)
     except StudioError as error:
         raise BrokenRuleError(str(error)) from None
-    require(list(subject.make().units(subject.clip)) == units, "It declares other units when it is asked again.")
+    require(list(subject.make().units(subject.clip)) == units, "It declares different units when it is asked again.")
 
 
 def a_clip_is_made(subject: ClipSubject) -> None:
@@ -55,7 +55,7 @@ def a_unit_may_begin_again(subject: ClipSubject) -> None:
         except Asked:
             work.do(unit, engine)
         changed = [name for name, kept in before.items() if _hashes(work.folders[name]) != kept]
-        require(not changed, f"Unit {unit.name} changes the files of {', '.join(changed)}, which are to read only.")
+        require(not changed, f"Unit {unit.name} changes the files of {', '.join(changed)}, which it may only read.")
     require((work.folders[units[-1].name] / CLIP_FILE).is_file(), f"Begun again, its last unit leaves no {CLIP_FILE}.")
 
 

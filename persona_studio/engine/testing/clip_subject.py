@@ -50,7 +50,7 @@ class ClipSubject(EngineSubject[ClipEngine]):
         )
 
     def units(self) -> Sequence[UnitSpec]:
-        """Those that it declares. Raises SkipTest where the engine cannot run here."""
+        """The units that the engine declares. Raises SkipTest where the engine cannot run here."""
         self.check_available()
         return self.engine.units(self.clip)
 

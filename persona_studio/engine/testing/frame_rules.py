@@ -159,7 +159,7 @@ def nothing_is_carried(subject: FrameSubject) -> None:
 
 
 def frames_name_their_plate(subject: FrameSubject) -> None:
-    """A frame made for one plate frame names that which the host shows at its time."""
+    """A frame made for one plate frame names the one that the host shows at its time."""
     region = subject.info.output == "region"
     for feed in subject.feeds:
         for frame in subject.reference(feed):

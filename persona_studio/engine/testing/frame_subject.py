@@ -99,10 +99,7 @@ class FrameSubject(EngineSubject[FrameEngine]):
 
     @property
     def drivers(self) -> list[Feed]:
-        """The feeds without recorded motion where there is another.
-
-        For rules that a second way of moving adds nothing to.
-        """
+        """The feeds without recorded motion where there is another, for rules that one way of moving is enough for."""
         return [feed for feed in self.feeds if feed != "template"] or self.feeds
 
     @cached_property
@@ -194,7 +191,7 @@ def ticks_between(start: int, stop: int, rate: Fraction = RATE_FPS) -> list[int]
 
 
 def give(session: EngineSession, each: Driving | VoiceBlock) -> list[RoiFrame]:
-    """One input to a session."""
+    """Give one input to a session; returns its frames."""
     return session.step(each) if isinstance(each, Driving) else session.hear(each)
 
 
@@ -204,7 +201,7 @@ def run(session: EngineSession, inputs: Iterable[Driving | VoiceBlock]) -> list[
 
 
 def check_same(found: Sequence[RoiFrame], wanted: Sequence[RoiFrame], how: str, tolerance: int = 0) -> None:
-    """Raises BrokenRuleError where two runs differ: in times, plates, or pixels by more than `tolerance` grey levels.
+    """Raise BrokenRuleError where two runs differ: in times, plates, or pixels by more than `tolerance` grey levels.
 
     how: what differs between them, as "where ...".
     """

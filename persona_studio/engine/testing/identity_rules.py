@@ -25,18 +25,22 @@ def info_is_consistent(subject: EngineSubject[Any]) -> None:
     require(info.title.strip(), "It has no title.")
     require(info.inputs and info.inputs <= set(get_args(Input)), f"Its inputs are {set(info.inputs)}.")
     require(info.modes and info.modes <= set(get_args(Mode)), f"Its modes are {set(info.modes)}.")
-    require(info.depends_on in get_args(Dependence), f"It depends on '{info.depends_on}', which is none of the words.")
-    require(info.output in ("roi", "region", "frame"), f"Its output is '{info.output}', which is none of the words.")
+    require(
+        info.depends_on in get_args(Dependence),
+        f"Its depends_on is '{info.depends_on}', which is not one of the words.",
+    )
+    require(info.output in ("roi", "region", "frame"), f"Its output is '{info.output}', which is not one of the words.")
     require(info.roi_size in SIDES_PX, f"Its frames have a side of {info.roi_size} pixels, not of 16 to 2048.")
     require(
-        info.frames_per_step >= 1 and info.frames_held >= 0, "Its frames a step or frames held are negative or none."
+        info.frames_per_step >= 1 and info.frames_held >= 0,
+        "Its frames_per_step is below 1, or its frames_held below 0.",
     )
-    require(info.voice_ahead_us >= 0, "It needs a negative stretch of voice.")
+    require(info.voice_ahead_us >= 0, "Its voice_ahead_us is negative.")
     require("voice" in info.inputs or not info.voice_ahead_us, "It looks ahead in a voice that does not drive it.")
     require("motion" in info.inputs or not info.needs_image, "It needs images of a driver that does not drive it.")
     table = engine.Settings.TABLE if engine.Settings is not None else info.name
     require(table == info.name, f"Its settings are the table '{table}', not '{info.name}'.")
-    require(subject.make().info == info, "Two of it say different things of themselves.")
+    require(subject.make().info == info, "Two instances of it describe themselves differently.")
 
 
 def options_travel(subject: EngineSubject[Any]) -> None:
@@ -82,7 +86,7 @@ def prepare_keeps_to_itself(subject: EngineSubject[Any]) -> None:
     require(not changed, f"It changes {', '.join(changed)} of the avatar.")
     require(all(0 <= done <= total for done, total in told), f"Its progress is {told}.")
     subject.make().prepare(avatar)
-    require(_files(avatar.folder) == first, "What it measured once it measures again, or otherwise.")
+    require(_files(avatar.folder) == first, "It measures again what it has measured, or with another result.")
 
 
 def _files(folder: Path) -> dict[str, tuple[int, str]]:

@@ -59,7 +59,7 @@ def _carried(session: EngineSession) -> dict[str, np.ndarray]:
     """A session's state as another process has it."""
     state = session.save()
     wrong = [name for name, value in state.items() if not isinstance(value, np.ndarray) or value.dtype.hasobject]
-    require(not wrong, f"Its state holds what is no plain array: {', '.join(wrong)}.")
+    require(not wrong, f"Its state holds values that are not plain arrays: {', '.join(wrong)}.")
     return from_bytes(to_bytes(state))
 
 

@@ -23,11 +23,11 @@ BODY_FRAMES = 12
 
 
 class BrokenRuleError(AssertionError):
-    """What an engine does against a rule, in one sentence."""
+    """An engine breaks a rule; the message says how, in one sentence."""
 
 
 def require(kept: object, sentence: str) -> None:
-    """Raises BrokenRuleError with the sentence where something is not kept."""
+    """Raise BrokenRuleError with the sentence where something is not kept."""
     if not kept:
         raise BrokenRuleError(sentence)
 
@@ -59,14 +59,14 @@ class EngineSubject(Generic[E]):
         return made
 
     def fresh_avatar(self) -> Avatar:
-        """Another copy of it, of which this engine has measured nothing."""
+        """Another copy of the avatar, of which this engine has measured nothing."""
         made = copied(self._avatar or default_avatar(self.info.output != "roi"))
         for path in made.folder.glob(f"{self.info.name}-*"):
             path.unlink()
         return made
 
     def check_available(self) -> None:
-        """Raises SkipTest where the engine cannot run here."""
+        """Raise SkipTest where the engine cannot run here."""
         if (problem := self.engine.probe()) is not None:
             raise SkipTest(problem.reason)
 
@@ -79,7 +79,7 @@ def folder() -> Path:
 
 
 def copied(avatar: Avatar) -> Avatar:
-    """The same avatar in a folder that goes when the process ends."""
+    """A copy of an avatar in a folder that is removed when the process ends."""
     into = folder()
     shutil.copytree(avatar.folder, into, dirs_exist_ok=True)
     return replace(avatar, folder=into)

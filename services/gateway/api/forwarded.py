@@ -25,7 +25,7 @@ FOREIGN_PAGE = "Another site's page may not control the studio; open its own pag
 
 
 class ForwardedError(Exception):
-    """A trusted proxy's header cannot be what it is for; the message is a sentence."""
+    """A trusted proxy's header has an impossible value; the message is a sentence for users."""
 
 
 @dataclass(frozen=True)

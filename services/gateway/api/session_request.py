@@ -98,7 +98,10 @@ async def asked_session(request: Request) -> AsyncIterator[AskedSession]:
 
 
 def _of_form(form: UploadForm, rights_of_address: str) -> AskedSession:
-    """rights_of_address: for plugins that cannot send it as a field."""
+    """Read the request from a form.
+
+    rights_of_address: for plugins that cannot send it as a field.
+    """
     fields: dict[str, Any] = {name: text for name, text in form.fields.items() if text and name not in IGNORED}
     if "avatar_image_url" in fields:
         raise HTTPException(422, "The studio fetches no images: send the image itself as 'portrait'.")

@@ -15,9 +15,9 @@ LONGEST = 500  # characters of an event
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """number: counts up, so that a page knows what it has shown.
+    """An event as pages show it.
 
-    at: wall clock, seconds; kind: info, warning or error.
+    number: counts up, so that a page knows what it has shown. at: wall clock, seconds; kind: info, warning or error.
     """
 
     number: int

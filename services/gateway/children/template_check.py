@@ -13,7 +13,7 @@ TIMEOUT_S = 60.0  # no template takes longer to look at
 
 
 async def check_uploaded_template(path: Path, given: str, suffix: str, otherwise: str) -> None:
-    """Raises HTTPException for a file that no engine plays, in one sentence that calls it as its owner does.
+    """Raise HTTPException for a file that no engine plays, in one sentence that calls it as its owner does.
 
     suffix: of the name that its owner gave it. otherwise: the sentence for a file whose name is not one of a template.
     """

@@ -41,7 +41,10 @@ SAID = {
 
 @dataclass(frozen=True, slots=True)
 class JobFigures:
-    """jobs: by state. depths: messages by queue, None where Redis is away. workers: whether each lives, by name."""
+    """Figures of the jobs for the metrics page.
+
+    jobs: by state. depths: messages by queue, None where Redis is away. workers: whether each lives, by name.
+    """
 
     jobs: dict[str, int]
     depths: dict[str, int] | None
@@ -114,10 +117,7 @@ class JobBoard:
             return JobsState(counts={}, rows=[], workers=None, note=str(error))
 
     def _staff(self, found: list[WorkerBeat] | None, waiting: int) -> tuple[WorkerCount | None, str]:
-        """How many workers live and how many of them are at work, None where that is not known.
-
-        And what is wrong with it.
-        """
+        """How many workers live and how many of them are busy (None where unknown), and what is wrong with that."""
         living = [worker for worker in found or [] if worker.alive]
         note = ""
         if waiting and found is None and redis_url(self._settings):
@@ -130,7 +130,7 @@ class JobBoard:
         return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living), engines=engines), note
 
     def _refreshed_rows(self, names: list[str]) -> dict[str, JobView]:
-        """As many of these as can be looked at in a moment, with their segments; the others are as last told."""
+        """Rows of these jobs, refreshed as far as a moment allows, with their segments; the others are older."""
         found = {}
         until = time.monotonic() + MOMENT_S
         for name in names:
@@ -141,7 +141,7 @@ class JobBoard:
         return found
 
     def figures(self, engines: list[str]) -> JobFigures:
-        """For the metrics."""
+        """Figures for the metrics page."""
         try:
             counts = Counter[str](state for _, state in self._index().order())
         except StudioError:
@@ -193,7 +193,7 @@ class JobBoard:
         self._index().drop([job])
 
     def preview(self, job: str) -> bytes | None:
-        """Its newest frame, JPEG."""
+        """The newest frame of a job, JPEG."""
         return self._store().read(f"{folder(job)}/preview.jpg")
 
     def result(self, job: str) -> tuple[Path, str]:

@@ -15,7 +15,7 @@ KEPT_S = 5.0  # the page is open to everyone on this machine: frequent requests 
 
 
 class JobMetrics:
-    """Reads the jobs when it is asked, in a thread, and not more often than is good."""
+    """Reads the jobs on request, in a thread, and not too often."""
 
     def __init__(self, jobs: JobBoard) -> None:
         self._jobs = jobs
@@ -35,7 +35,7 @@ class JobMetrics:
 
 
 def families(figures: JobFigures) -> Iterable[Metric]:
-    """As Prometheus knows them."""
+    """The figures as Prometheus metric families."""
     jobs = GaugeMetricFamily("studio_jobs", "Jobs by state", labels=["state"])
     for state in STATES:
         jobs.add_metric([state], figures.jobs.get(state, 0))

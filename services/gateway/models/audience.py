@@ -28,7 +28,7 @@ class WatchLinkRow(WatchLinkState):
 
     @classmethod
     def of(cls, link: WatchLink, watching: int, url: str) -> Self:
-        """As the API shows it."""
+        """A link as the API shows it."""
         return cls(**link.model_dump(), watching=watching, url=url)
 
 

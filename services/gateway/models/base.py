@@ -19,13 +19,16 @@ class Refusal(Answer):
 
 
 class Version(Answer):
-    """version: of the studio; channel: the name of its only channel."""
+    """Version of the studio and the name of its channel.
+
+    version: of the studio; channel: the name of its only channel.
+    """
 
     version: str
     channel: str
 
 
 class Ticket(Answer):
-    """Leave to fetch one file once without the token."""
+    """A ticket that fetches one file once without the token."""
 
     ticket: str

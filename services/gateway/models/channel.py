@@ -17,7 +17,10 @@ PREVIEW_MODES: tuple[PreviewMode, ...] = get_args(PreviewMode)
 
 
 class NeutralRetake(Answer):
-    """neutral: how often the neutral face was retaken."""
+    """Answer to a request for a new neutral face.
+
+    neutral: how often the neutral face was retaken.
+    """
 
     neutral: int
 
@@ -99,8 +102,8 @@ class PreviewSent(Answer):
 class PreviewState(Answer):
     """The preview in browsers.
 
-    bytes_per_second: what a viewer costs by mode, also for the mode that none watches, once measured. dropped: frames
-    and sounds that viewers were too slow for.
+    bytes_per_second: cost of a viewer by mode, once measured, also for modes that are not watched. dropped: frames and
+    sounds that viewers were too slow for.
     """
 
     viewers: PreviewViewers

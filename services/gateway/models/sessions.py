@@ -37,7 +37,7 @@ class SessionStatus(Answer):
 
     @classmethod
     def of(cls, kept: KeptSession) -> Self:
-        """As the API shows it: never its token."""
+        """A session as the API shows it: never its token."""
         spec = kept.spec
         return cls(
             session_id=spec.id,

@@ -206,7 +206,7 @@ class PreviewThread:
         self.outlet.wake()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Encode previews until `stop`."""
         while not self._stopping:
             items = self.outlet.drain(POLL_S)
             if not self.modes:

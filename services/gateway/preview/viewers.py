@@ -64,7 +64,7 @@ class PreviewViewer:
         self._ready.set()
 
     def offer_bytes(self, message: bytes) -> None:
-        """Sound or a driver frame."""
+        """Offer a message of sound or a driver frame."""
         if message[0] == DRIVER:
             if not self.OPERATOR:
                 return
@@ -242,7 +242,7 @@ class Audience:
             viewer.offer_text(text)
 
     def totals(self, *, operator: bool) -> SentTotals:
-        """Of consoles, or of those who watch by a link, since the start, also of those who left."""
+        """Totals of consoles, or of viewers by a link, since the start, with those who have left."""
         gone = self._gone[operator]
         totals = SentTotals(dict(gone.sent), gone.dropped)
         for viewer in self.viewers:

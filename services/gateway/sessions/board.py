@@ -40,7 +40,7 @@ class SessionsFullError(StudioError):
 
 @dataclass(slots=True)
 class KeptSession:
-    """A session and how it is.
+    """A session and its state.
 
     key: that it was asked for with. created, ended: wall clock seconds, 0 while it has not ended. on_air: when it first
     was, likewise. rates: the last frames a second that it was told to have. renewed: the token that its room has given
@@ -76,7 +76,7 @@ class KeptSession:
             self.rates.append(fps)
 
     def served(self, at: float, due: float) -> ServedSession:
-        """As the machine's load is reckoned. at: now. due: frames a second."""
+        """The session's rate as the machine's load counts it. at: now. due: frames a second."""
         lately = sum(self.rates) / len(self.rates) if len(self.rates) == RATES else due
         return ServedSession(at - self.on_air if self.on_air else 0.0, lately / due)
 
@@ -115,10 +115,10 @@ class SessionBoard:
             name = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
             made = replace(spec, id=name)
             if packed_sessions([*wanted, made]).nbytes > MAX_LISTED_BYTES:
-                raise SessionsFullError("There are as many sessions as can be told of; end one.")
+                raise SessionsFullError("There are as many sessions as the studio can announce; end one.")
             self._kept[name] = KeptSession(made, key, time.time())
             self._write()
-        self._journal.add(f"Session {name} asked for: {spec.avatar} as '{spec.identity}'.")
+        self._journal.add(f"Session {name} requested: {spec.avatar} as '{spec.identity}'.")
         self._changed()
         return name
 
@@ -143,12 +143,12 @@ class SessionBoard:
             return sorted(self._kept.values(), key=lambda kept: -kept.created)
 
     def wanted(self) -> list[SessionSpec]:
-        """Those that have not ended."""
+        """The sessions that have not ended."""
         with self._guard:
             return self._wanted()
 
     def check_room(self) -> None:
-        """Raises SessionsFullError where no further session can be taken now."""
+        """Raise SessionsFullError where no further session can be taken now."""
         with self._guard:
             self._check_room()
 
@@ -162,7 +162,7 @@ class SessionBoard:
             raise SessionsFullError(room.reason)
 
     def _capacity(self) -> SessionCapacity:
-        """By the machine's load, or up to the setting where that says how many."""
+        """Free sessions by the machine's load, or up to the setting where it gives a number."""
         at, due = time.time(), float(self._settings.rate)
         served = [kept.served(at, due) for kept in self._kept.values() if not kept.ended]
         measured, most = self._load.capacity(served), self._settings.sessions.max_sessions
@@ -187,7 +187,10 @@ class SessionBoard:
         return started or any(changed)
 
     def _take(self, service: str, name: str, row: dict[str, Any]) -> bool:
-        """One row of a pulse; whether what is wanted has changed with it: the session has ended, or has a new token."""
+        """Take one row of a pulse.
+
+        Returns whether it changed what is wanted: the session has ended, or has a new token.
+        """
         kept = self._kept.get(name)
         state, note = row.get("state"), row.get("note")
         if kept is None or kept.ended or not isinstance(state, str) or not isinstance(note, str):
@@ -240,7 +243,7 @@ class SessionBoard:
         return {each.spec.id: each for each in kept}
 
     def _write(self) -> None:
-        """It holds tokens: for this user alone, in the folder of the sockets, which ends with the studio."""
+        """Write the sessions and their tokens, for this user alone, beside the sockets, which end with the studio."""
         rows = [
             {"spec": asdict(kept.spec), "key": kept.key, "created": kept.created, "renewed": kept.renewed}
             for kept in self._kept.values()

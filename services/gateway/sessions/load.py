@@ -33,10 +33,10 @@ LoadSample = tuple[float, ...]
 
 @dataclass(frozen=True, slots=True)
 class SessionCapacity:
-    """free: sessions that can still be opened.
+    """How many more sessions this machine takes.
 
-    busy: share of the cores' time that is taken, 0 to 1. session_cores: that one takes. reason: why there is no more
-    room, one sentence, "" where there is.
+    free: sessions that can still be opened. busy: share of the cores' time that is taken, 0 to 1. session_cores: that
+    one takes. reason: why there is no more room, one sentence, "" where there is.
     """
 
     free: int

@@ -22,7 +22,7 @@ NAME_HEX = 32  # of the digest, all that a name needs for being one portrait's
 
 
 class SessionPortraits:
-    """Lives in the event loop."""
+    """Avatars made from portraits that sessions bring along. Lives in the event loop."""
 
     def __init__(self, settings: Settings, shown: Callable[[], set[str]]) -> None:
         """shown: the avatars of the sessions that are wanted."""

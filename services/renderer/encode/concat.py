@@ -74,7 +74,7 @@ def _sound(driver: Path | None, file: MediaFile, suffix: str, end: Fraction, dam
 
 
 def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
-    """(ticks by which decoding is ahead of showing, number of frames).
+    """Ticks by which decoding is ahead of showing, and the number of frames.
 
     Raises StudioError where a segment is not of one kind with the first: their packets would not go together.
     """
@@ -85,11 +85,13 @@ def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
             stream = video_of(container)
             packet = next((p for p in container.demux(stream) if p.size), None) if stream else None
             if stream is None or packet is None or packet.pts != 0 or not packet.is_keyframe:
-                raise StudioError(f"{part.name} is no finished segment; it must be rendered again.")
+                raise StudioError(f"{part.name} is not a finished segment; it must be rendered again.")
             codec = stream.codec_context
             this = codec.name, codec.codec_tag, codec.width, codec.height, codec.pix_fmt, codec.extradata
             if kind and this != kind:
-                raise StudioError(f"{part.name} was encoded otherwise than {parts[0].name}; render one of them again.")
+                raise StudioError(
+                    f"{part.name} was encoded differently from {parts[0].name}; render one of them again."
+                )
             kind = this
             delay = max(delay, -round((packet.dts or 0) * packet.time_base * rate))
             count += round((container.duration or 0) * rate / US)

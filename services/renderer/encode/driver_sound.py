@@ -61,7 +61,7 @@ class DriverSound:
         return stream
 
     def packets(self) -> "Iterator[Packet]":
-        """In the order of time, for the target's stream, the first frame's time being 0."""
+        """Packets for the target's stream in the order of time; the first frame's time is 0."""
         try:
             yield from self._copies() if self.copied else self._encodes()
         except av.error.EOFError:

@@ -123,7 +123,7 @@ def _resized_plane(plane: ImageArray, width: int, height: int) -> ImageArray:
 
 
 def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
-    """Of the MP4 and MOV writers: a clock that frames of this rate fall on exactly."""
+    """Options of the MP4 and MOV writers: a clock on which frames of this rate fall exactly."""
     if output.suffix == ".webm":
         return {}  # counts milliseconds, and nothing else
     scale = str(fps.numerator * max(1, -(-10_000 // fps.numerator)))
@@ -131,11 +131,11 @@ def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
 
 
 def verify_segment(path: Path, frames: int) -> None:
-    """Raises StudioError unless a segment is whole.
+    """Raise StudioError unless a segment is whole.
 
-    So many frames, evenly spaced, the first a key frame, and both the first and the last can be decoded. Reads the file
-    once and decodes two groups of frames at most. Damage that a decoder makes up for is not seen: that is what a
-    segment's hash is for.
+    It must have so many frames, evenly spaced, the first a key frame, and both the first and the last can be decoded.
+    Reads the file once and decodes two groups of frames at most. Damage that a decoder makes up for is not seen: that
+    is what a segment's hash is for.
     """
     with open_container(path) as container:
         stream = video_of(container)

@@ -99,7 +99,7 @@ def write_silence(path: Path, seconds: float) -> None:
 
 
 def main() -> int:
-    """One request."""
+    """Serve one request: read it from standard input and print the cost; returns the exit code."""
     try:
         asked: dict[str, Any] = json.load(sys.stdin)
         with TemporaryDirectory() as folder:

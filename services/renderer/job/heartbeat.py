@@ -71,7 +71,7 @@ class Heartbeat:
         self._told(self._claim.unit, done, total)
 
     def raise_if_stopped(self) -> None:
-        """Raises Stopped when the unit must not go on; says nothing of its progress."""
+        """Raise Stopped when the unit must not go on; says nothing of its progress."""
         if self._why is not None:
             raise Stopped(self._why)
 

@@ -101,12 +101,15 @@ class JobOpener:
 
     @property
     def follower(self) -> FaceFollower:
-        """One for all segments: its models take longer to load than many frames take."""
+        """The one follower of all segments: its models take longer to load than many frames take."""
         self._follower = self._follower or FaceFollower()
         return self._follower
 
     def open_job(self, manifest: Manifest, small: bool) -> OpenJob:
-        """small: memory ran out before. Raises StudioError."""
+        """Return the job with its avatar and engine opened.
+
+        small: memory ran out before. Raises StudioError.
+        """
         last = self._last
         if last is not None and last.small == small and last.manifest.id == manifest.id:
             return last
@@ -155,11 +158,11 @@ class JobOpener:
         return read_cues(content.decode())
 
     def _engine(self, manifest: Manifest) -> Engine:
-        """Raises StudioError where it is not of the kind that made the manifest."""
+        """Raise StudioError where it is not of the kind that made the manifest."""
         engine = load(manifest.engine, self._settings.engines)
         if isinstance(engine, ClipEngine) != bool(manifest.units):
             raise StudioError(
-                f"Engine '{manifest.engine}' is another here than where the job was made; submit it again."
+                f"Engine '{manifest.engine}' differs from the one that the job was made with; submit it again."
             )
         return engine
 

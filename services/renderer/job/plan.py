@@ -24,7 +24,10 @@ SLACK = 2  # times what an engine holds back, which may take every other frame o
 
 
 class PlannedJob(NamedTuple):
-    """heard: whether the driver's sound is put to the frames. notes: sentences for the user about the driver."""
+    """A job's plan, made before it is queued.
+
+    heard: whether the driver's sound is put to the frames. notes: sentences for the user about the driver.
+    """
 
     plan: Plan
     heard: bool
@@ -105,7 +108,7 @@ def driven_by(driver: Path, engine: Engine) -> DrivenBy:
 
 
 def check_driven(engine: Engine, driven: DrivenBy) -> None:
-    """Raises StudioError for an engine that is not driven so."""
+    """Raise StudioError for an engine that is not driven so."""
     if driven in engine.info.inputs and (driven != "template" or isinstance(engine, FrameEngine)):
         return
     if driven == "template":

@@ -60,7 +60,7 @@ def _first_player(engines: Mapping[str, str]) -> FrameEngine:
 
 
 def _check_out(driver: Path, out: Path) -> None:
-    """Raises StudioError where it cannot be written, before the work and not after it."""
+    """Raise StudioError where the file cannot be written, before the work and not after it."""
     if out.suffix.lower() != TEMPLATE_SUFFIX:
         raise StudioError(f"A motion template ends in {TEMPLATE_SUFFIX}; choose such a name.")
     check_output(driver, out)

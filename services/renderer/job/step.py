@@ -164,7 +164,7 @@ class UnitWorker:
         return StepResult("failed", claim.unit, wake=int(not state.parked), reason=reason)
 
     def _try_to_record(self, tell: Callable[[], None]) -> None:
-        """On a full disk even a failure may not be written; the claim then expires."""
+        """Record a failure; on a full disk even that may fail, and the claim then expires."""
         try:
             tell()
         except StudioError as error:

@@ -151,7 +151,7 @@ def runs_here(engine: Engine, settings: Settings) -> bool:
 
 
 def check_out(store: Store, request: JobRequest) -> None:
-    """Raises StudioError where the result cannot go."""
+    """Raise StudioError where the result cannot go."""
     out = request.out
     assert out is not None
     request.output.check_path(out)
@@ -171,7 +171,7 @@ def check_captions(request: JobRequest) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages that have a part in the frame."""
+    """Versions of the packages that shape a frame."""
     found = {}
     for package in PACKAGES:
         try:
@@ -236,7 +236,7 @@ def request_of(asked: Mapping[str, Any]) -> JobRequest:
 
 
 def main() -> int:
-    """One request."""
+    """Serve one request: read it from standard input and print the job, or the error; returns the exit code."""
     try:
         asked: dict[str, Any] = json.load(sys.stdin)
         settings = load_settings()

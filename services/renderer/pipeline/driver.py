@@ -20,7 +20,7 @@ from shared.media.unbroken_sound import unbroken_sound
 from shared.runtime.arrays import StateMapping
 from shared.runtime.clock import SOUND_RATE_HZ, sound_samples, tick_pts
 
-NO_FACE = "There is no face to be found in {}; give a video that shows one."
+NO_FACE = "No face was found in {}; give a video that shows one."
 WARM_UP_FRAMES = 6  # driver frames that the tracker is shown before a segment begins
 
 TrackedTick = tuple[int, NDArray[np.uint8], bool]  # pts, the driver's frame, whether it is another than the last tick's
@@ -47,7 +47,7 @@ class FaceRecord:
     _which: list[int] = field(default_factory=list)  # of the neutrals, -1 where there is no face
 
     def noting(self, ticks: Iterable[Driving]) -> Iterator[Driving]:
-        """The same ticks, kept as they pass."""
+        """The same ticks, recorded as they pass."""
         for tick in ticks:
             self._note(tick)
             yield tick
@@ -63,7 +63,7 @@ class FaceRecord:
         self._points.append(tick.face.points)
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """Plain arrays: pts (n,), which (n,), points (faces, 478, 3), neutrals (m, 478, 3)."""
+        """The record as plain arrays: pts (n,), which (n,), points (faces, 478, 3), neutrals (m, 478, 3)."""
         none = np.zeros((0, POINTS, 3), np.float32)
         return {
             "pts": np.array(self._pts, np.int64),

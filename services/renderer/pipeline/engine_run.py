@@ -29,7 +29,7 @@ class EngineRun:
     _wait: Callable[[], list[RoiFrame]] | None = None  # for the last call's frames, where calls overlap
 
     def motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
-        """For each tick its face, or its pts where the engine has none to show."""
+        """Each tick's face, or its pts where the engine has none to show."""
         return self.session.together(self._motion(ticks))
 
     def _motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:

@@ -48,7 +48,10 @@ class ExpiredClaims:
     _beats: dict[ClaimKey, tuple[int, float]] = field(default_factory=dict)
 
     def stale_claims(self, beats: dict[ClaimKey, int]) -> list[ClaimKey]:
-        """beats: of all claims that are open now. Returns those that have stood still for LEASE_S."""
+        """Claims whose holder has shown no sign of life for LEASE_S.
+
+        beats: of all claims that are open now. Returns those that have stood still for LEASE_S.
+        """
         now = self.clock()
         self._time += min(now - self._last, self.longest) if self._last is not None else 0.0
         self._last = now
@@ -81,7 +84,7 @@ class SweepReport:
 
 
 class Caretaker:
-    """One per worker; several do not disturb each other."""
+    """Tends the jobs. One per worker; several do not disturb each other."""
 
     def __init__(
         self,
@@ -105,9 +108,9 @@ class Caretaker:
         self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, frames a second
 
     def sweep(self, at_work: Collection[str] = ()) -> SweepReport:
-        """Look, and send what is missing.
+        """Look at all jobs, and send the messages that are missing.
 
-        at_work: jobs that workers say they are at. Raises StudioError when the store cannot be read.
+        at_work: jobs that workers report to be working on. Raises StudioError when the store cannot be read.
         """
         self._learn()
         until = self._clock() - AGAIN_S
@@ -191,7 +194,7 @@ class Caretaker:
         return None
 
     def _see(self, job: str) -> Survey | None:
-        """How a job's units stand; None where nothing is to be done for it now."""
+        """State of a job's units; None where nothing is to be done for the job now."""
         known = self._open[job]
         if self._over(job):
             self._close(job)
@@ -264,7 +267,7 @@ class Caretaker:
         return self._queue.wake(job, engine, priority, count, expired=expired, begun=begun)
 
     def _make_room(self) -> int:
-        """Jobs that were parked for want of room go on once there is some."""
+        """Let jobs that were parked for lack of space continue once there is some."""
         if not self._roomless:
             return 0
         free = self._store.room()

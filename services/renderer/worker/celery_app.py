@@ -1,4 +1,4 @@
-"""The Celery app of the workers. Its one task gets a job on by one unit; all else stands on disk.
+"""The Celery app of the workers. Its one task advances a job by one unit; everything else is on disk.
 
 `celery -A services.renderer.worker.celery_app flower` and Celery's other tools find it here as `app`.
 """
@@ -121,7 +121,7 @@ def add_task(app: "Celery", advance: Any) -> None:
 
 
 def print_outcome(job: str, step: "StepResult", took: float) -> None:
-    """One line for what came of a message."""
+    """Log what came of a message, in one line."""
     facts: dict[str, Any] = {"job": job, "unit": step.unit}
     if step.outcome == "done":
         log.info("unit_done", **facts, seconds=round(took, 1), fps=round(step.frames / max(took, 1e-3), 1))

@@ -66,7 +66,7 @@ class MetricsPage:
     """A worker's metrics on a port of loopback."""
 
     def __init__(self, port: int, collector: QueueCollector) -> None:
-        """Raises StudioError for a port that is taken."""
+        """Raise StudioError for a port that is taken."""
         self.folder = Path(tempfile.mkdtemp(prefix="studio-metrics-"))
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self.folder))  # type: ignore[no-untyped-call]
@@ -81,7 +81,7 @@ class MetricsPage:
         self.port = int(self._server.server_port)
 
     def close(self) -> None:
-        """The port is free and the files are gone."""
+        """Close the page: free its port and delete its files."""
         self._server.shutdown()
         self._server.server_close()
         shutil.rmtree(self.folder, ignore_errors=True)

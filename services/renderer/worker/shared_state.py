@@ -14,7 +14,7 @@ JOB_NAME_BYTES = 100
 
 
 class SharedState:
-    """One page of memory. The worker says when it leaves; Celery's child says what it is at."""
+    """One page of memory. The worker says when it leaves; Celery's child says which job it is working on."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -37,7 +37,7 @@ class SharedState:
         self._memory[LEAVING] = 1
 
     def set_child(self, child: int) -> None:
-        """A new child: the one before, if there was one, is dead, whatever it was at."""
+        """Note a new child: the one before, if there was one, is dead, whatever it was working on."""
         self._memory[BUSY] = 0
         self._write(CHILD, child)
 
@@ -58,7 +58,7 @@ class SharedState:
 
     @property
     def taken(self) -> int:
-        """Messages so far."""
+        """Number of messages taken so far."""
         return self._read(TAKEN)
 
     @property

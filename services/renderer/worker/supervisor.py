@@ -42,7 +42,7 @@ FILE_PERIOD_BEATS = 5  # beats between two files
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """What `studio worker` was told. gpu: which one it may see. metrics: a port of loopback."""
+    """Options of `studio worker`. gpu: which one it may use. metrics: a port of loopback."""
 
     engines: tuple[str, ...] = ()
     gpu: int | None = None
@@ -50,7 +50,7 @@ class WorkerOptions:
 
 
 class Keeper(Protocol):
-    """Who has Redis run, where none is named. A context manager; `turn` is called several times a second."""
+    """Keeps Redis running, where no URL is set. A context manager; `turn` is called several times a second."""
 
     def turn(self) -> None:
         """See that Redis runs; does not block."""
@@ -87,7 +87,7 @@ def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
     found = probe_engines(worker_environment(settings, given))
     wanted = tuple(canonical_name(name, settings.engines) for name in given.engines)
     if unknown := [name for name in wanted if name not in found]:
-        raise StudioError(f"There is no engine '{unknown[0][:60]}'; there is {', '.join(sorted(found))}.")
+        raise StudioError(f"There is no engine '{unknown[0][:60]}'; choose one of {', '.join(sorted(found))}.")
     for name in wanted:
         if found[name]:
             raise StudioError(found[name])

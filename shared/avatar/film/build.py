@@ -22,7 +22,7 @@ _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 
 @dataclass(frozen=True, slots=True)
 class Film:
-    """A film that is understood.
+    """An analysed film.
 
     parts: (first, end) frames inside which the face is placed. shown: (N,) float32, how opaque it is. round: the order
     in which frames are played.

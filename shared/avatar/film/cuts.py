@@ -23,7 +23,7 @@ def cells_of(rgb: ImageArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """From one frame to the next. mean: levels, 0 to 255. share: of the cells that changed, 0 to 1."""
+    """The change from one frame to the next. mean: levels, 0 to 255. share: of the cells that changed, 0 to 1."""
 
     mean: float
     share: float
@@ -64,7 +64,7 @@ def find_cuts(changes: list[Change]) -> list[int]:
 
 
 def _quiet(before: NDArray[np.float64], cuts: list[int], number: int) -> float:
-    """The change before a frame, without that of a cut there."""
+    """The change before a frame, leaving out that of a cut."""
     first = number - len(before)
     kept = [value for at, value in enumerate(before, first) if at not in cuts]
     return float(np.median(kept)) if kept else 0.0

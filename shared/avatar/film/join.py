@@ -35,8 +35,8 @@ class OwnSteps:
     """How far a film moves from one of its frames to the next.
 
     motion: (N,) of the face, as a share of its size, NaN where there is none. change: (N,) of the image, mean levels.
-    calm: (N,) whether a step to the frame is none over a cut and in both no more than the 95th percentiles, most_motion
-    and most_change.
+    calm: (N,) whether the step to the frame crosses no cut and stays within both 95th percentiles, most_motion and
+    most_change.
     """
 
     def __init__(self, track: FilmTrack, shot_starts: list[int]) -> None:

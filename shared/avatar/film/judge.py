@@ -129,10 +129,10 @@ def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
 
 
 def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:
-    """Frames without the host's face, by why.
+    """Frames without the host's face, by reason.
 
-    A face that was turned away before or after is still so, and unlike itself. In one run it is else either another
-    person or a cover that shows, whichever most of its frames tell.
+    In a run of frames before or after which the face was turned away, it still is. Any other run shows either another
+    person or a cover, whichever most of its frames indicate.
     """
     flags: dict[Kind, Flags] = {
         kind: np.zeros(len(track), np.bool_) for kind in ("absent", "other_person", "covered", "turned_away")

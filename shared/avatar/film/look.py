@@ -36,11 +36,12 @@ _NOISE = np.random.default_rng(1).normal(0.0, 1.5, SIDE_PX * SIDE_PX)  # levels;
 
 
 class Likeness(NamedTuple):
-    """unlike: share, 0 to 1, of a face's cells, without the mouth's, whose colour is not as remembered.
+    """How far a face looks like the one that is remembered.
 
-    patch: share of its cells, with the mouth's, that lie in wide patches of other colour. pattern: correlation of the
-    levels. rest: what the colours of the most alike quarter of the cells differ by at most, in levels: little where
-    something covers a part of the face, more for another person's.
+    unlike: share, 0 to 1, of a face's cells, without the mouth's, whose colour is not as remembered. patch: share of
+    its cells, with the mouth's, that lie in wide patches of other colour. pattern: correlation of the levels. rest:
+    what the colours of the most alike quarter of the cells differ by at most, in levels: little where something covers
+    a part of the face, more for another person's.
     """
 
     unlike: float
@@ -50,7 +51,7 @@ class Likeness(NamedTuple):
 
     @property
     def same(self) -> bool:
-        """Whether it is the remembered face, or the most of it."""
+        """Whether this is the remembered face, or most of it."""
         return self.unlike < PARTLY and self.pattern > SAME_PATTERN and self.rest < SAME_REST
 
 
@@ -107,9 +108,9 @@ class FaceMemory:
             known += KEEP * (self._coarse(rgb, face) - known)
 
     def _turned(self, face: Face) -> float:
-        """Degrees by which the head went on turning: of this step and the one before the smaller, if both go one way.
+        """Degrees by which the head kept turning: the smaller of the last two steps if both go the same way.
 
-        What comes before a face moves its points once.
+        An object that passes in front of a face moves its points only once.
         """
         poses = [*self._poses, (face.pose.yaw, face.pose.pitch)]
         self._poses = poses[-2:]

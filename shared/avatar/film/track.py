@@ -1,4 +1,4 @@
-"""The film's host followed through it in one pass: the same person in every frame, or none."""
+"""Follows the film's host through it in one pass: the same person in every frame, or none."""
 
 from collections import deque
 from dataclasses import dataclass, field

@@ -1,9 +1,9 @@
 """478 points of a face in a close-up: the attention model in its four parts.
 
-The trunk finds 468 points and the features it found them by. Lips and eyes are looked at again: each region's network
-is given the features on a grid of 16x16 that is laid, turned and stretched, over where the trunk saw the region, and
-finds its points, and an iris, in quarters of that grid's pixels: as many to a pixel as the image has to one of the
-features.
+The trunk finds 468 points and returns the features it found them by. Lips and eyes are then refined: each region's
+network gets the features on a grid of 16x16, turned and stretched over the place where the trunk saw the region. It
+finds the region's points, and an iris, in quarters of that grid's pixels: as many to a pixel as the image has to one of
+the features.
 """
 
 import math
@@ -70,9 +70,10 @@ OPENING_POINTS = 16  # the first of an eye's points; the iris lies at their mean
 
 
 class _Region(NamedTuple):
-    """points: the numbers of those that it finds, the iris's last.
+    """A region whose points the attention network refines.
 
-    level: two points that it is turned by, left and right as the image shows them.
+    points: the numbers of those that it finds, the iris's last. level: two points that it is turned by, left and right
+    as the image shows them.
     """
 
     network: NetworkName

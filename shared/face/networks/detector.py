@@ -20,7 +20,10 @@ MOST_LOGIT = 80.0  # where exp still has a float's room
 
 
 class Variant(NamedTuple):
-    """network: its name. size: side of its input in pixels. grids: cells on a side, and anchors in each."""
+    """A variant of the face detector.
+
+    network: its name. size: side of its input in pixels. grids: cells on a side, and anchors in each.
+    """
 
     network: NetworkName
     size: int

@@ -43,7 +43,7 @@ def read_network(name: NetworkName, folder: Path = FOLDER) -> bytes:
     except FileNotFoundError:
         raise StudioError(f"The face models are not in {folder}; `{COMMAND}` gets them.") from None
     except OSError as error:
-        raise StudioError(f"The face models in {folder} cannot be read ({error.strerror}); allow it.") from None
+        raise StudioError(f"The face models in {folder} cannot be read ({error.strerror}); make it readable.") from None
     except (ValueError, KeyError, TypeError):
         raise StudioError(f"{folder / RECORD} is damaged; `{COMMAND}` gets the face models again.") from None
     if hashlib.sha256(content).hexdigest() != wanted:

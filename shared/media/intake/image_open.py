@@ -105,6 +105,6 @@ def _register_heic(name: str) -> None:
         importlib.import_module(HEIC_PACKAGE).register_heif_opener()
     except ImportError:
         raise StudioError(
-            f"{name} is a HEIC image, which an extra reads that is not installed; run `pip install "
+            f"{name} is a HEIC image, which needs an extra that is not installed; run `pip install "
             "'persona-studio[heic]'`, or save it as JPEG."
         ) from None

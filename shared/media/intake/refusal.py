@@ -10,7 +10,7 @@ MAX_BOXES = 10_000  # of an MP4 at its top level that are looked at
 
 
 def check_file(path: Path, wanted: str) -> None:
-    """Raises StudioError for what is no file with something in it. wanted: what to give in its place, "a JPEG"."""
+    """Raise StudioError unless the path is a file with content. wanted: what to give in its place, "a JPEG"."""
     try:
         if path.is_dir():
             raise StudioError(f"{path.absolute().name or path} is a folder; give {wanted} that is in it.")
@@ -29,7 +29,7 @@ def check_file(path: Path, wanted: str) -> None:
 
 
 def check_readable(path: Path) -> None:
-    """Raises StudioError for a file that FFmpeg is not to be asked about.
+    """Raise StudioError for a file that FFmpeg is not to be asked about.
 
     What its first bytes name has no frames to play.
     """
@@ -61,7 +61,7 @@ def why_unopened(path: Path, error: BaseException) -> str:
         article = "an" if signed.name[0] in "AEIORM8" and signed.name != "RAR archive" else "a"
         return f"{name} is {article} {signed.name}; give {FILMS}."
     if head.count(0) == len(head):
-        return f"{name} holds only zeros where it begins, so it was not copied to its end; copy or download it again."
+        return f"{name} begins with zeros only, so its copy was not finished; copy or download it again."
     if text := _words(head):
         return f"{name} is {text}; give {FILMS}."
     form = f"a damaged {signed.name} file" if signed else "damaged, or in a format that is not read"

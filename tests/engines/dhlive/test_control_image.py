@@ -151,5 +151,5 @@ def test_blend_shapes_are_read_from_their_image(tmp_path: Path) -> None:
     assert found.shape == (6, 267, 3) and np.all(found[:, TRACKED + 60 :] == found[0, -1, 0])
     assert opening_of(found)[2] < -1  # the third coefficient opens the mouth most
     cv2.imwrite(str(tmp_path / "other.png"), np.zeros((3, 3), np.uint8))
-    with pytest.raises(StudioError, match="no table of blend shapes"):
+    with pytest.raises(StudioError, match="not a table of blend shapes"):
         read_blend_shapes(tmp_path / "other.png")

@@ -99,7 +99,7 @@ def test_a_broken_asset_is_one_sentence(how: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("raw", (b"", b"\x1f\x8b\x08\x00damaged", b"<html>"))
 def test_a_damaged_file_is_one_sentence(raw: bytes, tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(raw)
-    with pytest.raises(StudioError, match="is no person of DH_live"):
+    with pytest.raises(StudioError, match="is not a DH_live person"):
         read_person(tmp_path / FILE)
 
 

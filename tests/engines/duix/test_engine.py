@@ -117,7 +117,7 @@ def test_wrong_settings_are_a_sentence(
 def test_it_is_found_by_its_former_name() -> None:
     assert load("heygem", REAL).info.name == "duix" == canonical_name("heygem", REAL)
     assert canonical_name("mesh", REAL) == "mesh" and canonical_name("nothing", REAL) == "nothing"
-    with pytest.raises(StudioError, match="Duix-Avatar makes whole clips, and nothing live"):
+    with pytest.raises(StudioError, match="Duix-Avatar makes whole clips and cannot run live"):
         load_frame_engine("heygem", REAL)
     with pytest.raises(StudioError, match="There is no engine 'nothing'"):
         load("nothing", REAL)

@@ -122,7 +122,7 @@ def test_a_video_that_grows_is_progress(bench: PollerBench) -> None:
 
     pool = client.pool()
     pool.told = told
-    with pytest.raises(StudioError, match="has not come to an end in 15 minutes"):
+    with pytest.raises(StudioError, match="has not finished within 15 minutes"):
         pool.video(bench.task, bench.out)
     assert 900 <= bench.clock.now - begun < 920
 
@@ -234,7 +234,7 @@ def test_a_service_that_is_not_there_is_a_sentence(bench: PollerBench) -> None:
 @pytest.mark.parametrize("name", ["{}-q.mp4", "../{}-r.mp4x", "other-r.mp4"])
 def test_a_result_of_another_name_is_refused(bench: PollerBench, name: str) -> None:
     bench.service.knobs.name = name
-    bench.fails("which is not of this task")
+    bench.fails("which does not belong to this task")
 
 
 def test_a_result_that_leads_out_of_the_folder_is_none(bench: PollerBench) -> None:

@@ -140,7 +140,7 @@ def test_where_every_other_driver_frame_is_taken_none_is_missing(weights: Path) 
 
 def test_a_film_without_a_face_is_one_sentence_and_no_file(small_home: Path, tmp_path: Path) -> None:
     write(tmp_path / "wall.mp4", [None] * 6)
-    with pytest.raises(StudioError, match=r"no face to be found in wall\.mp4"):
+    with pytest.raises(StudioError, match=r"No face was found in wall\.mp4"):
         rendered(small_home, tmp_path / "wall.mp4", tmp_path / "out.mp4")
     assert [path.name for path in tmp_path.iterdir()] == ["wall.mp4"]
 

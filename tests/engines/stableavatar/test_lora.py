@@ -47,8 +47,8 @@ def test_merged_and_live_are_the_same_and_strength_scales_them() -> None:
     [
         (state(rank=3), "has ranks .3, 48. and .48, 4. in"),
         (state(width=40), "from 40 to 48 channels, where it has 48 and 48"),
-        ({"lora_te__blocks_0_q.alpha": torch.ones(())}, "none of a LoRA for StableAvatar"),
-        ({f"{LAYER}x.alpha": torch.ones(())}, "a layer that StableAvatar has not"),
+        ({"lora_te__blocks_0_q.alpha": torch.ones(())}, "not belong to a LoRA for StableAvatar"),
+        ({f"{LAYER}x.alpha": torch.ones(())}, "a layer that StableAvatar does not have"),
         ({f"{LAYER}.alpha": torch.ones(())}, "one half of"),
         ({}, "holds no tensors"),
     ],

@@ -341,7 +341,7 @@ def test_what_cannot_be_is_refused_when_it_is_handed_in(farm: JobFarm, voice: Pa
     farm.order("stray")
     with pytest.raises(StudioError, match="No unit needs 'd'"):
         submit(farm, voice)
-    with pytest.raises(StudioError, match="Grey clip makes whole clips, and nothing live"):
+    with pytest.raises(StudioError, match="Grey clip makes whole clips and cannot run live"):
         load_frame_engine("clip", ENGINES)
     assert status.jobs(farm.store) == []
 
@@ -350,4 +350,4 @@ def test_an_engine_that_has_changed_its_kind_is_one_sentence(farm: JobFarm, voic
     job = submit(farm, voice)
     farm.settings = farm.settings.model_copy(update={"engines": {"clip": "tests.support.engines.job_engines:Card"}})
     worker: UnitWorker = farm.worker()
-    assert "is another here than where the job was made" in worker.advance(job).reason
+    assert "differs from the one that the job was made with" in worker.advance(job).reason

@@ -166,7 +166,7 @@ def test_segments_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
     a, b = segment(tmp_path / "a.mp4", small), segment(tmp_path / "b.mp4", large)
     c = segment(tmp_path / "c.mp4", small, output=OutputSpec("hevc"))
     for other in (b, c):
-        with pytest.raises(StudioError, match=f"{other.name} was encoded otherwise than a.mp4"):
+        with pytest.raises(StudioError, match=f"{other.name} was encoded differently from a.mp4"):
             assemble([a, other], None, tmp_path / "out.mp4", OutputSpec(), NTSC)
     assert not (tmp_path / "out.mp4").exists()
 

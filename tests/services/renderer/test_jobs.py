@@ -253,7 +253,7 @@ def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: JobFarm, tmp
     job = farm.submit(path, "card").id
     farm.finish(job)
     seen = status.status(farm.store, job)
-    assert seen.state == "parked" and "no face to be found in wall.mp4" in seen.reason
+    assert seen.state == "parked" and "No face was found in wall.mp4" in seen.reason
 
 
 def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: JobFarm, driver: Path) -> None:

@@ -53,9 +53,9 @@ def test_a_clips_units_end_in_one_that_is_assembled() -> None:
     "units, words",
     [
         ([], "at least one"),
-        ([UnitSpec("a"), UnitSpec("b", ("z",))], "needs 'z', which is no unit before it"),
-        ([UnitSpec("a", ("b",)), UnitSpec("b", ("a",))], "needs 'b', which is no unit before it"),
-        ([UnitSpec("a", ("a",))], "needs 'a', which is no unit before it"),
+        ([UnitSpec("a"), UnitSpec("b", ("z",))], "needs 'z', which is not a unit before it"),
+        ([UnitSpec("a", ("b",)), UnitSpec("b", ("a",))], "needs 'b', which is not a unit before it"),
+        ([UnitSpec("a", ("a",))], "needs 'a', which is not a unit before it"),
         ([UnitSpec("a"), UnitSpec("a")], "Two units are named 'a'"),
         ([UnitSpec("../a")], "cannot name a unit"),
         ([UnitSpec("A")], "cannot name a unit"),

@@ -65,7 +65,7 @@ class FullRedis:
 def test_a_redis_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "connect", lambda _: FullRedis())
     settings = load_settings(home=tmp_path, redis_url="redis://host/0")
-    assert staff_note(settings).startswith("Redis takes no messages (command not allowed when used memory")
+    assert staff_note(settings).startswith("Redis accepts no messages (command not allowed when used memory")
     store = LocalStore(tmp_path / "jobs")
     waiting = status.status(store, material.job(store, 1))
     with Staff(settings) as staff:
@@ -80,4 +80,4 @@ def test_what_redis_refused_is_known_where_a_message_is_not_sent() -> None:
         redis.exceptions.OutOfMemoryError(f"Command # 1 (HSET a b) of pipeline caused error: {FullRedis.said}")
     )
     assert not asked.wake("job", "mesh", "normal")
-    assert "takes no messages (command not allowed when used memory > 'maxmemory')" in asked.trouble
+    assert "accepts no messages (command not allowed when used memory > 'maxmemory')" in asked.trouble

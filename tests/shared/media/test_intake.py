@@ -104,7 +104,7 @@ def test_a_file_that_is_nothing_but_damage_is_refused(tmp_path: Path) -> None:
         ("page.mp4", b"<!DOCTYPE html><html></html>" * 9, "page.mp4 is a web page"),
         ("letter.mp4", "Grüße\n".encode() * 200, "letter.mp4 is a text file"),
         ("doc.mp4", b"%PDF-1.7" + bytes(999), "doc.mp4 is a PDF"),
-        ("zeros.mp4", bytes(4096), "zeros.mp4 holds only zeros"),
+        ("zeros.mp4", bytes(4096), "zeros.mp4 begins with zeros only"),
         ("list.mp4", b"#EXTM3U\nfile.mp4\n", "list.mp4 is a playlist"),
         ("noise.mp4", np.random.default_rng(1).bytes(999), "noise.mp4 is damaged, or in a format that is not read"),
     ],
@@ -264,7 +264,7 @@ def test_a_heic_image_is_read_or_names_the_extra(tmp_path: Path) -> None:
     path.write_bytes(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(200))
     signed = signature_of(path)
     assert signed is not None and signed.name == "HEIC"
-    with pytest.raises(StudioError, match=r"photo\.jpg is (a HEIC image, which an extra reads|truncated|damaged)"):
+    with pytest.raises(StudioError, match=r"photo\.jpg is (a HEIC image, which needs an extra|truncated|damaged)"):
         read_image(path)
 
 

@@ -1,4 +1,4 @@
-"""Fetching a large file from a server that breaks off, lies, stumbles or sends something else."""
+"""Fetching a large file from a server that breaks off, lies, stumbles or sends another file."""
 
 import fcntl
 import hashlib
@@ -100,13 +100,15 @@ def test_wrong_bytes_are_refused_and_not_kept(hub: Hub, tmp_path: Path) -> None:
     old = tmp_path / "f.bin"
     old.write_bytes(b"the old one")
     hub.swapped["/o/r/resolve/main/f.bin"] = CONTENT[:-1] + b"!"
-    with pytest.raises(StudioError, match=r"sent something else than f.bin"):
+    with pytest.raises(StudioError, match=r"sent something other than f.bin"):
         fetch(hub, old)
     assert old.read_bytes() == b"the old one"
     assert sum(path.stat().st_size for path in tmp_path.glob(".*.part")) == 0
 
 
-@pytest.mark.parametrize(("claims", "said"), [(2_000_000, "something else|sends more"), (4_000_000, "does not finish")])
+@pytest.mark.parametrize(
+    ("claims", "said"), [(2_000_000, "something other|sends more"), (4_000_000, "does not finish")]
+)
 def test_a_length_that_is_not_true_is_no_success(hub: Hub, tmp_path: Path, claims: int, said: str) -> None:
     hub.claims = claims
     with pytest.raises(StudioError, match=said):

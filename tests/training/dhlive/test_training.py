@@ -100,7 +100,7 @@ def test_the_rate_falls_to_nothing() -> None:
 
 def test_another_file_is_refused_in_one_sentence(tmp_path: Path) -> None:
     torch.save({"epoch": 1}, tmp_path / "other.pth")
-    with pytest.raises(StudioError, match="cannot be gone on from"):
+    with pytest.raises(StudioError, match="cannot continue from"):
         Trainer().resume(tmp_path / "other.pth")
     torch.save({"a": torch.zeros(1)}, tmp_path / "vgg.pth")
     with pytest.raises(StudioError, match="holds no weights of VGG19"):

@@ -30,10 +30,10 @@ class ScenePatch(BaseModel):
     avatar: str | None = Field(None, max_length=40)
     engine: str | None = Field(None, max_length=40)
     options: dict[str, OptionValue | None] | None = Field(
-        None, description="options of the engine to change; null goes back to what the settings say"
+        None, description="options of the engine to change; null restores what the settings say"
     )
     quality: str | None = Field(
-        None, max_length=40, description='short for the option "quality"; "" goes back to what the settings say'
+        None, max_length=40, description='short for the option "quality"; "" restores what the settings say'
     )
     driver: str | None = Field(
         None,
@@ -132,7 +132,7 @@ def _engine(gateway: Gateway, name: str) -> EngineRow:
     if not rows:
         raise HTTPException(409, "The generator has not said yet which engines there are; try again in a second.")
     if name not in rows:
-        raise HTTPException(404, f"There is no such engine; there is {', '.join(rows)}.")
+        raise HTTPException(404, f"There is no such engine; choose one of {', '.join(rows)}.")
     return rows[name]
 
 

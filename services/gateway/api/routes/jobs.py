@@ -109,7 +109,7 @@ def _length(text: str) -> float:
 
 
 def _driver(gateway: Gateway, form: UploadForm) -> Path:
-    """Where the driver is: in the inbox, or the upload under the name its owner gave, so that it is called so."""
+    """Path of the driver: in the inbox, or the upload under the name that its owner gave it."""
     if form.fields.get("voice"):
         raise HTTPException(422, "The field 'voice' speaks a text; send it with 'text'.")
     named, sent = form.fields.get("inbox", ""), form.files.get("driver")
@@ -199,13 +199,13 @@ async def cancel_job(job: str, request: Request) -> JobDetail:
 
 @router.post("/jobs/{job}/pause")
 async def pause_job(job: str, request: Request) -> JobDetail:
-    """Let a job rest; `resume` goes on with it."""
+    """Pause a job; `resume` continues it."""
     return await _steer(request, job, "paused")
 
 
 @router.post("/jobs/{job}/resume")
 async def resume_job(job: str, request: Request) -> JobDetail:
-    """Go on with a paused job."""
+    """Resume a paused job."""
     return await _steer(request, job, "run")
 
 
@@ -243,6 +243,6 @@ async def preview_job(job: str, request: Request) -> Response:
 
 @router.get("/inbox")
 async def list_inbox(request: Request) -> Inbox:
-    """The files in the studio's inbox, newest first, and the folder it is."""
+    """The files in the studio's inbox, newest first, and the inbox's path."""
     home = gateway_of(request).settings.home
     return Inbox(folder=path_text(inbox_folder(home)), files=await of_the_store(inbox, home))

@@ -252,7 +252,7 @@ async def add_driver(request: Request) -> UploadedDriver:
 
 
 def _check_media(path: Path) -> None:
-    """Raises StudioError for what has neither frames nor sound that can be read."""
+    """Raise StudioError for a file that has neither readable frames nor readable sound."""
     from shared.media.reader import VideoReader, has_video, read_sound
 
     if has_video(path):

@@ -24,7 +24,7 @@ DOWNLOAD_EXPIRED = "This download link has expired. Press Download to get a new 
 
 
 class Tickets:
-    """Leave to fetch one recording once, soon: for a browser's own download, which cannot send the token."""
+    """A ticket for one recording, used once and soon: a browser's own download cannot send the token."""
 
     def __init__(self) -> None:
         self._given: dict[str, tuple[str, float]] = {}
@@ -101,7 +101,7 @@ async def fetch_recording(recording: str, request: Request) -> FileResponse:
 
 @router.post("/{recording}/ticket", status_code=201, dependencies=[Depends(need_token)])
 async def make_recording_ticket(recording: str, request: Request) -> Ticket:
-    """Leave to fetch this recording once without the token, within 30 seconds."""
+    """Make a ticket that fetches this recording once without the token, within 30 seconds."""
     _path(request, recording)
     return Ticket(ticket=request.app.state.tickets.issue(recording))
 
@@ -124,7 +124,7 @@ async def fetch_recording_captions(recording: str, request: Request) -> FileResp
 
 @router.post("/{recording}/captions/ticket", status_code=201, dependencies=[Depends(need_token)])
 async def make_captions_ticket(recording: str, request: Request) -> Ticket:
-    """Leave to fetch these captions once without the token, within 30 seconds."""
+    """Make a ticket that fetches these captions once without the token, within 30 seconds."""
     _captions_path(request, recording)
     return Ticket(ticket=request.app.state.tickets.issue(f"{recording}/captions"))
 

@@ -178,7 +178,7 @@ def _identities(token: str, wanted: SessionRequest) -> tuple[str, str]:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
-        raise HTTPException(422, "'livekit_token': it is no LiveKit access token.") from None
+        raise HTTPException(422, "'livekit_token': it is not a LiveKit access token.") from None
     attributes = claims.get("attributes")
     named = attributes.get(ON_BEHALF, "") if isinstance(attributes, dict) else ""
     identity, agent = claims.get("sub", ""), named or wanted.agent_identity

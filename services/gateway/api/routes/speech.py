@@ -153,7 +153,7 @@ async def _fill(
             block = await asyncio.to_thread(_next, blocks)
     except StudioError:
         utterance.note = "The file breaks off here."
-        gateway.event_log.add(f"{utterance.title} breaks off before its end; is the file whole?", "warning")
+        gateway.event_log.add(f"{utterance.title} breaks off before its end; is the file complete?", "warning")
     if note := damage.sentence(utterance.title):
         gateway.event_log.add(note, "warning")
     utterance.finish()

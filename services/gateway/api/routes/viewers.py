@@ -37,7 +37,7 @@ class ViewerRequest(BaseModel):
 
 @router.post("/channels/{channel}/viewers", status_code=201)
 async def add_viewer(request: Request, gateway: ChannelGateway, wanted: ViewerRequest | None = None) -> ViewerLink:
-    """A token that may watch and listen, and nothing else, and must be used within minutes."""
+    """Make a token that may watch and listen, and nothing else, and must be used within minutes."""
     settings = gateway.settings
     if reason := missing_settings(settings):
         raise HTTPException(409, reason)
@@ -77,7 +77,7 @@ def public_url(settings: Settings) -> str:
 def policy(url: str, ancestors: list[str]) -> str:
     """Content security policy of the page.
 
-    Own scripts and styles, connections to this LiveKit server, in frames of these pages.
+    It allows the page's own scripts and styles, connections to this LiveKit server, and embedding by `ancestors`.
     """
     host = urlsplit(url).netloc.rpartition("@")[2]
     secure = urlsplit(url).scheme in ("wss", "https")

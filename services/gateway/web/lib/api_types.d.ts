@@ -204,8 +204,8 @@ export interface EngineState {
 }
 
 /**
- * number: counts up, so that a page knows what it has shown. at: wall clock, seconds; kind: info, warning or
- * error.
+ * An event as pages show it. number: counts up, so that a page knows what it has shown. at: wall clock, seconds;
+ * kind: info, warning or error.
  */
 export interface Event {
   number: number;
@@ -408,7 +408,7 @@ export interface LoopPart {
   end: number;
 }
 
-/** neutral: how often the neutral face was retaken. */
+/** Answer to a request for a new neutral face. neutral: how often the neutral face was retaken. */
 export interface NeutralRetake {
   neutral: number;
 }
@@ -438,8 +438,8 @@ export interface PreviewSent {
 }
 
 /**
- * The preview in browsers. bytes_per_second: what a viewer costs by mode, also for the mode that none watches,
- * once measured. dropped: frames and sounds that viewers were too slow for.
+ * The preview in browsers. bytes_per_second: cost of a viewer by mode, once measured, also for modes that are
+ * not watched. dropped: frames and sounds that viewers were too slow for.
  */
 export interface PreviewState {
   viewers: PreviewViewers;
@@ -556,9 +556,9 @@ export interface Scene {
 export interface ScenePatch {
   avatar?: string | null;
   engine?: string | null;
-  /** options of the engine to change; null goes back to what the settings say */
+  /** options of the engine to change; null restores what the settings say */
   options?: Record<string, boolean | number | string | null> | null;
-  /** short for the option "quality"; "" goes back to what the settings say */
+  /** short for the option "quality"; "" restores what the settings say */
   quality?: string | null;
   /** sample, browser, microphone, speech, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address */
   driver?: string | null;
@@ -732,7 +732,7 @@ export interface TextToSay {
   voice?: string;
 }
 
-/** Leave to fetch one file once without the token. */
+/** A ticket that fetches one file once without the token. */
 export interface Ticket {
   ticket: string;
 }
@@ -771,7 +771,10 @@ export interface UtteranceRow {
   note: string;
 }
 
-/** version: of the studio; channel: the name of its only channel. */
+/**
+ * Version of the studio and the name of its channel. version: of the studio; channel: the name of its only
+ * channel.
+ */
 export interface Version {
   version: string;
   channel: string;

@@ -114,7 +114,7 @@ def test_without_an_allowed_server_sessions_are_off(running: GatewayStudio) -> N
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
-        ({"livekit_token": "no"}, 422, "no LiveKit access token"),
+        ({"livekit_token": "no"}, 422, "not a LiveKit access token"),
         ({"livekit_token": jwt.encode({"sub": "a"}, "s" * 32)}, 422, "lk.publish_on_behalf"),
         ({"livekit_token": jwt.encode({"attributes": {}}, "s" * 32), "agent_identity": "x"}, 422, "no identity"),
         ({"avatar": "none"}, 404, "no such avatar"),

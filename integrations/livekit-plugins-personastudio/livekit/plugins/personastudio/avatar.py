@@ -222,7 +222,10 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
             self._changed.clear()
 
     async def _settle(self, output: HostOutput, shown: str, why: str, alive: float) -> None:
-        """shown: who is there for certain, or "". why: the one before is not, since `alive`, wall clock seconds."""
+        """Switch the agent's sound to the host, or back to its own voice.
+
+        shown: who is there for certain, or "". why: the one before is not, since `alive`, wall clock seconds.
+        """
         if why:
             spoke, self._shown = self._shown, ""
             await output.avatar_left(alive)

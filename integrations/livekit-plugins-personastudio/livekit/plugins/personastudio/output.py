@@ -41,7 +41,7 @@ class Segment:
         return frames
 
     def seconds(self) -> float:
-        """How long it is."""
+        """Length of the segment."""
         return sum(frame.duration for frame in self.frames)
 
 
@@ -63,7 +63,7 @@ class HostOutput(AudioOutput):
         self._turn = asyncio.Lock()
 
     def avatar_came(self) -> None:
-        """It is in the room: the next segment is its."""
+        """The avatar is in the room: the next segment goes to it."""
         if self._face is None:
             self._face = DataStreamAudioOutput(
                 self._room, destination_identity=self._identity, sample_rate=self._rate, wait_playback_start=True

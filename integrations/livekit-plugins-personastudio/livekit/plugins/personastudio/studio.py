@@ -124,7 +124,7 @@ class StudioClient:
 
 
 class _RetryableError(PersonaStudioException):
-    """It may go well a moment later. pause: seconds that the studio asks for."""
+    """A failure that may pass in a moment. pause: seconds that the studio asks for."""
 
     def __init__(self, what: str, pause: float = 0.0) -> None:
         super().__init__(what)
