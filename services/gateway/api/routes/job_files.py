@@ -53,7 +53,7 @@ def _add_file(
 
     @router.post(
         f"{below}/ticket", status_code=201, dependencies=[Depends(need_token)], name=f"make_{name}_ticket",
-        description=f"Leave to fetch this job's {name} once without the token, within 30 seconds.",
+        description=f"Make a ticket that fetches this job's {name} once without the token, within 30 seconds.",
     )  # fmt: skip
     async def make_ticket(job: str, request: Request) -> Ticket:
         await board_of_job(request, job)
