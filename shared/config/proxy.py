@@ -73,6 +73,8 @@ def host_of(value: str) -> str:
     if not _HEADER.fullmatch(value):
         return ""
     try:
-        return canonical_host(urlsplit("//" + value).hostname or "")
+        parts = urlsplit("//" + value)
+        name, _ = parts.hostname or "", parts.port  # reading a port that is no number raises ValueError
+        return canonical_host(name)
     except ValueError:
         return ""

@@ -10,6 +10,7 @@ import pytest
 from harness.speech_server import KEY, SpeechServer, speech_server
 from shared.jobs.store import Store, open_store
 from tests.support.running.gateway import GatewayStudio, studio
+from tests.support.running.gateway_app import GatewayApp, gateway_app
 
 
 @pytest.fixture(scope="module")
@@ -55,3 +56,10 @@ def speaking(server: SpeechServer) -> Iterator[GatewayStudio]:
         patch.setenv("STUDIO_VOICE_OPENAI_KEY", KEY)
         with studio(Path(folder), voice="openai") as made:
             yield made
+
+
+@pytest.fixture(scope="module")
+def inside() -> Iterator[GatewayApp]:
+    """A gateway in this process, for unit tests; a test that changes it puts it back."""
+    with gateway_app() as made:
+        yield made

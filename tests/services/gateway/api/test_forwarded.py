@@ -12,6 +12,8 @@ from starlette.websockets import WebSocketDisconnect
 from services.gateway.api.security import Guard
 from shared.config.settings import Settings
 
+pytestmark = pytest.mark.unit
+
 TOKEN = "secret"
 NAME = "studio.example.com"
 PAGE = {"Host": NAME, "Origin": f"https://{NAME}", "Authorization": f"Bearer {TOKEN}"}
