@@ -38,7 +38,7 @@ def inbox_file(home: Path, name: str) -> Path:
     Raises StudioError for all that is no plain file directly in the inbox: a path, a link, a device, something that is
     not there.
     """
-    called = str(text_path(name)) if "\0" not in name else ""
+    called = "" if {"\0", "/"} & set(name) else str(text_path(name))
     path = inbox_folder(home) / called if _is_name(called) else None
     try:
         if path is not None and stat.S_ISREG(path.lstat().st_mode):
