@@ -11,8 +11,10 @@ from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.types import Receive, Scope, Send
 
 from services.gateway.api.app import make_gateway_app
+from services.gateway.channel.scene_store import FILE as SCENE_FILE
 from services.gateway.service import Gateway
 from shared.config.settings import Settings
+from shared.scene import Scene
 
 HOST = "127.0.0.1:8750"
 
@@ -60,11 +62,13 @@ class GatewayApp:
 
 
 @contextmanager
-def gateway_app(**settings: Any) -> Iterator[GatewayApp]:
-    """A gateway in a home of its own; it is closed afterwards."""
+def gateway_app(scene: Scene | None = None, **settings: Any) -> Iterator[GatewayApp]:
+    """A gateway in a home of its own; it is closed afterwards. scene: that it finds saved."""
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
         made = Settings(home=Path(folder) / "home", run_root=Path(folder) / "run", **settings)
         made.run_dir.mkdir(parents=True)
+        if scene:
+            scene.save(made.run_dir / SCENE_FILE)
         app = make_gateway_app(made, lambda: None)
         with TestClient(app, base_url=f"http://{HOST}", follow_redirects=False) as client:
             yield GatewayApp(client, app.state.gateway, app.state.token)

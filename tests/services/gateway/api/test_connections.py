@@ -1,4 +1,4 @@
-"""A connection without a token: bounded in number, and closed while it owes the rest of a request, by a driven clock."""
+"""A connection without a token: bounded in number, closed while it owes the rest of a request; by a driven clock."""
 
 import asyncio
 import resource
@@ -224,8 +224,6 @@ def test_above_the_bound_one_is_refused_and_what_it_says_is_not_looked_at(monkey
         (RESERVED_DESCRIPTORS, 16), (1, 16),
     ],
 )  # fmt: skip
-def test_connections_leave_descriptors_for_the_recording(
-    soft: int, most: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_connections_leave_descriptors_for_the_recording(soft: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (soft, soft))
     assert most_connections() == most

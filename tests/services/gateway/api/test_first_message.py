@@ -48,9 +48,7 @@ def test_a_first_message_of_bytes_is_none(inside: GatewayApp, path: str) -> None
 
 
 @pytest.mark.parametrize("path", [*OPERATORS, "watch"])
-def test_one_who_says_nothing_is_closed_in_time(
-    inside: GatewayApp, path: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_who_says_nothing_is_closed_in_time(inside: GatewayApp, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (sockets, watch_socket):
         monkeypatch.setattr(module, "TOKEN_WAIT_S", 0.01)
     with inside.socket(f"{inside.channel}/{path}") as socket:

@@ -155,7 +155,8 @@ def test_a_token_is_compared_whole_and_whatever_it_is_made_of(given: str) -> Non
 @pytest.mark.parametrize(
     ("given", "status"),
     [
-        ({"host": "evil.example"}, 421), ({"origin": "https://evil.example"}, 403), ({"authorization": "Bearer x"}, 401),
+        ({"host": "evil.example"}, 421), ({"origin": "https://evil.example"}, 403),
+        ({"authorization": "Bearer x"}, 401),
         ({"content_length": str(MAX_BODY_BYTES + 1)}, 413), ({"content_length": "9" * 19}, 413),
     ],
 )  # fmt: skip

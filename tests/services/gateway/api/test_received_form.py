@@ -137,7 +137,8 @@ def test_the_sender_of_too_much_is_told_to_stop(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["", "application/json", "multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=B",
+    "kind", ["", "application/json", "multipart/form-data", "multipart/form-data; boundary=",
+             "multipart/mixed; boundary=B",
              "multipart/form-data; boundary=" + "B" * 201],
 )  # fmt: skip
 def test_what_is_no_form_is_refused(tmp_path: Path, kind: str) -> None:
@@ -148,9 +149,11 @@ def test_what_is_no_form_is_refused(tmp_path: Path, kind: str) -> None:
 @pytest.mark.parametrize(
     ("body", "status"),
     [
-        (b"", 400), (b"nonsense", 400), (form(part("title", b"x"))[:-6], 400), (form(part("media", b"x", "a"))[:-9], 400),
+        (b"", 400), (b"nonsense", 400), (form(part("title", b"x"))[:-6], 400), (form(part("media", b"x",
+        "a"))[:-9], 400),
         (part("title", b"x"), 400), (b"--B\r\nContent Disposition: x\r\n\r\nx\r\n--B--\r\n", 400),
-        (form(part("title", b"x"), part("title", b"y")), 422), (form(part("media", b"", "a"), part("media", b"", "b")), 422),
+        (form(part("title", b"x"), part("title", b"y")), 422), (form(part("media", b"", "a"), part("media", b"",
+        "b")), 422),
         (form(part("other", b"x")), 422), (form(part("", b"x")), 422), (b"--B\r\n\r\nx\r\n--B--\r\n", 422),
         (form(part("../media", b"x", "a")), 422),
     ],
@@ -165,7 +168,8 @@ def test_a_sender_that_leaves_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["../../etc/passwd", "/etc/passwd", "..", ".", "", ".bashrc", "-rf", "a\x00b", "a\r\nb", "C:\\evil.exe", "\ud800",
+    "given", ["../../etc/passwd", "/etc/passwd", "..", ".", "", ".bashrc", "-rf", "a\x00b", "a\r\nb", "C:\\evil.exe",
+              "\ud800",
               "x" * 400, "\u00e9" * 200 + ".mp4", "a" + ".b" * 100, "a?b*c<d>e|f:g", "\u202egpj.exe", "nul\x7f"],
 )  # fmt: skip
 def test_a_strangers_name_names_a_file_in_the_folder_and_nothing_else(tmp_path: Path, given: str) -> None:

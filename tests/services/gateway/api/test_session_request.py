@@ -92,7 +92,8 @@ def test_a_portrait_comes_with_who_may_use_it(tmp_path: Path, name: str, in_addr
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"portrait": b"x"}, "Who may use the portrait?"), ({"portrait": b"x", "rights": "  "}, "Who may use the portrait?"),
+        ({"portrait": b"x"}, "Who may use the portrait?"), ({"portrait": b"x",
+        "rights": "  "}, "Who may use the portrait?"),
         ({"portrait": b"x", "rights": "a", "avatar": "mona"}, "not both"),
         ({"portrait": b"x", "avatar_image": b"y", "rights": "a"}, "not both"),
         ({"avatar_image_url": "http://169.254.169.254/"}, "The studio fetches no images"),
@@ -128,7 +129,8 @@ def test_a_body_that_is_no_json_is_refused(tmp_path: Path, body: bytes) -> None:
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
-        ({"livekit_url": 5}, "livekit_url"), ({"livekit_token": "t" * 8001}, "livekit_token"), ({"transport": "tcp"}, "transport"),
+        ({"livekit_url": 5}, "livekit_url"), ({"livekit_token": "t" * 8001}, "livekit_token"),
+        ({"transport": "tcp"}, "transport"),
         ({"options": []}, "options"), ({"options": {"a": {"b": 1}}}, "options"), ({"width": "wide"}, "width"),
         ({"home": "/etc"}, "home"), ({"avatar": "x" * 65}, "avatar"), ({"room_name": "x" * 501}, "room_name"),
     ],

@@ -1,6 +1,5 @@
 """What the console says of the channel: one word and what changed, from pulses and frames on a clock that is driven."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -89,7 +88,8 @@ def test_the_word_follows_the_program(channel: DrivenChannel) -> None:
     channel.pass_time()
     assert channel.health.word == "OFF"
     assert channel.said() == [
-        ("info", "On air."), ("warning", "Driver lost, idle."), ("info", "Driver is there, on air."), ("info", "Off air."),
+        ("info", "On air."), ("warning", "Driver lost, idle."), ("info", "Driver is there, on air."), ("info",
+        "Off air."),
     ]  # fmt: skip
 
 
@@ -162,7 +162,8 @@ def test_a_note_is_shown_when_it_changes_and_not_again(channel: DrivenChannel) -
 
 
 @pytest.mark.parametrize(
-    "changes", [{"service": "faces"}, {"service": "evil"}, {"pid": "1"}, {"fps": 25}, {"drops": []}, {"drops": {"a": 1.5}},
+    "changes", [{"service": "faces"}, {"service": "evil"}, {"pid": "1"},
+                {"fps": 25}, {"drops": []}, {"drops": {"a": 1.5}},
                 {"drops": {"a": True}}, {"note": None}, {"facts": "x"}, {"scene": None}],
 )  # fmt: skip
 def test_a_pulse_that_is_none_changes_nothing(channel: DrivenChannel, changes: dict[str, Any]) -> None:
@@ -217,7 +218,8 @@ def test_an_engines_delay_is_kept_while_it_says_one(channel: DrivenChannel) -> N
 
 
 @pytest.mark.parametrize(
-    "told", [None, [], 5, {}, DELAY | {"ms": "260"}, DELAY | {"ms": True}, {k: v for k, v in DELAY.items() if k != "calls"}]
+    "told",
+    [None, [], 5, {}, DELAY | {"ms": "260"}, DELAY | {"ms": True}, {k: v for k, v in DELAY.items() if k != "calls"}],
 )
 def test_a_delay_that_is_none_is_no_delay(told: object) -> None:
     assert delay_of({"delay": told}) is None
@@ -252,5 +254,3 @@ def test_recorded_motion_is_called_by_its_name(channel: DrivenChannel) -> None:
     assert [text for _, text in channel.said()] == [
         "No face comes of the recorded motion, idle.", "The recorded motion moves the host, on air.",
     ]  # fmt: skip
-
-

@@ -36,8 +36,10 @@ def test_a_file_of_the_inbox_is_found_by_its_name(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["../token", "..", ".", "./film.mp4", "/etc/passwd", "//film.mp4", "film.mp4/", "x/../film.mp4", "../inbox/film.mp4",
-             "film.mp4\0", "\0", "fi\nlm.mp4", "none.mp4", "FILM.MP4", "film.mp4 ", "~", "*", "film*", "\ud800", "x" * 4096],
+    "name", ["../token", "..", ".", "./film.mp4", "/etc/passwd", "//film.mp4", "film.mp4/", "x/../film.mp4",
+             "../inbox/film.mp4",
+             "film.mp4\0", "\0", "fi\nlm.mp4", "none.mp4", "FILM.MP4", "film.mp4 ", "~", "*", "film*", "\ud800",
+             "x" * 4096],
 )  # fmt: skip
 def test_a_path_is_no_name(home: Path, name: str) -> None:
     refused(home, name)
@@ -82,7 +84,10 @@ def test_files_are_listed_newest_first_with_their_sizes(home: Path) -> None:
     (folder / "new.mov").write_bytes(bytes(1000))
     os.utime(folder / "film.mp4", (100, 100))
     os.utime(folder / "new.mov", (200, 200))
-    assert [(row.name, row.bytes, row.modified) for row in inbox(home)] == [("new.mov", 1000, 200), ("film.mp4", 4, 100)]
+    assert [(row.name, row.bytes, row.modified) for row in inbox(home)] == [
+        ("new.mov", 1000, 200),
+        ("film.mp4", 4, 100),
+    ]
 
 
 def test_a_list_is_bounded(home: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -159,7 +160,7 @@ def tracks(data: bytes) -> dict[bytes, tuple[int, int, Box]]:
 def runs(data: bytes) -> list[Run]:
     """All runs, each of which lies in the data that follows its moof."""
     top, found = boxes(data), []
-    for moof, mdat in zip(top, top[1:], strict=False):
+    for moof, mdat in pairwise(top):
         if moof.kind == b"moof":
             assert mdat.kind == b"mdat"
             here = [run_of(traf) for traf in moof.all(b"traf")]
@@ -303,6 +304,6 @@ def test_a_file_that_is_removed_under_it_ends_the_recording_with_a_sentence(tmp_
     path = tmp_path / "out.mp4"
     part = part_of(path, 3)
     path.unlink()
-    with pytest.raises(StudioError, match="out.mp4 was removed while it was being written"):
+    with pytest.raises(StudioError, match=r"out\.mp4 was removed while it was being written"):
         part.bytes()
     part.writer.abort()
