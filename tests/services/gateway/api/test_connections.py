@@ -74,7 +74,7 @@ class DrivenServer:
         config = uvicorn.Config(self._app, interface="asgi3", lifespan="off", log_config=None, timeout_keep_alive=10**6)
         config.load()
         self.config = config
-        self.loop.call_later = self._call_later  # type: ignore[method-assign]
+        self.loop.call_later = self._call_later  # type: ignore[method-assign, assignment]
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.answering.wait()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,7 @@ from tests.support.files.image_files import jpeg
 
 pytestmark = pytest.mark.unit
 
-ROOM = {"livekit_url": "wss://rooms.example", "livekit_token": "t" * 40}
+ROOM: dict[str, Any] = {"livekit_url": "wss://rooms.example", "livekit_token": "t" * 40}
 
 
 def asked(home: Path, body: bytes, kind: str = "application/json", query: str = "") -> tuple[AskedSession, bytes]:
@@ -46,7 +47,7 @@ def asked(home: Path, body: bytes, kind: str = "application/json", query: str = 
         assert not list(home.glob(".*")), "the portrait is gone with the answer"
 
 
-def of_form(home: Path, fields: dict[str, str | bytes], query: str = "") -> tuple[AskedSession, bytes]:
+def of_form(home: Path, fields: Mapping[str, str | bytes], query: str = "") -> tuple[AskedSession, bytes]:
     body = b""
     for name, value in fields.items():
         named = '; filename="a.jpg"' if isinstance(value, bytes) else ""
@@ -55,7 +56,7 @@ def of_form(home: Path, fields: dict[str, str | bytes], query: str = "") -> tupl
     return asked(home, body + b"--B--\r\n", "multipart/form-data; boundary=B", query)
 
 
-def refusal(home: Path, fields: dict[str, str | bytes]) -> str:
+def refusal(home: Path, fields: Mapping[str, str | bytes]) -> str:
     with pytest.raises(HTTPException) as raised:
         of_form(home, fields)
     assert raised.value.status_code == 422

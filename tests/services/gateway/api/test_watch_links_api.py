@@ -39,7 +39,7 @@ def token_of(row: dict[str, Any]) -> str:
 
 def let_in(inside: GatewayApp, token: str) -> int:
     """The status of a plate that is not on air: 404 for one who is let in, else 401."""
-    headers = {"Authorization": f"Bearer {token}".encode()}
+    headers = {b"Authorization": f"Bearer {token}".encode()}
     return inside.client.get(f"{inside.channel}/watch/plates/none", headers=headers).status_code
 
 

@@ -62,6 +62,10 @@ class DrivenChannel:
             if step % 5 == 0:
                 self.health.judge(self.scene)
 
+    @property
+    def word(self) -> str:
+        return self.health.word
+
     def said(self) -> list[tuple[str, str]]:
         return [(event.kind, event.text) for event in self.event_log.events()]
 
@@ -74,19 +78,19 @@ def channel(monkeypatch: pytest.MonkeyPatch) -> DrivenChannel:
 def test_the_word_follows_the_program(channel: DrivenChannel) -> None:
     channel.state = None
     channel.pass_time()
-    assert channel.health.word == "STARTING"
+    assert channel.word == "STARTING"
     channel.state = "live"
     channel.pass_time()
-    assert channel.health.word == "ON AIR"
+    assert channel.word == "ON AIR"
     channel.state = "plate"
     channel.pass_time()
-    assert channel.health.word == "IDLE"
+    assert channel.word == "IDLE"
     channel.state = "live"
     channel.pass_time()
-    assert channel.health.word == "ON AIR"
+    assert channel.word == "ON AIR"
     channel.scene = channel.scene.changed(on_air=False)
     channel.pass_time()
-    assert channel.health.word == "OFF"
+    assert channel.word == "OFF"
     assert channel.said() == [
         ("info", "On air."), ("warning", "Driver lost, idle."), ("info", "Driver is there, on air."), ("info",
         "Off air."),
@@ -105,12 +109,12 @@ def test_a_service_that_is_silent_is_named_and_so_is_its_return(channel: DrivenC
     channel.pass_time(3)
     channel.alive.remove(service)
     channel.pass_time(SILENT_AFTER_US / US + 1)
-    assert channel.health.word == "RECOVERING" and channel.health.rows()[service].state == "recovering"
+    assert channel.word == "RECOVERING" and channel.health.rows()[service].state == "recovering"
     assert {row.state for name, row in channel.health.rows().items() if name != service} == {"live"}
     assert (channel.health.rows()[service].age or 0) > SILENT_AFTER_US / US
     channel.alive.append(service)
     channel.pass_time(2)
-    assert channel.health.word == "ON AIR"
+    assert channel.word == "ON AIR"
     assert channel.said()[1:] == [
         ("warning", f"{service} does not answer, it is being restarted."),
         ("warning", "Recovering, the last frame is held."), ("info", f"{service} is back."), ("info", "On air."),
@@ -121,17 +125,17 @@ def test_a_short_silence_is_none(channel: DrivenChannel) -> None:
     channel.pass_time(3)
     channel.alive.clear()
     channel.pass_time(1.4)
-    assert channel.health.word == "ON AIR"
+    assert channel.word == "ON AIR"
 
 
 def test_a_program_without_frames_is_not_on_air_whatever_the_services_say(channel: DrivenChannel) -> None:
     channel.pass_time(3)
     channel.state = None
     channel.pass_time(FROZEN_AFTER_US / US + 0.5)
-    assert channel.health.word == "RECOVERING" and {row.state for row in channel.health.rows().values()} == {"live"}
+    assert channel.word == "RECOVERING" and {row.state for row in channel.health.rows().values()} == {"live"}
     channel.state = "live"
     channel.pass_time(2)
-    assert channel.health.word == "ON AIR"
+    assert channel.word == "ON AIR"
 
 
 @pytest.mark.parametrize(("driver", "facts"), [("speech", {}), ("microphone", {}), ("sample", {"voice": True})])
@@ -140,13 +144,13 @@ def test_a_host_that_waits_for_its_voice_is_on_air(channel: DrivenChannel, drive
     channel.pulses["capture"] = {"facts": facts}
     channel.state = "idle"
     channel.pass_time(2)
-    assert channel.health.word == "ON AIR" and channel.health.by_voice(channel.scene)
+    assert channel.word == "ON AIR" and channel.health.by_voice(channel.scene)
 
 
 def test_a_host_without_a_face_is_idle(channel: DrivenChannel) -> None:
     channel.state = "idle"
     channel.pass_time(2)
-    assert channel.health.word == "IDLE" and not channel.health.by_voice(channel.scene)
+    assert channel.word == "IDLE" and not channel.health.by_voice(channel.scene)
     assert channel.said() == [("warning", "Idle: no face in the driver yet.")]
 
 

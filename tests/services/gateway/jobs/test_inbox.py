@@ -99,8 +99,8 @@ def test_a_list_is_bounded(home: Path) -> None:
 def test_a_name_that_is_no_text_is_shown_so_that_it_can_be_asked_for(home: Path) -> None:
     """Of another system's character set; what would not be one printable line is left out."""
     folder = inbox_folder(home)
-    for name in (b"caf\xe9.mp4", b"a\nb.mp4", b"\xc2\xad.mp4"):
-        (folder / os.fsdecode(name)).write_bytes(name)
+    for coded in (b"caf\xe9.mp4", b"a\nb.mp4", b"\xc2\xad.mp4"):
+        (folder / os.fsdecode(coded)).write_bytes(coded)
     shown = [row.name for row in inbox(home)]
     assert "film.mp4" in shown and all(name.isprintable() for name in shown)
     for name in shown:
