@@ -63,7 +63,7 @@ def test_one_who_leaves_at_once_is_no_error(inside: GatewayApp, path: str) -> No
 
 
 @pytest.mark.parametrize("path", OPERATORS)
-def test_a_token_opens_only_the_channel_that_there_is(inside: GatewayApp, path: str) -> None:
+def test_a_token_opens_only_the_studios_own_channel(inside: GatewayApp, path: str) -> None:
     with inside.socket(f"/api/v1/channels/other/{path}") as socket:
         socket.send_json({"token": inside.token})
         assert closure(socket) == (NO_CHANNEL, "This studio's channel is 'main'.")

@@ -130,7 +130,7 @@ def test_what_declares_little_and_sends_much_is_cut_off(tmp_path: Path) -> None:
     assert Upload(tmp_path, form(part("title", b"x")).ljust(most), 10_000).read().fields == {"title": "x"}
 
 
-def test_the_sender_of_too_much_is_told_to_stop(tmp_path: Path) -> None:
+def test_the_connection_of_a_sender_of_too_much_is_closed(tmp_path: Path) -> None:
     with pytest.raises(HTTPException) as raised:
         Upload(tmp_path, form(part("media", bytes(300_000), "a"))).read()
     assert raised.value.headers == {"connection": "close"}
