@@ -31,7 +31,7 @@ def stage(avatar: Avatar) -> FaceStage:
 
 
 def face(pts: int, level: int = 255, shape: tuple[int, ...] = (64, 64, 3), **facts: Any) -> Message:
-    told = {"avatar": "small", "captured": pts, "live": True} | facts
+    told: dict[str, Any] = {"avatar": "small", "captured": pts, "live": True} | facts
     pixels = np.full(shape, level, np.uint8)
     kind = "rgba" if shape[2] == 4 else "rgb24"
     return Message("face", "main", 0, 0, 0, pts, kind, pixels, facts=FaceFacts(**told).as_facts())

@@ -39,7 +39,7 @@ def small_avatar(
     placements = np.tile([[SCALE, 0.0, LEFT], [0.0, SCALE, TOP]], (frames, 1, 1))
     ones, zeros = np.ones((frames, 3), np.float32), np.zeros((frames, 3), np.float32)
     facts = {"placements": placements, "gains": ones, "offsets": zeros}
-    save_index(folder, width=WIDTH, height=HEIGHT, fps=25, sizes=plate.sizes, **facts)  # type: ignore[arg-type]
+    save_index(folder, width=WIDTH, height=HEIGHT, fps=25, sizes=plate.sizes, **facts)
     opened = Plate.load(folder)
     if mattes:
         coded = [cv2.imencode(".png", each)[1].tobytes() for each in mattes]
