@@ -62,7 +62,7 @@ def boxes(data: bytes, begin: int = 0) -> list[Box]:
 
 
 @dataclass
-class Run:
+class TrackRun:
     """The samples of one track in one fragment (tfhd, tfdt, trun). offset: of the first, from its moof."""
 
     track: int
@@ -74,7 +74,7 @@ class Run:
     shifts: list[int]
 
 
-def run_of(traf: Box) -> Run:
+def run_of(traf: Box) -> TrackRun:
     head, time, samples = traf.one(b"tfhd").data, traf.one(b"tfdt").data, traf.one(b"trun").data
     has, track = int.from_bytes(head[1:4]), int.from_bytes(head[4:8])
     assert has & DEFAULT_BASE_IS_MOOF and not has & 1, "its offsets count from its own moof"
@@ -90,7 +90,7 @@ def run_of(traf: Box) -> Run:
     first_flags = None
     if told & 4:
         first_flags, at = int.from_bytes(samples[at : at + 4]), at + 4
-    run = Run(track, begin, offset, [], [], [], [])
+    run = TrackRun(track, begin, offset, [], [], [], [])
     for number in range(count):
         values = {}
         for bit in (0x100, 0x200, 0x400, 0x800):
@@ -157,7 +157,7 @@ def tracks(data: bytes) -> dict[bytes, tuple[int, int, Box]]:
     return found
 
 
-def runs(data: bytes) -> list[Run]:
+def runs(data: bytes) -> list[TrackRun]:
     """All runs, each of which lies in the data that follows its moof."""
     top, found = boxes(data), []
     for moof, mdat in pairwise(top):
