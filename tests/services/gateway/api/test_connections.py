@@ -66,6 +66,7 @@ class DrivenServer:
     loop: asyncio.AbstractEventLoop
     state: ServerState = field(default_factory=ServerState)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: int = 0  # requests that reached the application
     at: float = 0.0
     timers: list[tuple[float, asyncio.TimerHandle]] = field(default_factory=list)
 
@@ -77,6 +78,7 @@ class DrivenServer:
         self.loop.call_later = self._call_later  # type: ignore[method-assign, assignment]
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked += 1
         await self.answering.wait()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"hello"})
@@ -205,9 +207,9 @@ def test_above_the_bound_one_is_refused_and_what_it_says_is_not_looked_at(monkey
         assert head.startswith(b"HTTP/1.1 503 ") and refused.closing
         assert f"content-length: {len(body)}".encode() in head, "the answer is whole"
         protocol.data_received(HEAD + b"\r\n")
-        protocol.connection_lost(None)
         await server.settle()
-        assert refused.written == head + b"\r\n\r\n" + body
+        protocol.connection_lost(None)
+        assert server.asked == 0 and refused.written == head + b"\r\n\r\n" + body
         kept[0][0].connection_lost(None)
         again, let_in = server.connect()
         again.data_received(HEAD + b"\r\n")

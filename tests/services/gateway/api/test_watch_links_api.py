@@ -132,6 +132,8 @@ def test_who_watches_leaves_when_the_link_is_revoked(inside: GatewayApp) -> None
             pass
         answer = inside.client.delete(f"{inside.channel}/watch-links/{row['id']}", headers=inside.bearer)
         assert answer.status_code == 204
+        seats = inside.gateway.seats
+        assert {viewer.ended for viewer in seats._viewers if viewer.link == row["id"]} <= {WatchRefusal.REVOKED}
         while (message := socket.receive())["type"] != "websocket.close":
             pass
         assert message["code"] == WatchRefusal.REVOKED.code
