@@ -195,6 +195,9 @@ def test_a_process_that_counts_from_zero_has_no_negative_rate(channel: DrivenCha
     channel.pulses["generator"] = {"drops": {"frame late": 2}, "pid": 101}
     channel.pass_time(2)
     assert channel.health.rows()["generator"].drop_rates == {}
+    channel.pulses["generator"] = {"drops": {"frame late": 9}, "pid": 101}
+    channel.pass_time(2)
+    assert channel.health.rows()["generator"].drop_rates["frame late"] > 1, "its own are counted from its start"
 
 
 def test_history_is_a_minute_a_value_a_second(channel: DrivenChannel) -> None:
