@@ -168,6 +168,12 @@ def test_a_plate_frame_is_decoded_ahead_and_once(
     assert len(decoded) <= 21
 
 
+def test_a_plate_frame_that_was_made_ahead_for_another_tick_is_not_shown(stage: FaceStage, avatar: Avatar) -> None:
+    assert stage.take(face(START, plate=2), START) == ""
+    frame = stage.frame(START, on_air=False)
+    assert frame.composed.plate == 0 and np.array_equal(frame.composed.frame, avatar.plate.frame(0))
+
+
 def test_a_matte_of_the_face_leaves_the_plate_where_it_is_clear(stage: FaceStage, avatar: Avatar) -> None:
     for number in range(15):
         pts = START + number * TICK_US
