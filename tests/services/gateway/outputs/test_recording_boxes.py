@@ -1,6 +1,5 @@
 """The boxes of a recording, read by the specification (ISO/IEC 14496-12): playable as far as it has come."""
 
-import os
 import struct
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from services.gateway.outputs.recording_captions import PartCaptions
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, sound_samples, tick_pts
+from shared.runtime.private_files import USERS_UMASK
 from shared.wire.program import ProgramFrame, ProgramSound
 
 pytestmark = pytest.mark.unit
@@ -270,16 +270,13 @@ def put(recorder: Recorder, ticks: range) -> None:
 
 @pytest.mark.parametrize(("place", "mode"), [("home/recordings", 0o600), ("elsewhere", 0o664)])
 def test_a_recording_in_the_home_is_its_owners_and_another_is_as_the_user_has_files(
-    tmp_path: Path, place: str, mode: int
+    tmp_path: Path, place: str, mode: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv(USERS_UMASK, "002")
     path = tmp_path / place / "out.mp4"
-    previous = os.umask(0o002)
-    try:
-        with recording(path, tmp_path / "home") as (recorder, _):
-            put(recorder, range(FIRST, FIRST + 5))
-            wait_for(lambda: recorder.state.state == "live", 20, "a frame is written")
-    finally:
-        os.umask(previous)
+    with recording(path, tmp_path / "home") as (recorder, _):
+        put(recorder, range(FIRST, FIRST + 5))
+        wait_for(lambda: recorder.state.state == "live", 20, "a frame is written")
     assert path.stat().st_mode & 0o777 == mode and runs(path.read_bytes())
 
 
