@@ -258,7 +258,7 @@ def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: JobFarm, tmp
 
 def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: JobFarm, driver: Path) -> None:
     job = farm.submit(driver, "card").id
-    farm.order("sleep", "0.2")
+    farm.order("sleep", "1")  # for each frame: it is not done before it is cancelled
     worker = farm.worker()
     threading.Timer(1.2, lambda: status.set_wanted_state(farm.store, job, "cancelled")).start()
     steps = farm.finish(job, worker)
@@ -269,7 +269,7 @@ def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: JobFarm, dri
 
 def test_a_worker_that_leaves_hands_its_segment_back(farm: JobFarm, driver: Path) -> None:
     job = farm.submit(driver, "card").id
-    farm.order("sleep", "0.1")
+    farm.order("sleep", "0.5")
     leaving = threading.Event()
     worker = farm.worker()
     worker.leaving = leaving.is_set
