@@ -13,6 +13,30 @@ from shared.errors import StudioError
 FIND_WAIT_S = 5.0
 RIGHT_TO_LEFT = ("R", "AL")
 ABSENT = "\uffff"  # what no font has
+EMOJI = "\U0001f000"  # and what follows, which is left out
+VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))  # which choose how the sign before them looks
+STAND_INS = str.maketrans(
+    {
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2022\u2023\u25cf\u25aa", "-"),  # dashes, bullets
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032\u2039\u203a", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+        "\N{HORIZONTAL ELLIPSIS}": "...",
+        "\N{MULTIPLICATION SIGN}": "x",
+        "\N{DIVISION SIGN}": "/",
+        "\N{LEFTWARDS ARROW}": "<-",
+        "\N{RIGHTWARDS ARROW}": "->",
+        "\N{LEFT RIGHT ARROW}": "<->",
+        "\N{RIGHTWARDS DOUBLE ARROW}": "=>",
+        "\N{LESS-THAN OR EQUAL TO}": "<=",
+        "\N{GREATER-THAN OR EQUAL TO}": ">=",
+        "\N{NOT EQUAL TO}": "!=",
+        "\N{ALMOST EQUAL TO}": "~",
+        "\N{EURO SIGN}": "EUR",
+        "\N{POUND SIGN}": "GBP",
+        "\N{YEN SIGN}": "JPY",
+        "\N{NUMERO SIGN}": "No.",
+    }
+)
 Font = ImageFont.FreeTypeFont
 
 
@@ -33,29 +57,46 @@ class FontFile:
 
 
 def drawable_text(text: str) -> tuple[str, FontFile]:
-    """Return a text without the signs that no font here has, and the font to draw it with.
+    """Return a text as a font here can draw it, and that font.
 
-    Raises StudioError where letters would be missing or stand in the wrong order.
+    The font has all letters and signs where one is installed; else signs are written with others, and those for which
+    there are none are left out, as emoji are. Raises StudioError where letters would be missing or stand in the wrong
+    order.
     """
     if not features.check("raqm") and any(map(_is_shaped, text)):
         raise StudioError(
             "Captions of this language need the library libfribidi; install it (sudo apt-get install libfribidi0), or "
             "leave burnt-in captions off."
         )
-    own = FontFile()
-    missing = _missing(text, own)
-    if not missing:
-        return text, own
-    letters = frozenset(char for char in missing if char.isalnum())
-    if letters and (found := _installed(frozenset(char for char in text if char.isalnum()))):
-        own, missing = found, _missing(text, found)
-        letters = frozenset(char for char in missing if char.isalnum())
+    font = FontFile()
+    if not _missing(text, font):
+        return text, font
+    for wanted in _wanted(text):
+        if _missing("".join(wanted), font) and (found := _installed(wanted)):
+            font = found
+            break
+    missing = _missing(text, font)
+    letters = frozenset(filter(str.isalnum, missing))
     if letters:
         raise StudioError(
             f"No font here has the letter '{min(letters)}' ({unicodedata.name(min(letters), 'of no name')}); install "
             "one with fontconfig, such as fonts-noto-cjk, or leave burnt-in captions off."
         )
-    return " ".join("".join(char for char in text if char not in missing).split()), own
+    written = "".join(char.translate(STAND_INS) if char in missing else char for char in text)
+    missing = _missing(written, font) | VARIATIONS
+    return " ".join("".join(char for char in written if char not in missing).split()), font
+
+
+def _wanted(text: str) -> list[frozenset[str]]:
+    """What a font is asked for, until one has it: letters and signs, those without symbols such as hearts, letters."""
+    signs = frozenset(
+        char
+        for char in text
+        if char.isalnum() or (char < EMOJI and not char.isspace() and unicodedata.category(char) != "Cf")
+    )
+    signs -= VARIATIONS
+    plain = frozenset(char for char in signs if unicodedata.category(char) != "So")
+    return [signs, plain, frozenset(filter(str.isalnum, signs))]
 
 
 def _is_shaped(char: str) -> bool:
@@ -80,9 +121,9 @@ def _probing(font: FontFile) -> Font:
 
 
 @functools.lru_cache(64)
-def _installed(letters: frozenset[str]) -> FontFile | None:
-    """An installed font with all these letters, the plainest there is."""
-    charset = " ".join(f"{ord(char):x}" for char in sorted(letters))
+def _installed(signs: frozenset[str]) -> FontFile | None:
+    """An installed font with all these letters and signs, the plainest there is."""
+    charset = " ".join(f"{ord(char):x}" for char in sorted(signs))
     command = ["fc-list", f":charset={charset}:scalable=true", "--format", "%{style[0]}\t%{index}\t%{file}\n"]
     try:
         run = subprocess.run(command, capture_output=True, timeout=FIND_WAIT_S, check=True, env=outside_environment())

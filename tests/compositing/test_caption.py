@@ -100,14 +100,42 @@ def columns(font: FontFile, text: str) -> NDArray[np.float64]:
 
 
 @pytest.mark.unit
-def test_letters_that_no_font_has_are_refused_in_a_sentence_and_signs_are_left_out(
+def test_letters_that_no_font_has_are_refused_in_a_sentence_and_emoji_are_left_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(caption_font, "_installed", lambda letters: None)  # as without fontconfig
     with pytest.raises(StudioError, match=r"No font here has the letter 'д' \(CYRILLIC SMALL LETTER DE\); install one"):
         drawable_text("д")
-    assert drawable_text("Well → done \U0001f600.")[0] == "Well done ."
+    assert drawable_text("Well done \U0001f600.")[0] == "Well done ."
     monkeypatch.setattr("PIL.features.check", lambda name: False)
     with pytest.raises(StudioError, match="need the library libfribidi"):
         drawable_text("שלום")
     assert isinstance(FontFile().sized(12), ImageFont.FreeTypeFont)
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Yes \u2014 no.", "Yes - no."),
+        ("1914\u20131918", "1914-1918"),
+        ("5 \u00d7 3 \u2265 2 \u2192 so", "5 x 3 >= 2 -> so"),
+        ("\u2022 \u20ac 5 \u2260 6\u2026", "- EUR 5 != 6\u2026"),
+    ],
+)
+def test_signs_that_the_font_lacks_are_written_with_others(
+    text: str, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caption_font, "_installed", lambda signs: None)  # as without fontconfig
+    assert drawable_text(text) == (written, FontFile())
+
+
+@pytest.mark.apart
+def test_a_font_with_all_signs_is_preferred_and_an_emoji_asks_for_none() -> None:
+    if not caption_font._installed(frozenset("Yes\u2014no.\u00d7\u2192")):
+        pytest.skip("no font with these signs here")
+    text, font = drawable_text("Yes \u2014 no \u00d7 \u2192.")
+    assert text == "Yes \u2014 no \u00d7 \u2192." and font.path
+    assert drawable_text("Yes \U0001f600 no.") == ("Yes no.", FontFile())
+    for emoji in ("\U0001f680", "\u2b50\ufe0f"):  # that no font of letters has
+        assert drawable_text(f"Yes \u2014 no {emoji}")[0] == "Yes \u2014 no"
