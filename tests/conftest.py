@@ -1,11 +1,9 @@
 """What several tests share: a home with the sample avatars, built once."""
 
-import fcntl
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,6 @@ from services.local.samples import ensure_sample_driver
 from shared.avatar.build import add_avatar
 from shared.avatar.samples import RIGHTS, SAMPLE, ensure_sample_avatars, sample_portrait
 from shared.config.settings import DEFAULT_ENGINE
-from shared.runtime.file_lock import open_lock
 from tests.support.browser.chromium import launched
 
 if TYPE_CHECKING:
@@ -36,8 +33,7 @@ def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sample_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home folder that holds the avatars `sample` and `sample-video`. Treat it as read-only."""
-    with held(built_home):
-        ensure_sample_avatars(built_home)
+    ensure_sample_avatars(built_home)
     home = tmp_path_factory.mktemp("home")
     measured = shutil.ignore_patterns(f"{DEFAULT_ENGINE}-*")  # by the process that made the driver, meanwhile
     shutil.copytree(built_home / "avatars", home / "avatars", ignore=measured)
@@ -47,8 +43,7 @@ def sample_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture(scope="session")
 def live_home(built_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with all that a first run makes: sample avatars and sample driver."""
-    with held(built_home):
-        driver = ensure_sample_driver(built_home)
+    driver = ensure_sample_driver(built_home)
     home = tmp_path_factory.mktemp("live") / "home"
     shutil.copytree(sample_home, home)
     shutil.copytree(driver.parent, home / driver.parent.name)
@@ -67,18 +62,6 @@ def small_home(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     add_avatar(home, SAMPLE, home / "portrait.png", None, RIGHTS)
     shutil.copytree(live_home / "drivers", home / "drivers")
     return home
-
-
-@contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """While another process builds in this folder, wait."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = open_lock(folder / ".lock")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(file)
 
 
 @pytest.fixture

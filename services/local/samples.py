@@ -8,7 +8,7 @@ from pathlib import Path
 from engines.api import Driving
 from engines.registry import load_frame_engine
 from shared.avatar.model import Avatar, avatar_folder, load_avatar
-from shared.avatar.samples import SAMPLE, add_sample_avatar, ensure_sample_avatars
+from shared.avatar.samples import SAMPLE, add_sample_avatar, ensure_sample_avatars, samples_lock
 from shared.config.settings import DEFAULT_ENGINE
 from shared.config.token import make_private
 from shared.errors import StudioError
@@ -50,8 +50,10 @@ def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = la
     path = sample_driver(home)
     if path.exists():
         return path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="studio-sample-") as scratch:
+    with samples_lock(home, progress), tempfile.TemporaryDirectory(prefix="studio-sample-") as scratch:
+        if path.exists():
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
         own = avatar_folder(home, SAMPLE)
         _render_driver(load_avatar(own if own.exists() else add_sample_avatar(Path(scratch), progress)), path, progress)
     return path

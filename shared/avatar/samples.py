@@ -1,6 +1,7 @@
 """The two avatars that every machine can have, made of a public-domain portrait that lies beside this file."""
 
 import tempfile
+from contextlib import AbstractContextManager
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from shared.media.colour import rgb_to_i420
 from shared.media.image_file import write_pixels
 from shared.media.mp4 import Mp4Writer
 from shared.media.still import read_image
+from shared.runtime.file_lock import one_at_a_time
 from shared.runtime.progress import StageProgress
 
 SAMPLE, SAMPLE_VIDEO = SAMPLES = "sample", "sample-video"  # made where they are asked for
@@ -29,18 +31,28 @@ SHARPEN = 0.4
 
 def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, done: None) -> None:
     """Build the avatars `sample` and `sample-video` unless they are there."""
-    wanted = [name for name in (SAMPLE, SAMPLE_VIDEO) if not avatar_folder(home, name).exists()]
-    if not wanted:
+    if all(avatar_folder(home, name).exists() for name in SAMPLES):
         return
-    if SAMPLE in wanted:
-        add_sample_avatar(home, progress)
-    if SAMPLE_VIDEO in wanted:
-        image = sample_portrait()
-        with tempfile.TemporaryDirectory() as scratch:
-            portrait, body = Path(scratch, "astronaut.png"), Path(scratch, "astronaut-body.mp4")
-            write_pixels(portrait, image[..., ::-1])
-            write_body_video(body, image)
-            add_avatar(home, SAMPLE_VIDEO, portrait, body, RIGHTS, progress, film=FilmChoice(keep=False))
+    with samples_lock(home, progress):
+        if not avatar_folder(home, SAMPLE).exists():
+            add_sample_avatar(home, progress)
+        if not avatar_folder(home, SAMPLE_VIDEO).exists():
+            _add_sample_video(home, progress)
+
+
+def samples_lock(home: Path, progress: StageProgress) -> AbstractContextManager[None]:
+    """While another process makes samples in this home, wait; what it made is looked for inside. Raises OSError."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return one_at_a_time(home / "samples.lock", lambda: progress("waiting for another studio's samples", 0.0))
+
+
+def _add_sample_video(home: Path, progress: StageProgress) -> None:
+    image = sample_portrait()
+    with tempfile.TemporaryDirectory() as scratch:
+        portrait, body = Path(scratch, "astronaut.png"), Path(scratch, "astronaut-body.mp4")
+        write_pixels(portrait, image[..., ::-1])
+        write_body_video(body, image)
+        add_avatar(home, SAMPLE_VIDEO, portrait, body, RIGHTS, progress, film=FilmChoice(keep=False))
 
 
 def add_sample_avatar(home: Path, progress: StageProgress) -> Path:

@@ -3,6 +3,8 @@
 import fcntl
 import os
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 
@@ -25,6 +27,19 @@ def try_lock(file: int | BufferedIOBase, wait_s: float = 0.0) -> bool:
             if time.monotonic() >= deadline:
                 return False
         time.sleep(POLL_S)
+
+
+@contextmanager
+def one_at_a_time(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock meanwhile; `waiting` is called before the lock of another is waited for. Raises OSError."""
+    file = open_lock(path)
+    try:
+        if not try_lock(file):
+            waiting()
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def is_locked(path: Path) -> bool:
