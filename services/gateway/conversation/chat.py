@@ -15,7 +15,7 @@ MOST_CHARACTERS = 4000  # of an answer, some four minutes; what is longer is cut
 MOST_LINE_BYTES = 256 << 10
 MOST_BYTES = 4 << 20
 EVENT_WORDS = (b":", b"event:", b"id:", b"retry:")  # lines of an event stream that are no data
-UNSPOKEN = str.maketrans("", "", "*`")  # marks that a voice would read out
+UNSPOKEN = str.maketrans("", "", "*`|")  # marks that a voice would read out
 THOUGHT, THOUGHT_END = "<think>", "</think>"  # in which some models reason before they answer
 
 
@@ -117,11 +117,12 @@ class _Spoken:
 
     def __init__(self) -> None:
         self._held, self._begun, self._in_thought = "", False, False
+        self._line_begins = True
 
     def feed(self, piece: str) -> str:
         """The part of a piece that is spoken."""
         if self._begun:
-            return piece.translate(UNSPOKEN)
+            return self._unmarked(piece)
         self._held += piece
         if not self._in_thought:
             head = self._held.lstrip()
@@ -134,7 +135,16 @@ class _Spoken:
             if not end:
                 return ""
         self._begun = True
-        return self._held.translate(UNSPOKEN)
+        return self._unmarked(self._held)
+
+    def _unmarked(self, piece: str) -> str:
+        """Without the marks, and without the # that a line begins with."""
+        kept = []
+        for char in piece.translate(UNSPOKEN):
+            self._line_begins = char == "\n" or (self._line_begins and char in "# ")
+            if not (self._line_begins and char == "#"):
+                kept.append(char)
+        return "".join(kept)
 
 
 class SentenceStream:

@@ -10,7 +10,7 @@ import pytest
 from harness.speech_server import KEY
 from harness.talk_server import QUESTION, REPLY, TalkServer, talk_server
 from services.gateway.conversation import chat
-from services.gateway.conversation.chat import SentenceStream, chat_answer, chat_server
+from services.gateway.conversation.chat import SentenceStream, _Spoken, chat_answer, chat_server
 from services.gateway.conversation.speech_to_text import speech_to_text_server, transcribed
 from shared.config.conversation import ConversationSettings
 from shared.openai_server import OpenAIServer, ServerError
@@ -130,6 +130,14 @@ def test_a_mouth_that_fails_says_so_in_a_sentence_without_the_key(server: TalkSe
     with pytest.raises(ServerError) as caught:
         answer_of(settings_of(server))
     assert words in str(caught.value) and KEY not in str(caught.value) and str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize("length", [1, 2, 100])
+def test_marks_of_a_text_are_not_spoken(length: int) -> None:
+    text = "# A *heading*\n\n  ## Another\n| C# | `F#` |\nWe are #1.\n"
+    spoken = _Spoken()
+    pieces = [spoken.feed(text[at : at + length]) for at in range(0, len(text), length)]
+    assert "".join(pieces).split() == ["A", "heading", "Another", "C#", "F#", "We", "are", "#1."]
 
 
 def test_an_answer_without_an_end_is_cut(server: TalkServer) -> None:
