@@ -40,10 +40,18 @@ export class CaptionLine {
     this.draw();
   }
 
+  /** There is no program any more. */
+  end() {
+    this.button.hidden = true;
+    this.clear();
+  }
+
   draw() {
     const heard = this.captions.filter(({ start, end }) => start <= this.pts && (end === null || this.pts < end));
     this.line.hidden = this.button.hidden || !this.on;
-    setText(this.line, heard.at(-1)?.text ?? "");
+    const text = heard.at(-1)?.text ?? "";
+    if (this.line.textContent !== text) this.line.scrollTop = 0;
+    setText(this.line, text);
     setAttribute(this.button, "aria-pressed", String(this.on));
     setText(this.button, this.on ? "Captions on" : "Captions off");
   }

@@ -91,7 +91,7 @@ function wordOf({ open, lost, state, asking, listening, muted }) {
 function drawLines(list, lines) {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
   updateList(list, lines, ({ id }) => id, ({ role }) => {
-    const text = element("span");
+    const text = element("span", { dir: "auto" });
     return { root: element("li", { "data-role": role }, element("strong", {}, ROLES[role]), text), text };
   }, ({ root, text }, line) => {
     setAttribute(root, "aria-busy", String(!line.final)); // read out when it is whole

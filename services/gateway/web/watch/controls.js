@@ -12,8 +12,13 @@ const fullScreenButton = byId("full-screen", HTMLButtonElement);
 /** The line below the program and its switch. */
 export const captionLine = new CaptionLine(byId("caption"), captionsButton);
 
-/** @param {"live" | "wait" | "bad"} kind @param {string} sentence */
+/** @param {"live" | "wait" | "bad"} kind bad: it is over, and the sentence takes the program's place @param {string} sentence */
 export function showState(kind, sentence) {
+  if (kind === "bad") {
+    setText(byId("poster"), sentence);
+    byId("poster").hidden = false;
+    captionLine.end();
+  }
   setAttribute(byId("state"), "data-kind", kind);
   setText(byId("state"), sentence);
 }

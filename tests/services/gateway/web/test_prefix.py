@@ -111,7 +111,7 @@ def test_the_watch_page_is_shown_in_frames_of_the_site_that_a_setting_names(
     refused: list[str] = []
     page.on("console", lambda said: refused.append(said.text) if "frame-ancestors" in said.text else None)
     page.goto(f"http://localhost:{friend}/?{base}/watch/main")
-    page.frame_locator("iframe").get_by_text("This link is incomplete").wait_for()
+    page.frame_locator("iframe").get_by_role("status").get_by_text("This link is incomplete").wait_for()
     assert refused == []
     # Another site, and other pages.
     for site, path in (("127.0.0.1", "/watch/main"), ("localhost", "/"), ("localhost", "/api/v1/docs")):

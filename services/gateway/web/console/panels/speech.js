@@ -28,10 +28,11 @@ export function speech(api) {
     const [first, ...rest] = state.speech.queue;
     const saying = first?.state === "started" ? first : null;
     const waiting = saying ? rest.length : state.speech.queue.length;
-    const line = saying ? `Saying ${state.speech.saying || saying.title}` : state.scene.driver === "speech" ? "Waiting for speech" : "";
-    setText(byId("speech-line"), [line, waiting ? `queue: ${waiting}` : ""].filter(Boolean).join(" · "));
+    const [what, text, queue] = byId("speech-line").children;
+    setText(what, saying ? "Saying " : state.scene.driver === "speech" ? "Waiting for speech" : "");
+    setText(text, saying ? state.speech.saying || saying.title : "");
+    setText(queue, waiting ? `${what.textContent ? " · " : ""}queue: ${waiting}` : "");
     byId("speech-clear").hidden = waiting === 0;
-    byId("interrupt", HTMLButtonElement).disabled = !first;
     setAttribute(byId("interrupt"), "data-live", String(Boolean(saying)));
   };
 }

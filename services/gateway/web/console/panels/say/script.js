@@ -19,6 +19,7 @@ export function script(api, send) {
   let place = Number(localStorage.getItem(PLACE_KEY)) || 0; // of the line that is spoken, or is next
   let playing = false;
   let sending = false;
+  let interrupts = 0; // how often Interrupt was pressed
   let said = ""; // the utterance of the line at `place`, "" while it is not being said
   /** @type {import("../../../lib/globals.js").State | null} */
   let newest = null;
@@ -37,23 +38,28 @@ export function script(api, send) {
 
   /** What was pressed is done one after the other: a line has its utterance before it can be dropped. */
   let work = Promise.resolve();
-  /** @param {() => Promise<void>} job */
-  const next = (job) => (work = work.then(job));
-  /** Say the line at `place`. */
-  const sayLine = async () => {
+  /** @param {(wanted: () => boolean) => Promise<void>} job wanted: whether Interrupt was not pressed since */
+  const next = (job) => {
+    const before = interrupts;
+    return (work = work.then(() => job(() => interrupts === before)));
+  };
+  /** Say the line at `place`. @param {() => boolean} wanted */
+  const sayLine = async (wanted) => {
     const line = lines()[place];
-    if (!line) return;
+    if (!line || !wanted()) return;
     sending = true;
     draw();
     await attempt(failed, async () => {
       try {
         said = await send(line.text);
+        if (!wanted()) await drop(); // it came to the queue after the interrupt
       } catch (error) {
         playing = false;
         throw error;
       }
     });
     sending = false;
+    if (playing && !said) next(sayLine); // Play was pressed after an interrupt
     draw();
   };
   /** End the line that is being said, and no other. */
@@ -63,10 +69,10 @@ export function script(api, send) {
     if (gone) await api.ask("DELETE", `./speech/${gone}`).catch(() => {}); // it has just ended
   };
   /** @param {number} to a line, spoken when the one before has been dropped */
-  const jump = (to) => next(async () => {
+  const jump = (to) => next(async (wanted) => {
     await drop();
     moveTo(to);
-    if (place < lines().length) await sayLine();
+    if (place < lines().length) await sayLine(wanted);
     else playing = false;
     draw();
   });
@@ -80,6 +86,11 @@ export function script(api, send) {
     playing = !playing;
     if (playing && place >= lines().length) moveTo(0);
     if (playing && !said && !sending) next(sayLine);
+    draw();
+  });
+  byId("interrupt").addEventListener("click", () => { // between two lines too, when there is nothing to interrupt in the queue
+    interrupts += 1;
+    playing = false;
     draw();
   });
   byId("script-skip").addEventListener("click", () => jump(place + 1));
@@ -96,7 +107,7 @@ export function script(api, send) {
 
   /** @param {Line} line */
   const make = (line) => {
-    const button = element("button", { class: "script-line" }, element("span", { class: "sign", "aria-hidden": "true" }), element("span", {}, line.text));
+    const button = element("button", { class: "script-line" }, element("span", { class: "sign", "aria-hidden": "true" }), element("span", { dir: "auto" }, line.text));
     button.addEventListener("click", () => jump(line.number));
     return { root: element("li", {}, button), button, sign: button.children[0] };
   };
@@ -118,6 +129,7 @@ export function script(api, send) {
     byId("script-empty").hidden = all.length > 0 || !box.hidden;
     setAttribute(byId("script-play"), "aria-pressed", String(playing));
     setText(byId("script-play"), playing ? "Stop after this line" : "Play");
+    byId("interrupt", HTMLButtonElement).disabled = !playing && !sending && !newest?.speech.queue.length;
     byId("script-play", HTMLButtonElement).disabled = all.length === 0;
     byId("script-skip", HTMLButtonElement).disabled = place >= all.length;
     byId("script-repeat", HTMLButtonElement).disabled = all.length === 0 || (place === 0 && !said);
