@@ -1,151 +1,26 @@
 """A conversation with servers behind real HTTP and a voice that is a tone: turns, answers, interruptions, failures."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.speech_server import KEY
-from harness.talk_server import QUESTION, TalkServer, talk_server
-from services.gateway.channel import text_speech
-from services.gateway.channel.event_log import EventLog
-from services.gateway.channel.speech_queue import SpeechQueue
-from services.gateway.channel.text_speech import TextSpeech
+from harness.talk_server import QUESTION
 from services.gateway.conversation import conversation as conversation_module
 from services.gateway.conversation import speech_to_text
 from services.gateway.conversation.chat_lines import BURST, MOST_WAITING, SECONDS_A_LINE, ChatBusyError, ChatLines
-from services.gateway.conversation.conversation import FOR_VIEWERS, HostConversation, TalkerPresentError
+from services.gateway.conversation.conversation import FOR_VIEWERS, TalkerPresentError
 from services.gateway.conversation.history import MOST_CHARACTERS, MOST_KNOWLEDGE_BYTES, MOST_LINES, History
-from services.gateway.conversation.talker import Talker
 from services.gateway.conversation.vad import TurnEnded
 from services.gateway.models.conversation import (
-    ConversationError,
-    ConversationLine,
-    ConversationState,
-    TalkMessage,
     TurnLatency,
 )
 from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
-from shared.runtime.clock import SOUND_RATE_HZ
-from shared.voices.api import Spoken, Voice, VoiceError
-from tests.support.files.sound_files import tone
+from tests.services.gateway.conversation.stage import DELAY_US, TURN, TalkStage, until
 
 pytestmark = pytest.mark.unit
-
-TURN = TurnEnded(bytes(32_000), 620)
-DELAY_US = 20_000
-
-
-class ShortVoice(Voice):
-    """Speaks a tone of a fortieth of a second for each word."""
-
-    name = "short"
-    title = "Short"
-    fails = False
-
-    async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
-        if self.fails:
-            raise VoiceError("Short has lost its voice; use another.")
-        for _ in text.split():
-            yield Spoken(tone(0.025).tobytes(), SOUND_RATE_HZ)
-
-
-async def until(true: Callable[[], object]) -> None:
-    while not true():  # noqa: ASYNC110 - what it waits for is in other threads too
-        await asyncio.sleep(0.001)
-
-
-class TalkStage:
-    """A conversation beside a queue that runs, and all that its talker was told."""
-
-    def __init__(self, server: TalkServer) -> None:
-        self.server, self.voice = server, ShortVoice()
-        self.told: list[TalkMessage] = []
-        self.sent = 0
-        self.refused = ""
-        self.given: dict[str, object] = {
-            "speech_to_text_url": server.url, "chat_url": server.url, "chat_key": KEY, "speech_to_text_key": KEY,
-            "system_prompt": "",
-        }  # fmt: skip
-
-    def run(self, scenario: Callable[[], Awaitable[None]]) -> None:
-        async def whole() -> None:
-            self.log = EventLog()
-            self.speech = SpeechQueue(self.log, self._send, lambda: None, lambda: DELAY_US)
-            self.texts = TextSpeech(self.speech, self.log, "")
-            self.talk = HostConversation(self.texts, self.speech, self._want_speech, self.log)
-            self.running = [asyncio.ensure_future(each) for each in (self.speech.run(), self.talk.run())]
-            try:
-                await asyncio.wait_for(scenario(), 20)
-            finally:
-                await self.talk.close()
-                left = asyncio.all_tasks() - {asyncio.current_task()}
-                for task in left:
-                    task.cancel()
-                await asyncio.gather(*left, return_exceptions=True)
-                await asyncio.to_thread(self.texts.close)
-
-        asyncio.run(whole())
-
-    def join(self, *, operator: bool = True) -> Talker:
-        talker = self.talk.join(ConversationSettings.load(self.given), operator=operator)
-
-        async def follow() -> None:
-            while True:
-                self.told += await talker.messages()
-
-        self.following = asyncio.ensure_future(follow())
-        return talker
-
-    def _send(self, pts: int, samples: object) -> None:
-        self.sent += 1
-
-    def _want_speech(self) -> None:
-        if self.refused:
-            raise StudioError(self.refused)
-
-    def lines(self, role: str) -> list[str]:
-        """The final lines of the transcript."""
-        return [m.text for m in self.told if isinstance(m, ConversationLine) and m.role == role and m.final]
-
-    def heard(self) -> str:
-        """What of the answer the page shows now."""
-        return next((m.text for m in reversed(self.told) if isinstance(m, ConversationLine) and m.role == "host"), "")
-
-    def states(self) -> list[str]:
-        return [m.state for m in self.told if isinstance(m, ConversationState)]
-
-    def errors(self) -> list[str]:
-        return [m.detail for m in self.told if isinstance(m, ConversationError)]
-
-    async def listening(self) -> None:
-        await until(lambda: self.states() and self.states()[-1] == "listening")
-
-    def asked(self) -> list[list[tuple[str, str]]]:
-        """What the chat server was given each time: (role, text)."""
-        return [[(each["role"], each["content"]) for each in asked["messages"]] for asked in self.server.asked]
-
-
-@pytest.fixture(scope="module")
-def shared_server() -> Iterator[TalkServer]:
-    with talk_server() as made:
-        yield made
-
-
-@pytest.fixture
-def stage(shared_server: TalkServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[TalkStage]:
-    made = TalkStage(shared_server)
-    monkeypatch.setattr(text_speech, "open_voice", lambda name: made.voice)
-    yield made
-    shared_server.release.set()
-    shared_server.release.clear()
-    shared_server.closed.clear()
-    shared_server.heard.clear()
-    shared_server.ears, shared_server.mouth = "write", "stream"
-    shared_server.asked.clear()
-    shared_server.turns.clear()
 
 
 def test_a_spoken_question_is_answered_and_its_parts_are_timed(stage: TalkStage) -> None:
