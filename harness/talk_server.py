@@ -28,7 +28,8 @@ class TalkServer(StandInServer):
 
     mouth: "stream", "late", "stall" (in the second sentence, until `release` is set), "refuse", "fail", "html",
     "garbage" (events that are no JSON), "break", "error" (in the stream), "whole" (not streamed), "endless", "empty",
-    "thought" (reasons first).
+    "thought" (reasons first), "cut" (the stream ends in its place, without an end mark), "unmarked" (whole, with a
+    reason for the end and no mark).
 
     turns: bytes of sound in each request to write down. asked: the bodies of those for an answer, with
     "authorization".
@@ -92,6 +93,9 @@ class TalkServer(StandInServer):
             if number == STALL_WORDS:
                 if mode == "stall":
                     self.wait(request)
+                elif mode == "cut":
+                    self.send_block(request, b"")
+                    return
                 elif mode == "break":
                     self.send_block(request, b'data: {"choices": [{"del')
                     return
@@ -101,7 +105,10 @@ class TalkServer(StandInServer):
             self._say(request, content=word if number == 0 else f" {word}")
         while mode == "endless":
             self._say(request, content=" and so on")
-        self.send_block(request, b"data: [DONE]\n\n")
+        if mode == "unmarked":
+            self.send_block(request, b'data: {"choices": [{"delta": {}, "finish_reason": "stop"}]}\n\n')
+        else:
+            self.send_block(request, b"data: [DONE]\n\n")
         self.send_block(request, b"")
 
     def _say(self, request: BaseHTTPRequestHandler, **delta: str) -> None:

@@ -15,6 +15,7 @@ MOST_CHARACTERS = 4000  # of an answer, some four minutes; what is longer is cut
 MOST_LINE_BYTES = 256 << 10
 MOST_BYTES = 4 << 20
 EVENT_WORDS = (b":", b"event:", b"id:", b"retry:")  # lines of an event stream that are no data
+END_MARK = b"[DONE]"
 UNSPOKEN = str.maketrans("", "", "*`|")  # marks that a voice would read out
 THOUGHT, THOUGHT_END = "<think>", "</think>"  # in which some models reason before they answer
 
@@ -30,9 +31,10 @@ async def chat_answer(
 ) -> AsyncGenerator[str, None]:
     """Yield an answer in pieces as they come, at most MOST_CHARACTERS of it.
 
-    Raises ServerError where the server fails, stalls or sends something else.
+    Raises ServerError where the server fails, stalls or sends something else: BrokenOffError where its stream has ended
+    without an end mark and without a reason for the end.
     """
-    count = 0
+    count, ended = 0, False
     asked = {"model": model, "messages": list(messages), "stream": True}
     try:
         async with asyncio.timeout(ANSWER_S), server.answer("/chat/completions", json=asked) as answer:
@@ -41,7 +43,12 @@ async def chat_answer(
             async for data in (
                 _events(server, answer.aiter_bytes()) if streamed else _whole(server, answer.aiter_bytes())
             ):
-                piece = spoken.feed(_content(server, data))[: MOST_CHARACTERS - count]
+                if data == END_MARK:
+                    ended = True
+                    break
+                text, reason = _content(server, data)
+                ended = ended or reason or not streamed
+                piece = spoken.feed(text)[: MOST_CHARACTERS - count]
                 count += len(piece)
                 if piece:
                     yield piece
@@ -51,10 +58,12 @@ async def chat_answer(
         raise ServerError(f"{server.name} does not come to the end of an answer; is it overloaded?") from None
     if not count:
         raise ServerError(f"{server.name} gave no answer; ask again, or check {server.setting}_MODEL.")
+    if not ended:
+        raise BrokenOffError(f"{server.name} broke off in the middle of an answer; ask again.")
 
 
 async def _events(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The data of an event stream, up to its end mark or its end."""
+    """The data of an event stream; what comes after its last line's end is none."""
     held, total = b"", 0
     async for block in blocks:
         total += len(block)
@@ -64,14 +73,9 @@ async def _events(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIt
         for line in lines:
             line = line.strip()
             if line.startswith(b"data:"):
-                data = line.removeprefix(b"data:").strip()
-                if data == b"[DONE]":
-                    return
-                yield data
+                yield line.removeprefix(b"data:").strip()
             elif line and not line.startswith(EVENT_WORDS):
                 raise _no_stream(server)
-    if held.strip():
-        raise ServerError(f"{server.name} broke off in the middle of an answer; ask again.")
 
 
 async def _whole(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -84,8 +88,8 @@ async def _whole(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIte
     yield body
 
 
-def _content(server: OpenAIServer, data: bytes) -> str:
-    """The text in one piece of an answer; "" for one without."""
+def _content(server: OpenAIServer, data: bytes) -> tuple[str, bool]:
+    """The text in one piece of an answer, "" for one without; and whether it says that the answer has ended."""
     try:
         found: Any = json.loads(data)
     except (ValueError, RecursionError):
@@ -103,13 +107,18 @@ def _content(server: OpenAIServer, data: bytes) -> str:
     choice = choices[0] if choices else {}
     part = choice.get("delta", choice.get("message", {})) if isinstance(choice, dict) else {}
     text = part.get("content") if isinstance(part, dict) else None
-    return text if isinstance(text, str) else ""
+    reason = choice.get("finish_reason") if isinstance(choice, dict) else None
+    return text if isinstance(text, str) else "", bool(reason)
 
 
 def _no_stream(server: OpenAIServer) -> ServerError:
     return ServerError(
         f"{server.name} sends something that is no streamed chat; check {server.setting}_URL, which ends with /v1."
     )
+
+
+class BrokenOffError(ServerError):
+    """The stream has ended before the answer did; what came of it may be spoken."""
 
 
 class _Spoken:

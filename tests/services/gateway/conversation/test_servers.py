@@ -107,8 +107,8 @@ def test_an_answer_comes_in_pieces_with_the_question_and_the_key(server: TalkSer
     assert server.asked[0]["model"] == "some-model" and server.asked[0]["authorization"] == f"Bearer {KEY}"
 
 
-@pytest.mark.parametrize("mouth", ["whole", "thought"])
-def test_a_server_that_does_not_stream_or_reasons_first_is_understood(server: TalkServer, mouth: str) -> None:
+@pytest.mark.parametrize("mouth", ["whole", "thought", "unmarked"])
+def test_a_server_that_streams_in_another_way_or_not_is_understood(server: TalkServer, mouth: str) -> None:
     server.mouth = mouth
     assert answer_of(settings_of(server)).strip() == REPLY
 
@@ -123,6 +123,7 @@ def test_a_server_that_does_not_stream_or_reasons_first_is_understood(server: Ta
         ("break", "cannot be reached"),
         ("error", "failed in the middle of an answer (out of memory)"),
         ("empty", "gave no answer"),
+        ("cut", "broke off in the middle of an answer"),
     ],
 )
 def test_a_mouth_that_fails_says_so_in_a_sentence_without_the_key(server: TalkServer, mouth: str, words: str) -> None:
