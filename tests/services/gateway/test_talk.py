@@ -155,6 +155,16 @@ def test_what_no_page_sends_ends_the_socket(talking: GatewayStudio) -> None:
         assert end_of(connection) == (4400, "Too many messages that a page does not send.")
 
 
+@pytest.mark.parametrize("characters", [2001, 20_000])
+def test_a_question_that_is_too_long_is_refused_in_a_sentence(talking: GatewayStudio, characters: int) -> None:
+    with socket_of(talking, talking.token) as connection:
+        connection.send(json.dumps({"type": "text", "text": "x" * characters}))
+        refused = told_until(connection, type="error")[-1]
+        assert refused["detail"] == "A question has at most 2,000 characters; shorten it."
+        connection.send(json.dumps({"type": "text", "text": "Shorter?"}))
+        assert told_until(connection, role="host", final=True)[-1]["text"] == REPLY
+
+
 def test_chat_lines_are_answered_and_limited(talking: GatewayStudio) -> None:
     def send(**line: Any) -> httpx.Response:
         return talking.http.post("/channels/main/chat", json=line)

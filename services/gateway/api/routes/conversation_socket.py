@@ -18,7 +18,7 @@ from services.gateway.audience.links import WatchRefusal, WatchRefusedError
 from services.gateway.conversation.conversation import TalkerPresentError
 from services.gateway.conversation.talker import Talker
 from services.gateway.conversation.vad import SPEECH_RATE_HZ
-from services.gateway.models.conversation import MOST_QUESTION_CHARACTERS
+from services.gateway.models.conversation import MOST_QUESTION_CHARACTERS, ConversationError
 from services.gateway.service import Gateway
 from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
@@ -32,6 +32,7 @@ MOST_TEXT_CHARACTERS = 6 * MOST_QUESTION_CHARACTERS + 100  # of a message: JSON 
 MOST_REASON_BYTES = 123  # of a socket's end, by RFC 6455
 SILENCE_S = 120.0  # for which a viewer may keep the host from others
 CHECK_PERIOD_S = 1.0
+TOO_LONG = f"A question has at most {MOST_QUESTION_CHARACTERS:,} characters; shorten it."
 ODD = "Too many messages that a page does not send."
 SAID_NOTHING = "You said nothing for two minutes; press Talk to go on."
 
@@ -121,14 +122,20 @@ async def _listen(socket: WebSocket, gateway: Gateway, talker: Talker) -> None:
 
 def _take_words(gateway: Gateway, talker: Talker, text: str) -> bool:
     """Do what a message says; False for one that no page sends."""
+    if len(text) > MOST_TEXT_CHARACTERS:
+        talker.tell(ConversationError(detail=TOO_LONG))
+        return False
     try:
-        words: Any = json.loads(text) if len(text) <= MOST_TEXT_CHARACTERS else None
+        words: Any = json.loads(text)
     except (ValueError, RecursionError):
         return False
     match words:
         case {"type": "text", "text": str(asked)} if len(asked) <= MOST_QUESTION_CHARACTERS:
             talker.active = time.monotonic()
             gateway.conversation.ask(one_line(" ".join(asked.split())))
+        case {"type": "text", "text": str()}:
+            talker.tell(ConversationError(detail=TOO_LONG))
+            return False
         case {"type": "interrupt"}:
             gateway.conversation.interrupt()
         case {"type": "mute", "muted": bool(muted)}:
