@@ -32,13 +32,15 @@ class QuestionTimes:
 class HostAnswer:
     """What the host says to a question. Lives in the event loop.
 
-    stopped: nothing more of it is to be heard. over: the utterance has ended, one way or another.
+    stopped: nothing more of it is to be heard. kept: what was heard of it is a line. over: the utterance has ended, one
+    way or another.
     """
 
     times: QuestionTimes
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     utterance: Utterance | None = None
     stopped: bool = False
+    kept: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     _sentences: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)  # bounded by the answer's length

@@ -2,12 +2,14 @@
 
 A person who speaks stops the host.
 
-A question is answered once no one speaks and nothing is being written down. One that was overtaken before anything of
-its answer was heard is answered together with what came after it. Lives in the event loop.
+A question is answered once no one speaks and nothing is being written down. One that was overtaken by the same person
+before anything of its answer was heard is answered together with what came after it; one that was interrupted, has
+failed or was another's is left out of what is asked next. Lives in the event loop.
 """
 
 import asyncio
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import aclosing
 
@@ -18,7 +20,7 @@ from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.speech_queue import SpeechQueue
 from services.gateway.channel.text_speech import TextSpeech
 from services.gateway.conversation.answer import HostAnswer, QuestionTimes
-from services.gateway.conversation.chat import SentenceStream, chat_answer, chat_server
+from services.gateway.conversation.chat import BrokenOffError, SentenceStream, chat_answer, chat_server
 from services.gateway.conversation.chat_lines import ChatLines
 from services.gateway.conversation.history import History
 from services.gateway.conversation.speech_to_text import speech_to_text_server, transcribed
@@ -38,6 +40,7 @@ from shared.runtime.clock import now
 
 log = structlog.get_logger()
 MOST_TURNS = 2  # that wait to be written down: a minute of speech
+QUIET_S = 5.0  # after a talker's last words and their answer, until a chat line is answered between them
 NO_QUESTION = "There is nothing in it to answer; write a question."
 TOO_SLOW = "The speech-to-text server is too slow for what is spoken; wait for the host."
 FOR_VIEWERS = "The host cannot answer just now; try again later."  # the reason is the operator's
@@ -60,9 +63,11 @@ class HostConversation:
         self._history = History()
         self._talker: Talker | None = None
         self._turns: asyncio.Queue[tuple[TurnEnded, int]] = asyncio.Queue(MOST_TURNS)
-        self._writing = False  # a turn is being written down
-        self._unwanted = False  # and is not to be answered
+        self._writing: asyncio.Future[str] | None = None  # of a turn that is being written down
         self._due: QuestionTimes | None = None  # of a question that has no answer yet
+        self._asker: Talker | None = None  # of the last question; none for a chat line's
+        self._talked_at = -QUIET_S  # monotonic seconds at which a talker, or an answer to them, was last heard
+        self._later: asyncio.TimerHandle | None = None  # for a chat line that waits until a talker is quiet
         self._answer: HostAnswer | None = None
         self._state: TalkState = "listening"
         self._settings: ConversationSettings | None = None
@@ -77,13 +82,16 @@ class HostConversation:
         self.use(settings)
         if not operator:
             self._history.forget()
+            self._due = None
+        self._talked_at = time.monotonic() - QUIET_S
         self._talker = Talker(self, settings.end_of_turn_ms, operator=operator)
         self._talker.tell(ConversationState(state=self._state))
         return self._talker
 
     def leave(self, talker: Talker) -> None:
-        """The seat is free; what was asked is answered all the same."""
+        """The seat is free. What was asked is answered all the same, what was not written down yet is not."""
         if self._talker is talker:
+            self._drop_turns()
             self._talker = None
             self._go_on()
 
@@ -95,16 +103,18 @@ class HostConversation:
 
     def begin_turn(self) -> None:
         """A person has begun to speak: the host is silent at once."""
+        self._talked_at = time.monotonic()
         self._stop_host(answered=False)
         self._show_state()
 
     def end_turn(self, turn: TurnEnded) -> None:
         """A person has finished."""
+        self._talked_at = time.monotonic()
         if turn.pcm:
             try:
                 self._turns.put_nowait((turn, now()))
             except asyncio.QueueFull:
-                self._fail(TOO_SLOW)
+                self._fail(TOO_SLOW, self._talker)
         self._go_on()
 
     def ask(self, text: str) -> None:
@@ -112,17 +122,25 @@ class HostConversation:
         if not any(char.isalnum() for char in text):
             self._tell(ConversationError(detail=NO_QUESTION))
             return
+        self._talked_at = time.monotonic()
         self._stop_host(answered=False)
-        self._take_in(text, QuestionTimes.typed())
+        self._take_in(text, QuestionTimes.typed(), self._talker)
         self._go_on()
 
     def interrupt(self) -> None:
         """Stop the host, and answer nothing of what was asked so far."""
-        while not self._turns.empty():
-            self._turns.get_nowait()
-        self._due, self._unwanted = None, self._writing
+        self._drop_turns()
+        self._due = None
         self._stop_host(answered=True)
         self._show_state()
+
+    def _drop_turns(self) -> None:
+        """Leave unwritten what is not written down yet."""
+        while not self._turns.empty():
+            self._turns.get_nowait()
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
 
     def add_chat_line(self, settings: ConversationSettings, author: str, text: str) -> int:
         """Have a chat line answered when its turn comes; return how many wait before it. Raises StudioError."""
@@ -137,62 +155,84 @@ class HostConversation:
         """Have turns written down, for as long as the gateway runs."""
         while True:
             turn, decided = await self._turns.get()
-            self._writing, self._unwanted, text = True, False, ""
-            try:
-                text = await self._written(turn)
-            except StudioError as error:
-                self._fail(str(error))
-            finally:
-                self._writing = False
-            if text:
-                self._take_in(text, QuestionTimes(turn.delay_ms, decided, now()), wanted=not self._unwanted)
+            writing = self._writing = asyncio.ensure_future(self._written(turn))
+            (found,) = await asyncio.gather(writing, return_exceptions=True)
+            if self._writing is writing:  # and was not dropped
+                self._writing = None
+                if isinstance(found, StudioError):
+                    self._fail(str(found), self._talker)
+                elif isinstance(found, BaseException):
+                    raise found
+                elif found:
+                    self._take_in(found, QuestionTimes(turn.delay_ms, decided, now()), self._talker)
             self._go_on()
 
     async def _written(self, turn: TurnEnded) -> str:
         assert self._settings and self._servers
         return await transcribed(self._servers[0], self._settings, turn.pcm)
 
-    def _take_in(self, text: str, times: QuestionTimes, *, wanted: bool = True) -> None:
+    def _take_in(self, text: str, times: QuestionTimes, asker: Talker | None) -> None:
+        if self._due is None or asker is not self._asker:
+            self._history.drop_unanswered()
         self._history.add_person(text)
         self._tell(ConversationLine(id=secrets.token_hex(6), role="person", text=text, final=True))
-        if wanted:
-            self._due = times
+        self._due, self._asker = times, asker
 
     def _go_on(self) -> None:
         """Answer what is due, when no one speaks."""
         hearing = self._talker is not None and self._talker.in_turn
         if self._answer is None and not (hearing or self._writing or self._turns.qsize()):
-            if self._due is None and (line := self.chat_lines.next()) is not None:
-                self._take_in(line, QuestionTimes.typed())
+            if self._due is None and (line := self._chat_line()) is not None:
+                self._take_in(line, QuestionTimes.typed(), None)
             if self._due is not None:
                 self._answer, self._due = HostAnswer(self._due), None
                 self._answer.task = asyncio.ensure_future(self._give(self._answer))
                 self._answer.task.add_done_callback(self._end_answer)
         self._show_state()
 
+    def _chat_line(self) -> str | None:
+        """The chat line that is to be answered now; it waits until a talker is quiet."""
+        wait = self._talked_at + QUIET_S - time.monotonic()
+        if self._talker is None or wait <= 0:
+            return self.chat_lines.next()
+        if self._later is not None:
+            self._later.cancel()
+        self._later = asyncio.get_running_loop().call_later(wait, self._go_on)
+        return None
+
     async def _give(self, answer: HostAnswer) -> None:
         try:
             await self._ask_server(answer)
         except StudioError as error:
-            self._fail(str(error))
+            self._fail(str(error), self._asker)
         finally:
             answer.finish()
         if answer.utterance is not None:
             await answer.over.wait()
             if answer.utterance.note:
-                self._fail(answer.utterance.note, logged=True)
+                self._fail(answer.utterance.note, self._asker, logged=True)
 
     def _end_answer(self, task: asyncio.Task[None]) -> None:
         """The answer is over, however it ended. Called also for one that was stopped before it began."""
         if not task.cancelled() and (error := task.exception()):
             log.error("answer_failed", exc_info=error)
-            self._fail(FAILED)
+            self._fail(FAILED, self._asker)
         answer, self._answer = self._answer, None
-        if answer is not None and answer.is_heard:
+        if answer is not None:
+            self._keep(answer)
+        self._go_on()
+
+    def _keep(self, answer: HostAnswer) -> None:
+        """No more of it will be heard: what was is a line, before anything that is said to it."""
+        if answer.kept:
+            return
+        answer.kept = True
+        if answer.is_heard:
             line = answer.line(final=True)
             self._history.add_host(line.text)
             self._tell(line)
-        self._go_on()
+            if self._asker is not None:
+                self._talked_at = time.monotonic()
 
     async def _ask_server(self, answer: HostAnswer) -> None:
         """Ask the chat server, and have each sentence spoken as soon as it is whole. Raises StudioError."""
@@ -201,8 +241,12 @@ class HostConversation:
         self._want_speech()
         messages = await self._history.messages(settings)
         async with aclosing(chat_answer(self._servers[1], settings.chat_model, messages)) as pieces:
-            async for piece in pieces:
-                await self._speak(answer, stream.feed(piece))
+            try:
+                async for piece in pieces:
+                    await self._speak(answer, stream.feed(piece))
+            except BrokenOffError:
+                await self._speak(answer, stream.finish())
+                raise
         await self._speak(answer, stream.finish())
         if answer.utterance is None:
             raise StudioError(f"{self._servers[1].name} gave an answer that cannot be spoken; ask again.")
@@ -219,18 +263,20 @@ class HostConversation:
     def _stop_host(self, *, answered: bool) -> None:
         """Silence, at once. answered: a question of whose answer nothing was heard is not asked again."""
         answer = self._answer
-        if answer is not None and not (answered or answer.is_heard or answer.stopped):
-            self._due = answer.times
+        stopped = answer is None or answer.stopped
         if self._talker is not None and self._talker.operator:
             self._speech.interrupt()
         elif answer is not None and answer.utterance is not None:
             self._speech.cancel(answer.utterance.id)  # what else is spoken is not the viewer's to stop
         if answer is not None:
             answer.stop()
+            self._keep(answer)
+            if self._history.is_unanswered and not (answered or stopped):
+                self._due = answer.times
 
     def _hear_host(self, caption: Caption) -> None:
         answer = self._answer
-        if answer is None:
+        if answer is None or answer.kept:
             return
         first = not answer.is_heard
         if answer.hear(caption):
@@ -256,15 +302,19 @@ class HostConversation:
         if self._talker is not None:
             self._talker.tell(message)
 
-    def _fail(self, sentence: str, *, logged: bool = False) -> None:
-        """Something went wrong: the operator's log says what, and so does the operator's page where it talks."""
+    def _fail(self, sentence: str, asker: Talker | None, *, logged: bool = False) -> None:
+        """Something went wrong for asker: the operator's log says what, and so does the operator's page."""
         if not logged:
             self._event_log.add(sentence, "error")
-        if self._talker is not None:
-            self._talker.tell(ConversationError(detail=sentence if self._talker.operator else FOR_VIEWERS))
+        if self._talker is not None and self._talker.operator:
+            self._tell(ConversationError(detail=sentence))
+        elif self._talker is asker:
+            self._tell(ConversationError(detail=FOR_VIEWERS))
 
     async def close(self) -> None:
         """End the answer, and the connections to the servers."""
+        if self._later is not None:
+            self._later.cancel()
         if self._answer is not None:
             self._answer.stop()
         for server in self._servers or ():

@@ -27,6 +27,16 @@ class History:
         if text:
             self._add("assistant", text)
 
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the last line is a person's."""
+        return bool(self._lines) and self._lines[-1][0] == "user"
+
+    def drop_unanswered(self) -> None:
+        """What a person said last will have no answer."""
+        if self.is_unanswered:
+            self._lines.pop()
+
     def _add(self, role: str, text: str) -> None:
         # What was said before there was an answer to it is one question: some models take no two of one role.
         if self._lines and self._lines[-1][0] == role:

@@ -52,7 +52,7 @@ class TalkStage:
     def __init__(self, server: TalkServer) -> None:
         self.server, self.voice = server, ShortVoice()
         self.told: list[TalkMessage] = []
-        self.sent = 0
+        self.sent, self.delay_us = 0, DELAY_US
         self.refused = ""
         self.given: dict[str, object] = {
             "speech_to_text_url": server.url, "chat_url": server.url, "chat_key": KEY, "speech_to_text_key": KEY,
@@ -62,7 +62,7 @@ class TalkStage:
     def run(self, scenario: Callable[[], Awaitable[None]]) -> None:
         async def whole() -> None:
             self.log = EventLog()
-            self.speech = SpeechQueue(self.log, self._send, lambda: None, lambda: DELAY_US)
+            self.speech = SpeechQueue(self.log, self._send, lambda: None, lambda: self.delay_us)
             self.texts = TextSpeech(self.speech, self.log, "")
             self.talk = HostConversation(self.texts, self.speech, self._want_speech, self.log)
             self.running = [asyncio.ensure_future(each) for each in (self.speech.run(), self.talk.run())]
@@ -97,7 +97,10 @@ class TalkStage:
 
     def lines(self, role: str) -> list[str]:
         """The final lines of the transcript."""
-        return [m.text for m in self.told if isinstance(m, ConversationLine) and m.role == role and m.final]
+        return [m.text for m in self.final_lines() if m.role == role]
+
+    def final_lines(self) -> list[ConversationLine]:
+        return [m for m in self.told if isinstance(m, ConversationLine) and m.final]
 
     def heard(self) -> str:
         """What of the answer the page shows now."""

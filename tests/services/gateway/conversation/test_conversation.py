@@ -13,9 +13,7 @@ from services.gateway.conversation.chat_lines import BURST, MOST_WAITING, SECOND
 from services.gateway.conversation.conversation import FOR_VIEWERS, TalkerPresentError
 from services.gateway.conversation.history import MOST_CHARACTERS, MOST_KNOWLEDGE_BYTES, MOST_LINES, History
 from services.gateway.conversation.vad import TurnEnded
-from services.gateway.models.conversation import (
-    TurnLatency,
-)
+from services.gateway.models.conversation import TurnLatency
 from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
 from tests.services.gateway.conversation.stage import DELAY_US, TURN, TalkStage, until
@@ -106,24 +104,6 @@ def test_a_cough_before_the_answer_does_not_lose_the_question(stage: TalkStage) 
 
     stage.run(scenario)
     assert stage.asked() == [[("user", "First?")]] * 2
-
-
-def test_an_interrupt_answers_nothing_of_what_was_asked(stage: TalkStage) -> None:
-    stage.server.ears = "late"
-
-    async def scenario() -> None:
-        stage.join()
-        stage.talk.end_turn(TURN)
-        await until(stage.server.heard.is_set)
-        stage.talk.interrupt()
-        stage.server.release.set()
-        await until(lambda: stage.lines("person"))
-        await stage.listening()
-        assert not stage.server.asked
-        stage.talk.ask("Hello?")
-        await until(lambda: stage.lines("host"))
-
-    stage.run(scenario)
 
 
 def test_what_stops_the_speech_elsewhere_stops_the_answer(stage: TalkStage) -> None:
@@ -270,24 +250,6 @@ def test_a_viewer_does_not_hear_what_another_asked(stage: TalkStage) -> None:
 
     stage.run(scenario)
     assert stage.asked()[1] == [("user", "What is my name?")]
-
-
-def test_chat_lines_are_answered_one_after_the_other_when_no_one_talks(stage: TalkStage) -> None:
-    async def scenario() -> None:
-        settings = ConversationSettings.load(stage.given)
-        stage.join()
-        stage.server.ears = "late"
-        stage.talk.end_turn(TURN)
-        await until(lambda: stage.server.turns)
-        assert [stage.talk.add_chat_line(settings, "Ada", text) for text in ("One?", "Two?")] == [0, 1]
-        stage.server.release.set()
-        await until(lambda: len(stage.lines("host")) == 3)
-        with pytest.raises(StudioError, match="write a question"):
-            stage.talk.add_chat_line(settings, "Ada", "…")
-
-    stage.run(scenario)
-    assert stage.lines("person") == [QUESTION, "Ada: One?", "Ada: Two?"]
-    assert [each[-1] for each in stage.asked()] == [("user", text) for text in (QUESTION, "Ada: One?", "Ada: Two?")]
 
 
 def test_chat_lines_are_limited_by_time_and_by_number() -> None:
