@@ -21,6 +21,7 @@ MOUTHS = (
     "stream",
     "late",
     "stall",
+    "cut",
     "refuse",
     "fail",
     "html",

@@ -223,7 +223,7 @@ class HostConversation:
         self._go_on()
 
     def _keep(self, answer: HostAnswer) -> None:
-        """No more of it will be heard: what was is a line, before anything that is said to it."""
+        """No more of it will be heard: what was is a line, before anything that a person adds."""
         if answer.kept:
             return
         answer.kept = True

@@ -1,4 +1,4 @@
-"""A conversation beside a queue that runs, with a voice that is a tone, and all that its talker is told."""
+"""A conversation beside a queue that runs, with a voice that is a tone, and all messages to its talker."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -1,4 +1,4 @@
-"""Whose question is answered when: what is said over the host, interrupts, other people, chat lines."""
+"""Whose question is answered when: words over the host, interrupts, other people, chat lines."""
 
 import pytest
 
