@@ -6,7 +6,7 @@ import pytest
 
 from harness.talk_server import TalkServer, talk_server
 from services.gateway.channel import text_speech
-from tests.services.gateway.conversation.stage import TalkStage
+from tests.support.conversation_stage import TalkStage
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from services.gateway.conversation.vad import TurnEnded
 from services.gateway.models.conversation import TurnLatency
 from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
-from tests.services.gateway.conversation.stage import DELAY_US, TURN, TalkStage, until
+from tests.support.conversation_stage import DELAY_US, TURN, TalkStage, until
 
 pytestmark = pytest.mark.unit
 

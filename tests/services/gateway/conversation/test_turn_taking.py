@@ -9,7 +9,7 @@ from services.gateway.conversation.vad import TurnEnded
 from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
 from shared.runtime.clock import US
-from tests.services.gateway.conversation.stage import DELAY_US, TURN, TalkStage, until
+from tests.support.conversation_stage import DELAY_US, TURN, TalkStage, until
 
 pytestmark = pytest.mark.unit
 
