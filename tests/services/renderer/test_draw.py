@@ -1,5 +1,6 @@
 """Frames of a render: the label is drawn into the file's frames, and nothing else of them differs."""
 
+import shutil
 from fractions import Fraction
 from pathlib import Path
 
@@ -38,7 +39,9 @@ def test_a_frame_with_the_label_is_the_frame_without_it_and_the_label(sample_hom
 
 
 def test_captions_are_on_the_frames_in_which_they_are_heard_and_in_the_alpha(sample_home: Path, tmp_path: Path) -> None:
-    avatar = load_avatar(sample_home / "avatars" / "sample")
+    folder = tmp_path / "sample"
+    shutil.copytree(sample_home / "avatars" / "sample", folder)  # a cut-out keeps its matte there
+    avatar = load_avatar(folder)
     size, frames = (avatar.plate.width, avatar.plate.height), list[ImageArray]()
     # The frames 10 to 15: the cue is heard in the middle of 12 and 13.
     captions = CueOverlays([Cue(490_000, 550_000, "Ah."), Cue(5_000_000, 6_000_000, "Oh.")], Fraction(25), size, 10)
