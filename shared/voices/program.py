@@ -71,7 +71,14 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     except ProcessLookupError:
         pass  # it has ended
     # What is left in the pipes is read: before their end asyncio does not report that the process has ended.
-    await process.communicate()
+    try:
+        await process.communicate()
+    except asyncio.CancelledError:
+        await process.communicate()  # it was killed, so this takes a moment; the loop must not end before it
+        raise
+    finally:
+        # asyncio does it some turns later, which a loop that ends does not take.
+        process._transport.close()  # type: ignore[attr-defined]
 
 
 async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:

@@ -7,7 +7,6 @@ import asyncio
 import threading
 from collections.abc import AsyncGenerator
 from contextlib import suppress
-from typing import Any
 
 from shared.voices.api import Voice, VoiceError
 from shared.voices.speech import FIRST_SOUND_S, SpokenPart, spoken_sentence
@@ -83,14 +82,18 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
     """Run until `close`; then what is left is cancelled, so that programs and connections are closed."""
     asyncio.set_event_loop(loop)
     loop.run_forever()
-    loop.run_until_complete(_cancel(asyncio.all_tasks(loop)))
+    loop.run_until_complete(_cancel_all())
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
 
 
-async def _cancel(tasks: "set[asyncio.Task[Any]]") -> None:
-    for task in tasks:
-        task.cancel()
+async def _cancel_all() -> None:
+    """Cancel all tasks, and wait also for those that end what they had started."""
+    this = asyncio.current_task()
+    for task in asyncio.all_tasks():
+        if task is not this:
+            task.cancel()
     with suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_WAIT_S):
-            await asyncio.gather(*tasks, return_exceptions=True)
+            while left := [task for task in asyncio.all_tasks() if task is not this]:
+                await asyncio.gather(*left, return_exceptions=True)

@@ -1,6 +1,7 @@
 """Programs as voices: text on their standard input, killed when the listener goes, and every failure a sentence."""
 
 import asyncio
+import gc
 import os
 import time
 from collections.abc import Callable
@@ -134,6 +135,27 @@ def test_a_listener_that_goes_ends_the_program_and_all_that_it_started(install: 
     assert len(pids) == 2
     wait_for(lambda: not any(map(_runs, pids)))
     thread.close()
+
+
+def test_a_thread_that_closes_while_a_program_is_being_ended_leaves_nothing_behind(install: Install) -> None:
+    folder = install("espeak-ng", "touch runs; sleep 600")
+
+    async def scenario(thread: VoiceThread) -> None:
+        async def listen() -> None:
+            async with aclosing(thread.spoken(EspeakVoice(), "hello")) as parts:
+                async for _ in parts:
+                    pass
+
+        listening = asyncio.ensure_future(listen())
+        await asyncio.to_thread(wait_for, (folder / "runs").exists)
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        thread.close()
+
+    for _ in range(10):
+        (folder / "runs").unlink(missing_ok=True)
+        asyncio.run(scenario(VoiceThread()))
+    gc.collect()  # a process or a task that was left is a warning now, and warnings are errors
 
 
 def test_a_listener_that_has_heard_enough_ends_the_program_too(install: Install) -> None:
