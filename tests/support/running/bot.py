@@ -38,15 +38,16 @@ class RoomEars:
     frames: dict[str, int] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
     room: rtc.Room = field(default_factory=rtc.Room)
-    tasks: set["asyncio.Task[None]"] = field(default_factory=set)
+    tasks: dict[str, "asyncio.Task[None]"] = field(default_factory=dict)  # by track
 
     async def connect(self, server: LiveKitServer, room: str) -> None:
         self.room.on("track_subscribed", self._subscribed)
+        self.room.on("track_unsubscribed", lambda track, publication, who: self._end(track.sid))
         self.room.on("participant_disconnected", lambda who: self.gone.append(who.identity))
         await self.room.connect(server.url, room_token(server, room, "ears"))
 
     async def close(self) -> None:
-        for task in self.tasks:
+        for task in self.tasks.values():
             task.cancel()
         await self.room.disconnect()
 
@@ -57,7 +58,12 @@ class RoomEars:
     def _subscribed(self, track: rtc.Track, publication: object, participant: rtc.RemoteParticipant) -> None:
         is_sound = track.kind == rtc.TrackKind.KIND_AUDIO
         work = self._listen(track, participant.identity) if is_sound else self._look(track, participant.identity)
-        self.tasks.add(asyncio.get_running_loop().create_task(work))
+        self.tasks[track.sid] = asyncio.get_running_loop().create_task(work)
+
+    def _end(self, track: str) -> None:
+        """Listen no longer: another's sound may come by the same way next."""
+        if (task := self.tasks.pop(track, None)) is not None:
+            task.cancel()
 
     async def _listen(self, track: rtc.Track, identity: str) -> None:
         loud = self.loud.setdefault(identity, [])
