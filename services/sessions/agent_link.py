@@ -122,9 +122,7 @@ class AgentLink(RoomListener):
         try:
             while True:
                 try:
-                    async with asyncio.timeout(
-                        SUPERSEDED_S
-                    ):  # `wait_for` of Python 3.11 loses an interruption beside a chunk
+                    async with asyncio.timeout(SUPERSEDED_S):
                         data = await anext(reader)
                 except TimeoutError:
                     idle += SUPERSEDED_S

@@ -33,9 +33,7 @@ class VoiceThread:
             while True:
                 future = asyncio.run_coroutine_threadsafe(_next_part(parts), loop)
                 try:
-                    async with asyncio.timeout(
-                        BLOCKED_S
-                    ):  # `wait_for` of Python 3.11 loses a cancellation beside a result
+                    async with asyncio.timeout(BLOCKED_S):
                         part = await asyncio.wrap_future(future)
                 except TimeoutError:
                     raise VoiceError(f"{voice.title} does not answer any more; use another voice.") from None
