@@ -21,11 +21,12 @@ from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 
 URL = re.compile(r"(http://[^/\s]+)/#token=(\S+)")
+PATIENCE_S = 60.0  # how long what must happen is waited for; costs nothing where it happens, and machines are slow
 NOTHING: Mapping[str, str] = {}
 SERVICES = ("capture", "generator", "compositor", "gateway")
 
 
-def wait_for(condition: Callable[[], Any], seconds: float = 15.0, what: str = "", every: float = 0.02) -> Any:
+def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE_S, what: str = "", every: float = 0.02) -> Any:
     """Wait for a condition, asked `every` so many seconds; returns its first true value."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -70,8 +71,7 @@ class Studio:
         """Wait until there is a console to ask."""
         wait_for(
             lambda: URL.search(self.log.read_text(encoding="utf-8")) or self.process.poll() is not None,
-            60,
-            "console address",
+            what="console address",
         )
         found = URL.search(self.log.read_text(encoding="utf-8"))
         assert found, self.log.read_text(encoding="utf-8")
@@ -82,7 +82,7 @@ class Studio:
         """Wait until the program shows a driven face."""
         self.console()
         wait_for(
-            lambda: self.state().get("on_air_state") == "ON AIR", 30, f"on air\n{self.log.read_text(encoding='utf-8')}"
+            lambda: self.state().get("on_air_state") == "ON AIR", what=f"on air\n{self.log.read_text(encoding='utf-8')}"
         )
         return self
 
@@ -90,7 +90,7 @@ class Studio:
         """The channel's state from the API, {} while the gateway cannot answer."""
         try:
             answer = httpx2.get(
-                f"{self.base}/api/v1/channels/{self.channel}", headers=self._auth, timeout=2, trust_env=False
+                f"{self.base}/api/v1/channels/{self.channel}", headers=self._auth, timeout=PATIENCE_S, trust_env=False
             )
             return dict(answer.json()) if answer.status_code == 200 else {}
         except httpx2.HTTPError:
@@ -99,7 +99,7 @@ class Studio:
     def patch(self, **changes: object) -> httpx2.Response:
         """Change the scene."""
         url = f"{self.base}/api/v1/channels/{self.channel}/scene"
-        return httpx2.patch(url, json=changes, headers=self._auth, timeout=5, trust_env=False)
+        return httpx2.patch(url, json=changes, headers=self._auth, timeout=PATIENCE_S, trust_env=False)
 
     @property
     def _auth(self) -> dict[str, str]:
@@ -132,7 +132,7 @@ class Studio:
         self._readers.remove(reader)
         return got
 
-    def end(self, number: int = signal.SIGINT, seconds: float = 10.0) -> int:
+    def end(self, number: int = signal.SIGINT, seconds: float = PATIENCE_S) -> int:
         """Send a signal and wait for the end; the exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-import time
+from asyncio.base_subprocess import BaseSubprocessTransport
 from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.channel import wait_for
 from shared.runtime.clock import SOUND_RATE_HZ
 from shared.voices.api import Voice, VoiceError
 from shared.voices.espeak import EspeakVoice
@@ -107,13 +108,6 @@ def test_what_a_program_does_wrong_is_a_sentence(install: Install, script: str, 
     assert words in str(found.value)
 
 
-def wait_for(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def test_a_listener_that_goes_ends_the_program_and_all_that_it_started(install: Install) -> None:
     folder = install("espeak-ng", "sleep 600 & echo $! $$ > pids.part; mv pids.part pids; sleep 600")
     thread = VoiceThread()
@@ -137,8 +131,19 @@ def test_a_listener_that_goes_ends_the_program_and_all_that_it_started(install: 
     thread.close()
 
 
-def test_a_thread_that_closes_while_a_program_is_being_ended_leaves_nothing_behind(install: Install) -> None:
+@pytest.mark.parametrize("starting", [False, True])
+def test_a_thread_that_closes_while_a_program_starts_or_ends_leaves_nothing_behind(
+    install: Install, monkeypatch: pytest.MonkeyPatch, starting: bool
+) -> None:
     folder = install("espeak-ng", "touch runs; sleep 600")
+    if starting:
+        connect = BaseSubprocessTransport._connect_pipes  # type: ignore[attr-defined]
+
+        async def late(transport: BaseSubprocessTransport, waiter: asyncio.Future[None]) -> None:
+            await asyncio.sleep(0.1)
+            await connect(transport, waiter)
+
+        monkeypatch.setattr(BaseSubprocessTransport, "_connect_pipes", late)
 
     async def scenario(thread: VoiceThread) -> None:
         async def listen() -> None:
