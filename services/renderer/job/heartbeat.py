@@ -16,7 +16,7 @@ from shared.jobs.store import Store
 log = structlog.get_logger()
 
 LOOK_S = 0.5  # between two looks at what is wished
-PATIENCE_S = 1.0  # for what is being made when the unit must stop; then the process ends
+PATIENCE_LOOKS = 2  # for what is being made when the unit must stop; then the process ends
 STALLED_S = 600.0  # without progress: the engine hangs
 STALLED = "There was no progress for {:.0f} minutes; check what the engine waits for, then retry."
 
@@ -86,7 +86,7 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
-        asked: float | None = None
+        asked = 0  # looks since it must stop: of a process that was frozen meanwhile, no time counts
         due = 0.0
         while not self._end.wait(LOOK_S):
             now = time.monotonic()
@@ -101,9 +101,8 @@ class Heartbeat:
             except StudioError as error:
                 log.warning("heartbeat_not_written", unit=self._claim.unit, why=str(error))
                 continue
-            asked = asked or (now if self._why else None)
-            late = asked is not None and now - asked > PATIENCE_S
-            if self._die and (late or now - self._moved > STALLED_S):
+            asked += self._why is not None
+            if self._die and (asked > PATIENCE_LOOKS or now - self._moved > STALLED_S):
                 self._give_up_claim()
                 self._die()
 
