@@ -17,6 +17,8 @@ from shared.config.cache_dir import cache_folder
 from shared.errors import NoSpaceError, StudioError
 from shared.runtime.files import flush_to_disk
 
+REMOVE_TRIES = 20  # at a folder in which others are at work
+
 
 class Store(Protocol):
     """Named files below one place.
@@ -157,7 +159,7 @@ class LocalStore(Store):
         path = self._path(name)
         with self._translated(name):
             if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
+                _remove_folder(path)
             else:
                 path.unlink(missing_ok=True)
 
@@ -292,6 +294,18 @@ class RemoteStore(Store):
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{_checked(name)}"
+
+
+def _remove_folder(path: Path) -> None:
+    """Remove a folder in which another may remove or write files meanwhile, as who ends a job does. Raises OSError."""
+    for tries_left in reversed(range(REMOVE_TRIES)):
+        try:
+            shutil.rmtree(path)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY) or not tries_left:
+                raise
+        if not path.exists():
+            return
 
 
 def _checked(name: str) -> str:

@@ -72,6 +72,9 @@ class UnitWorker:
             if not may_go_on(self.store, job):
                 return NOTHING
             claim = self._claim(manifest, expired)
+            if claim is not None and result(self.store, job):  # another ended the job since, and its units are gone
+                delete_intermediate_files(self.store, job)
+                return NOTHING
         except StudioError as error:
             return StepResult("nothing", reason=str(error))
         return self._do(manifest, claim) if claim is not None else NOTHING

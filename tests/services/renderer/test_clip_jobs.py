@@ -9,6 +9,7 @@ import threading
 import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -19,7 +20,7 @@ from engines.registry import load_frame_engine
 from harness.channel import wait_for
 from services.renderer.job import heartbeat
 from services.renderer.job.foreground import render_file
-from services.renderer.job.heartbeat import Heartbeat
+from services.renderer.job.heartbeat import STALLED_S, Heartbeat
 from services.renderer.job.step import StepResult, UnitWorker
 from shared.avatar.model import load_avatar
 from shared.config.settings import Settings
@@ -107,8 +108,8 @@ def test_another_worker_at_every_unit_makes_the_same(farm: JobFarm, voice: Path)
 
 def test_units_are_done_once_by_any_number_of_workers(farm: JobFarm, voice: Path) -> None:
     job = submit(farm, voice)
-    farm.order("sleep-b", "0.02")
-    farm.order("sleep-c", "0.02")
+    for held in ("check-b", "check-c"):
+        farm.order(held)
     steps: list[StepResult] = []
     at_once: set[tuple[str, ...]] = set()
 
@@ -123,11 +124,15 @@ def test_units_are_done_once_by_any_number_of_workers(farm: JobFarm, voice: Path
     threads = [threading.Thread(target=work, args=(f"w{n}",)) for n in range(3)]
     for thread in threads:
         thread.start()
+    try:
+        wait_for(lambda: ("b", "c") in at_once, what="what needs the same is done side by side")
+    finally:
+        for held in ("check-b", "check-c"):
+            (farm.orders / held).unlink()
     for thread in threads:
         thread.join()
     done = [step.unit for step in steps if step.outcome == "done"]
     assert sorted(done) == ["a", "assemble", "b", "c", "d"] and done[0] == "a" and done[-2:] == ["d", "assemble"]
-    assert ("b", "c") in at_once, "what needs the same was not done side by side"
     right(farm.result(job))
 
 
@@ -182,15 +187,19 @@ def test_progress_and_what_is_left_go_by_weight(farm: JobFarm, voice: Path) -> N
     assert [(each.done, each.ticks) for each in seen.segments[1:3]] == [(5, STEPS), (10, STEPS)]
 
 
-def test_a_unit_that_gets_on_is_seen_to(farm: JobFarm, voice: Path) -> None:
+def test_a_unit_that_gets_on_is_seen_to(farm: JobFarm, voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     job = submit(farm, voice)
-    farm.order("sleep-a", "0.25")
+    monkeypatch.setattr(heartbeat, "LOOK_S", 0.02)
+    monkeypatch.setattr(heartbeat, "BEAT_S", 0.02)
+    farm.order("sleep-a", "0.5")
     thread = threading.Thread(target=farm.worker().advance, args=(job,))
     thread.start()
     shares = set[float]()
     while thread.is_alive():
         shares.add(status.status(farm.store, job).share)
-        time.sleep(0.1)
+        if len(shares) > 2:
+            (farm.orders / "sleep-a").unlink(missing_ok=True)
+        time.sleep(0.01)
     assert len(shares) > 2 and max(shares) <= 1 / WEIGHT, "what the unit said was not seen while it was at it"
     assert status.status(farm.store, job).preview
 
@@ -230,10 +239,10 @@ def test_cancelling_reaches_a_unit_that_asks(farm: JobFarm, voice: Path) -> None
     died = threading.Event()
     worker = farm.worker()
     worker.die = died.set
-    threading.Timer(0.7, lambda: status.set_wanted_state(farm.store, job, "cancelled")).start()
-    step = worker.advance(job)
+    with farm.meanwhile(job, "a", lambda: status.set_wanted_state(farm.store, job, "cancelled")):
+        step = worker.advance(job)
     assert (step.outcome, step.unit) == ("cancelled", "a") and not died.is_set()
-    assert 2 * heartbeat.LOOK_S + heartbeat.PATIENCE_S <= 2.0, "within two seconds, by force at the latest"
+    assert (2 + heartbeat.PATIENCE_LOOKS) * heartbeat.LOOK_S <= 2.0, "within two seconds, by force at the latest"
     assert not claims.read_unit_state(farm.store, job, "a").open and worker.opener._last is None
     assert list((farm.store.root / folder(job) / "units" / "a").glob("**/.part*")) == [], "its scratch folder is left"
 
@@ -254,17 +263,27 @@ def test_what_makes_no_progress_is_ended_with_its_reason(
 
 
 def test_progress_keeps_a_unit_alive_without_a_frame(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heartbeat, "STALLED_S", 1.5)
+    now = [0.0]
+    monkeypatch.setattr(heartbeat, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(heartbeat, "LOOK_S", 0.02)
     store, died = LocalStore(tmp_path), threading.Event()
     store.write("jobs/j/job.json", b"{}")
     held = claims.claim_unit(store, "j", "a", claims.read_unit_state(store, "j", "a"), "w")
     assert held == Claim("j", "a", 1)
     with Heartbeat(store, held, "w", die=died.set) as heart:
-        for _ in range(30):
+
+        def beat() -> int:
+            said = claims.read_beat(store, "j", "a", 1)
+            return said.beat if said else 0
+
+        for _ in range(5):
+            seen = beat()
+            now[0] += STALLED_S - 1
             heart.report_progress(0, 100)  # it waits in a queue that lives
-            time.sleep(0.1)
+            wait_for(lambda seen=seen: beat() > seen, what="a look")  # type: ignore[misc]
         assert not died.is_set()
-        assert died.wait(30)
+        now[0] += STALLED_S + 1
+        assert died.wait(60)
 
 
 def test_a_kill_in_the_middle_of_publishing_costs_nothing_that_is_done(farm: JobFarm, voice: Path) -> None:

@@ -155,6 +155,22 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: JobFarm, 
     assert frames(farm.result(job)) == frames(farm.result(reference))
 
 
+def test_a_worker_that_comes_when_the_job_ends_begins_nothing(
+    farm: JobFarm, driver: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job is ended, and what it was made from deleted, after a worker has looked whether it may go on."""
+    job, late = farm.submit(driver, "card").id, farm.worker("late")
+
+    def meanwhile() -> None:
+        monkeypatch.undo()
+        monkeypatch.setenv(ORDERS, str(farm.orders))
+        farm.finish(job)
+
+    monkeypatch.setattr(farm.store, "room", meanwhile)
+    assert late.advance(job).outcome == "nothing"
+    assert status.status(farm.store, job).state == "done" and not farm.store.list(f"jobs/{job}/units")
+
+
 class BegunUnits(LocalStore):
     """Remembers how units were begun."""
 
@@ -260,8 +276,8 @@ def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: JobFarm, dri
     job = farm.submit(driver, "card").id
     farm.order("sleep", "1")  # for each frame: it is not done before it is cancelled
     worker = farm.worker()
-    threading.Timer(1.2, lambda: status.set_wanted_state(farm.store, job, "cancelled")).start()
-    steps = farm.finish(job, worker)
+    with farm.meanwhile(job, render_name(0), lambda: status.set_wanted_state(farm.store, job, "cancelled")):
+        steps = farm.finish(job, worker)
     assert steps[-1].outcome == "cancelled" and worker.opener._last is None
     assert status.status(farm.store, job).state == "cancelled"
     assert farm.worker().advance(job).outcome == "nothing"
@@ -274,8 +290,8 @@ def test_a_worker_that_leaves_hands_its_segment_back(farm: JobFarm, driver: Path
     worker = farm.worker()
     worker.leaving = leaving.is_set
     assert worker.advance(job).unit == "follow-00000"
-    threading.Timer(0.5, leaving.set).start()
-    step = worker.advance(job)
+    with farm.meanwhile(job, render_name(0), leaving.set):
+        step = worker.advance(job)
     assert (step.outcome, step.unit, step.wake) == ("handed back", "render-00000", 1)
     (farm.orders / "sleep").unlink()
     assert [s.unit for s in farm.finish(job)][:1] == ["render-00000"]

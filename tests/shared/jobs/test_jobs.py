@@ -1,6 +1,7 @@
 """Jobs on disk: claims that only one gets, lateness that harms nothing, states that tell the truth."""
 
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -82,6 +83,28 @@ def test_a_store_does_what_it_says(store: Store, tmp_path: Path) -> None:
     for name in ("../x", "/etc/passwd", "a/../../x"):
         with pytest.raises(ValueError):
             store.read(name)
+
+
+@pytest.mark.parametrize("other", ["removes", "writes"])
+def test_a_folder_is_removed_in_which_another_is_at_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    store = LocalStore(tmp_path)
+    for name in ("j/job.json", "j/units/a/claim-0001.json", "j/units/a/done.json"):
+        store.write(name, b"{}")
+    unlink, begun = os.unlink, list[str]()
+
+    def watched(path: str, *, dir_fd: int | None = None) -> None:
+        begun.append(path)
+        if len(begun) == 1 and other == "writes":
+            tmp_path.joinpath("j/late").touch()
+        unlink(path, dir_fd=dir_fd)
+        if len(begun) == 1 and other == "removes":
+            unlink(path, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "unlink", watched)
+    store.remove("j")
+    assert store.list("") == [] and "done.json" in begun
 
 
 def test_a_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:

@@ -1,13 +1,18 @@
 """A jobs folder, and what is done in it."""
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from harness.channel import wait_for
 from services.renderer.job.open_job import JobOpener
 from services.renderer.job.step import StepResult, UnitWorker
 from services.renderer.job.submit import JobRequest, submit_to_store
 from shared.config.settings import Settings
 from shared.jobs import status
+from shared.jobs.claims import read_unit_state
 from shared.jobs.manifest import Manifest
 from shared.jobs.store import LocalStore
 
@@ -39,6 +44,19 @@ class JobFarm:
 
     def result(self, job: str) -> Path:
         return self.store.root / "jobs" / job / status.status(self.store, job).result
+
+    @contextmanager
+    def meanwhile(self, job: str, unit: str, do: Callable[[], object]) -> Iterator[None]:
+        """Do something in another thread once a unit is at work."""
+
+        def work() -> None:
+            wait_for(lambda: read_unit_state(self.store, job, unit).open, what=f"{unit} is at work")
+            do()
+
+        with ThreadPoolExecutor(1) as pool:
+            done = pool.submit(work)
+            yield
+            done.result()
 
     def order(self, name: str, content: str = "") -> None:
         (self.orders / name).write_text(content, encoding="utf-8")
