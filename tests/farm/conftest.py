@@ -5,14 +5,15 @@ import secrets
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from services.local.redis_server import RedisServer
 from shared.config.cache_dir import cache_folder
+from tests.support.jobs.farm import wait
 from tests.support.running.ports import free_port
 
 S3_KEYS = {"ROOT_ACCESS_KEY": "studio", "ROOT_SECRET_KEY": "a-secret-of-the-tests"}
@@ -44,21 +45,24 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     command = [str(program), "--port", f"127.0.0.1:{port}", "--quiet", "posix", str(folder)]
     process = subprocess.Popen(command, env=S3_KEYS, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            break
-        except OSError:
-            time.sleep(0.05)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", S3_KEYS["ROOT_ACCESS_KEY"])
-        patch.setenv("AWS_SECRET_ACCESS_KEY", S3_KEYS["ROOT_SECRET_KEY"])
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        yield "s3://studio"
-    process.kill()
-    process.wait()
+
+    def listens() -> bool:
+        assert process.poll() is None, "the S3 server has ended"
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return True
+        return False
+
+    try:
+        wait(listens, "the S3 server")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+            patch.setenv("AWS_ACCESS_KEY_ID", S3_KEYS["ROOT_ACCESS_KEY"])
+            patch.setenv("AWS_SECRET_ACCESS_KEY", S3_KEYS["ROOT_SECRET_KEY"])
+            patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+            yield "s3://studio"
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.fixture

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+import redis
 
 from cli.jobs import list_jobs
 from services.local.redis_server import RedisServer
-from services.renderer.worker.caretaker import AT_MOST, Caretaker, ExpiredClaims
+from services.renderer.worker.caretaker import AT_MOST, HEAD, IN_TURN, Caretaker, ExpiredClaims
 from shared.config.settings import load_settings
-from shared.jobs import claims
+from shared.jobs import claims, queue
 from shared.jobs.claims import LEASE_S
 from shared.jobs.graph import follow_name
 from shared.jobs.index import counts, summaries
@@ -20,6 +21,14 @@ from shared.jobs.status import park, parked, set_wanted_state
 from shared.jobs.store import LocalStore
 from shared.jobs.workers import GONE_S, SILENT_S, WorkerBeat, WorkerFiles, Workers
 from tests.support.jobs.stored_job import job
+
+LOOKS_A_JOB = 7  # at a job that waits: its names and the few files that say how it stands
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Redis that runs is waited for: on a busy machine it may take longer than a worker waits."""
+    monkeypatch.setattr(queue, "REDIS_TIMEOUT_S", 60.0)
 
 
 class CaretakerClock:
@@ -49,8 +58,8 @@ def test_a_lease_ends_by_the_observers_time_alone() -> None:
 
 def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
     settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), CaretakerClock()
-    queue = JobQueue(settings)
-    caretaker = Caretaker(store, queue, clock, dead=lambda worker: worker == "ghost")
+    jobs = JobQueue(settings)
+    caretaker = Caretaker(store, jobs, clock, dead=lambda worker: worker == "ghost")
     first = job(store)
     assert caretaker.sweep().sent == 0, "Redis is away"
     with RedisServer(tmp_path) as server, connect(server.url) as client:
@@ -79,7 +88,7 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
         assert client.llen(begun) == 1, "and said once"
         set_wanted_state(store, first, "cancelled")
         assert caretaker.sweep().open == 0
-    queue.close()
+    jobs.close()
 
 
 def test_the_list_looks_again_at_a_job_that_the_index_has_as_queued(
@@ -96,8 +105,8 @@ def test_the_list_looks_again_at_a_job_that_the_index_has_as_queued(
 
 
 def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store, queue = LocalStore(tmp_path / "jobs"), JobQueue(load_settings(home=tmp_path))
-    caretaker, waiting = Caretaker(store, queue, CaretakerClock()), job(store)
+    store, jobs = LocalStore(tmp_path / "jobs"), JobQueue(load_settings(home=tmp_path))
+    caretaker, waiting = Caretaker(store, jobs, CaretakerClock()), job(store)
     park(store, waiting, "full", "no_space")
     stuck = job(store, 1)
     park(store, stuck, "broken", "failed")
@@ -109,44 +118,66 @@ def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypat
     assert parked(store, stuck) == ("broken", "failed")
 
 
-def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path) -> None:
-    count = 3000  # a third of it: what making them costs is not what is measured
-    settings, store, clock = load_settings(home=tmp_path), LocalStore(tmp_path / "jobs"), CaretakerClock()
+class CountingStore(LocalStore):
+    """How often it was read."""
+
+    looks = 0
+
+    def read(self, name: str) -> bytes | None:
+        self.looks += 1
+        return super().read(name)
+
+    def list(self, name: str) -> list[str]:
+        self.looks += 1
+        return super().list(name)
+
+
+@pytest.mark.parametrize("count", [300, 1200])
+def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path, count: int) -> None:
+    """What a sweep and a list read of the store is bounded, however many jobs there are."""
+    settings, store, clock = load_settings(home=tmp_path), CountingStore(tmp_path / "jobs"), CaretakerClock()
     for number in range(count):
         job(store, number)
-    queue = JobQueue(settings)
+    jobs = JobQueue(settings)
     with RedisServer(tmp_path) as server, connect(server.url) as client:
-        caretaker = Caretaker(store, queue, clock)
+        caretaker = Caretaker(store, jobs, clock)
         while caretaker.sweep().open < count:
             clock.now += 5
         assert client.llen(queue_name("counter", "normal", begun=False)) <= AT_MOST, "the queue must not be flooded"
-        before = time.thread_time()
         for _ in range(5):
             clock.now += 5
+            store.looks = 0
             caretaker.sweep()
-        swept = (time.thread_time() - before) / 5
+            assert store.looks <= LOOKS_A_JOB * (HEAD + IN_TURN) + 1
         assert counts(settings, store) == {"queued": count}
-        before = time.thread_time()
+        store.looks = 0
         assert len(summaries(settings, store, 50)) == 50
-        listed = time.thread_time() - before
+        assert store.looks == 1, "the names, and the rest in Redis"
         client.flushall()
         assert len(summaries(settings, store, 50)) == 50, "the index was not made again"
-    queue.close()
-    assert swept < 0.25 and listed < 0.1, (swept, listed)  # every five seconds; once
+    jobs.close()
+
+
+def redis_time_ms(client: redis.Redis) -> float:
+    """Redis's own clock."""
+    seconds, microseconds = client.time()
+    return 1000 * seconds + microseconds / 1000
 
 
 def test_workers_are_alive_by_their_beat(tmp_path: Path) -> None:
-    clock, queue = CaretakerClock(), JobQueue(load_settings(home=tmp_path))
+    clock, jobs = CaretakerClock(), JobQueue(load_settings(home=tmp_path))
     with RedisServer(tmp_path) as server:
-        workers = Workers(queue, clock)
+        workers = Workers(jobs, clock)
         one, two = (WorkerBeat(name, 1, "host", 1, ("counter",)) for name in ("one", "two"))
-        workers.publish_beat(one)
-        workers.publish_beat(two)
-        assert [each.alive for each in workers.read_all() or []] == [True, True]
         with connect(server.url) as client:
-            assert 14_000 < cast(int, client.pttl("studio:workers:one")) <= 1000 * SILENT_S
+            before = redis_time_ms(client)
+            workers.publish_beat(one)
+            workers.publish_beat(two)
+            assert [each.alive for each in workers.read_all() or []] == [True, True]
+            left = cast(int, client.pttl("studio:workers:one"))
+            assert 1000 * SILENT_S - (redis_time_ms(client) - before) - 1 <= left <= 1000 * SILENT_S
             client.delete("studio:workers:one")  # as Redis does after that time
-        assert [each.alive for each in Workers(queue).read_all() or []] == [False, True], "one look takes it for alive"
+        assert [each.alive for each in Workers(jobs).read_all() or []] == [False, True], "one look takes it for alive"
         workers.publish_beat(one)
         clock.now += SILENT_S + 1
         workers.publish_beat(WorkerBeat("two", 2, "host", 1, ("counter",)))
@@ -154,7 +185,7 @@ def test_workers_are_alive_by_their_beat(tmp_path: Path) -> None:
         clock.now += GONE_S
         workers.read_all()
         assert [each.name for each in workers.read_all() or []] == ["two"]
-    queue.close()
+    jobs.close()
     files = WorkerFiles(LocalStore(tmp_path / "jobs"), clock)
     files.publish_beat(one)
     files.publish_beat(two)

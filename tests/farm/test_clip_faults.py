@@ -9,7 +9,7 @@ import pytest
 
 from shared.jobs import claims
 from shared.jobs.status import read_wanted_state, set_wanted_state, status
-from tests.support.jobs.farm import Running, child, running, speech, wait
+from tests.support.jobs.farm import Running, alive, child, running, speech, wait, wait_ended
 
 
 @dataclass
@@ -69,8 +69,9 @@ def farm(module_farm: ClipFarm) -> Iterator[ClipFarm]:
 
 @pytest.mark.parametrize("unit", ["a", "b", "c", "d"])
 def test_a_worker_killed_in_the_middle_costs_one_unit(farm: ClipFarm, unit: str) -> None:
-    job = farm.begun(unit, **{f"sleep_{unit}": "0.2"})
+    job = farm.begun(unit, **{f"check_{unit}": ""})  # goes no further than its middle
     farm.here.process_at(job, unit, farm.workers).kill()
+    (farm.orders / f"check-{unit}").unlink()
     farm.whole(job, {unit: 2})
 
 
@@ -87,16 +88,17 @@ def test_cancelling_reaches_a_unit_that_asks_and_its_process_lives_on(farm: Clip
     job = farm.begun("a", check_a="")
     process = farm.here.process_at(job, "a", farm.workers)
     farm.cancel(job, "a")
-    assert process.is_running() and farm.here.store.list(f"jobs/{job}/units/a")[-1] == "returned-0001.json"
+    assert farm.here.store.list(f"jobs/{job}/units/a")[-1] == "returned-0001.json"
     (farm.orders / "check-a").unlink()
     farm.whole(farm.here.submit(farm.driver, engine="clip"), {})
+    assert alive(process), "the process ended with the unit"
 
 
 def test_cancelling_ends_a_unit_that_hears_nothing_with_its_process(farm: ClipFarm) -> None:
     job = farm.begun("a", deaf_a="")
     process = farm.here.process_at(job, "a", farm.workers)
     farm.cancel(job, "a")
-    wait(lambda: not process.is_running(), "the process ends")
+    wait_ended([process], "the process ends")
     (farm.orders / "deaf-a").unlink()
     farm.whole(farm.here.submit(farm.driver, engine="clip"), {})
     assert read_wanted_state(farm.here.store, job) == "cancelled"

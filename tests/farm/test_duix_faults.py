@@ -8,10 +8,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from engines.duix.data_folder import DataFolder
 from shared.jobs.status import set_wanted_state
 from tests.support.engines.duix.material import ENGINES, small_avatar
 from tests.support.engines.duix.service import DuixStandIn, Knobs
-from tests.support.jobs.farm import Running, running, speech, wait
+from tests.support.jobs.farm import Running, alive, running, speech, wait
 
 
 @dataclass
@@ -40,7 +41,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuixFarm]:
             here.settings = here.settings.model_copy(update={"engines": ENGINES})
             with here.process("services.local.render_farm") as first:
                 wait(here.redis_url, f"Redis; {here.said()}")
-                with here.process("cli.app", "worker", "--engines", "quickgem") as second:
+                with here.process("cli.app", "worker", "--engines", "quickgem,rareduix") as second:
                     yield DuixFarm(here, [first, second], service, speech(home / "speech.wav", 1.0))
 
 
@@ -67,17 +68,25 @@ def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: DuixFar
 
 def test_cancelling_reaches_a_worker_that_waits_for_a_service(farm: DuixFarm) -> None:
     """The process lives on, and the next job does not hand in before the service is free."""
-    farm.service.knobs = Knobs()
-    farm.service.seconds, taken = 4.0, len(farm.service.taken)
-    job = farm.here.submit(farm.driver, engine="quickduix")
-    wait(lambda: len(farm.service.taken) > taken, f"the task; {farm.here.said()}")
+    farm.service.knobs, folder = Knobs(hang_at=60), DataFolder(farm.service.data)
+    taken = len(farm.service.taken)
+    job = farm.here.submit(farm.driver, engine="rareduix")
+
+    def waits() -> bool:
+        """It has the service's answer, and asks nothing for an hour."""
+        records = [folder.record(code) for code in farm.service.taken[taken:]]
+        return bool(records) and records[0] is not None and records[0].stage == "accepted"
+
+    wait(waits, f"the task; {farm.here.said()}")
     process = farm.here.process_at(job, "video", farm.workers)
     set_wanted_state(farm.here.store, job, "cancelled")
     wait(lambda: not farm.here.at_work(job, "video"), "its end", every=0.02)
-    assert process.is_running() and farm.here.store.list(f"jobs/{job}/units/video")[-1] == "returned-0001.json"
-    assert farm.service.busy, "it took longer than the task"
-    next_job = farm.here.submit(farm.driver, engine="quickduix")
+    assert farm.here.store.list(f"jobs/{job}/units/video")[-1] == "returned-0001.json"
+    next_job, asked = farm.here.submit(farm.driver, engine="quickduix"), len(farm.service.asked)
+    wait(lambda: len(farm.service.asked) > asked, f"the next asks after the task before; {farm.here.said()}")
+    farm.service.knobs = Knobs()
     farm.here.finish(next_job)
+    assert alive(process), "the process ended with the unit"
     assert (
         len(farm.service.bodies) == len(farm.service.taken) == taken + 2
         and farm.service.ends[-2:] == farm.service.taken[-2:]

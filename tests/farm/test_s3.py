@@ -19,7 +19,7 @@ def test_of_many_at_once_one_creates(s3_store: str) -> None:
     start = threading.Barrier(at_once)
 
     def create(number: int, name: str) -> bool:
-        start.wait(30)
+        start.wait(60)
         return stores[number].create(name, f"{number}".encode())
 
     with ThreadPoolExecutor(at_once) as pool:

@@ -23,7 +23,7 @@ from shared.avatar.model import Avatar
 from shared.runtime.clock import SOUND_RATE_HZ, US, tick_pts
 
 CARD = "FARM_TEST_CARD"
-SLOW = "FARM_TEST_SLOW"  # a file: while there is one, these frames take so many seconds each
+SLOW = "FARM_TEST_SLOW"  # a file: while there is one, these frames take so many seconds each, and the last does not end
 SLOW_FRAMES, SLOW_FRAME_S = range(20, 40), 0.4
 ROI_SIDE_PX = 64
 
@@ -74,8 +74,14 @@ class CountingSession(EngineSession):
     def _draw(self) -> NDArray[np.uint8]:
         if not self.draws:
             return UNDRAWN
-        if self._next in SLOW_FRAMES and os.path.exists(os.environ.get(SLOW, "")):
+        if self._next in SLOW_FRAMES and _is_slow():
             time.sleep(SLOW_FRAME_S)
+        while self._next == SLOW_FRAMES[-1] and _is_slow():
+            time.sleep(0.02)
         frame = np.full((ROI_SIDE_PX, ROI_SIDE_PX, 3), 40, np.uint8)
         frame[:, : 1 + self._next % ROI_SIDE_PX] = (200, self._next * 3 % 256, 90)
         return frame
+
+
+def _is_slow() -> bool:
+    return os.path.exists(os.environ.get(SLOW, ""))

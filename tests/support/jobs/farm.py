@@ -8,10 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,12 +37,32 @@ ENGINES = {
     "elsewhere": "tests.support.engines.counting_engine:Elsewhere",
 } | clip_engine.ENGINES
 FPS, SEGMENT_S = 10, 2.0
-PATIENCE_S = 150.0  # seconds that a busy machine may take for what takes a few
+PATIENCE_S = 300.0  # seconds that a busy machine may take for what takes a few
 
 
 def wait(until: Callable[[], object], what: str, patience: float = PATIENCE_S, every: float = 0.05) -> None:
     """Fails when something does not come about."""
     wait_for(until, patience, what, every)
+
+
+def alive(process: psutil.Process) -> bool:
+    """Whether it still runs: one that has ended and is not reaped, as an orphan may be, does not."""
+    with suppress(psutil.NoSuchProcess):
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
+def wait_ended(processes: Iterable[psutil.Process], what: str) -> None:
+    """Wait until none of them runs."""
+    all_of_them = list(processes)
+    wait(lambda: not any(alive(each) for each in all_of_them), what)
+
+
+def kill(process: psutil.Process) -> None:
+    """End it with all its processes, at once."""
+    for each in (process, *descendants(process)):
+        with suppress(psutil.NoSuchProcess):  # the end of another took it along
+            each.kill()
 
 
 def speech(path: Path, seconds: float) -> Path:
@@ -61,7 +81,7 @@ class Running:
     store: Store
     queue: JobQueue
     environment: dict[str, str]
-    slow: Path  # while there is this file, the second segment takes long
+    slow: Path  # while there is this file, the second segment is not done
     claims: dict[str, set[tuple[str, int]]] = field(default_factory=dict)
 
     @contextmanager
@@ -76,9 +96,7 @@ class Running:
         try:
             yield process
         finally:
-            for each in (*descendants(process), process):
-                if each.is_running():
-                    each.kill()
+            kill(process)
             started.wait()
             log.close()
 
@@ -140,8 +158,16 @@ class Running:
         return any(all(word in line for word in words) for line in lines)
 
     def redis(self) -> psutil.Process:
-        """The studio's own Redis."""
-        return psutil.Process(json.loads((self.home / "redis" / "redis.json").read_text(encoding="utf-8"))["pid"])
+        """The studio's own Redis, once it is up again."""
+
+        def found() -> psutil.Process | None:
+            facts = json.loads((self.home / "redis" / "redis.json").read_text(encoding="utf-8"))
+            with suppress(psutil.NoSuchProcess):
+                if alive(redis := psutil.Process(facts["pid"])):
+                    return redis
+            return None
+
+        return wait_for(found, PATIENCE_S, f"a Redis that runs; {self.said()}")
 
     def redis_url(self) -> str | None:
         """Where it is."""
@@ -199,22 +225,22 @@ def find(process: psutil.Process, word: str) -> psutil.Process | None:
 
 def celery(process: psutil.Process) -> psutil.Process:
     """Celery's main process below a farm or a worker."""
-    wait(lambda: find(process, "services.renderer --name"), "Celery's main process")
-    found = find(process, "services.renderer --name")
-    assert found is not None
-    return found
+    found = partial(find, process, "services.renderer --name")
+    return wait_for(found, PATIENCE_S, "Celery's main process")
 
 
 def child(process: psutil.Process) -> psutil.Process:
     """The process that does the work."""
-    wait(lambda: celery(process).children(), "Celery's child")
-    return celery(process).children()[0]
+
+    def found() -> psutil.Process | None:
+        with suppress(psutil.NoSuchProcess):
+            return next((each for each in celery(process).children() if alive(each)), None)
+        return None
+
+    return wait_for(found, PATIENCE_S, "Celery's child")
 
 
-def stop(process: psutil.Process, number: signal.Signals) -> float:
-    """Send a signal and wait for the end; seconds that it took."""
-    before = time.monotonic()
+def stop(process: psutil.Process, number: signal.Signals) -> None:
+    """Send a signal and wait for the end."""
     process.send_signal(number)
-    psutil.wait_procs([process], PATIENCE_S)
-    assert not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    return time.monotonic() - before
+    wait_ended([process], f"{process} ends on {number.name}")

@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import ClassVar
 
 import cv2
+import httpx2
 import numpy as np
 import simplejpeg
 from pydantic_settings import SettingsConfigDict
 
+from engines.duix import client
 from engines.duix.data_folder import DataFolder
 from engines.duix.engine import DuixEngine
 from engines.duix.pool import Pool, Service, Task
@@ -29,7 +31,11 @@ from tests.support.engines.duix.service import DuixStandIn
 FRAMES, FPS = 25, 25
 QUICK = Patience(poll=0.05, look=0.02, grace=0.3, file=0.3, silence=20.0, first_pause=0.1, longest_pause=0.4)
 RARE = Patience(look=0.5)
-ENGINES = {"quickduix": "tests.support.engines.duix.material:QuickDuix"}
+ENGINES = {
+    "quickduix": "tests.support.engines.duix.material:QuickDuix",
+    "rareduix": "tests.support.engines.duix.material:RareDuix",
+}
+client.TIMEOUT = httpx2.Timeout(120.0)  # a stand-in on a busy machine is no service that does not answer
 CODE = "0f9d3c1e-5a3e-4c3b-9a51-2f2f6d8a7b10"
 
 
@@ -46,6 +52,13 @@ class QuickDuix(DuixEngine):
     info = replace(DuixEngine.info, name="quickduix", aliases=frozenset({"quickgem"}))
     Settings = QuickSettings
     patience = QUICK
+
+
+class RareDuix(QuickDuix):
+    """The same, which asks the service once an hour: in between nothing but its own wait keeps it."""
+
+    info = replace(QuickDuix.info, name="rareduix", aliases=frozenset())
+    patience = replace(QUICK, poll=3600.0)
 
 
 @dataclass
