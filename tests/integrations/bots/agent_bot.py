@@ -1,8 +1,8 @@
 """A real AgentSession job with an avatar's plugin, which says what it does; it runs in an environment of its own.
 
 `python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR or PORTRAIT, and
-STEPS: "say", said to its end, "interrupt", cut off after a second of it, and "long", ten seconds. Prints one JSON
-object a line after "BOT ".
+STEPS: "say", said to its end, "interrupt", cut off after a second of it, "long", ten seconds, and "joined", for the
+avatar to be there. Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from livekit import rtc
 from livekit.agents import Agent, AgentServer, AgentSession, APIConnectOptions, JobContext, cli
 
 RATE = 24_000
+PATIENCE_S = 60.0  # with the avatar and the studio: on a busy machine both are slow, and neither is gone
 SECONDS = {"say": 1.0, "interrupt": 10.0, "long": 10.0}
 server = AgentServer()
 
@@ -41,11 +42,15 @@ async def entrypoint(ctx: JobContext) -> None:
     attempts = APIConnectOptions(max_retry=int(os.environ.get("RETRIES", "3")), retry_interval=0.5)
     portrait = os.environ.get("PORTRAIT")
     face = {"avatar_image": portrait, "avatar_rights": "Mine."} if portrait else {"avatar_id": os.environ["AVATAR"]}
-    small = {"width": 256, "height": 256} if os.environ["PLUGIN"] == "personastudio" else {}
-    avatar = plugin.AvatarSession(**face, **small, conn_options=attempts)
-    if os.environ["PLUGIN"] == "personastudio":
-        avatar.on("avatar_joined", lambda: say(event="joined"))
-        avatar.on("avatar_left", lambda why: say(event="left", why=why))
+    ours = os.environ["PLUGIN"] == "personastudio"
+    more = {"width": 256, "height": 256, "join_timeout": PATIENCE_S} if ours else {}
+    if ours:
+        importlib.import_module(f"{plugin.__name__}.studio").ASK_S = PATIENCE_S
+    avatar = plugin.AvatarSession(**face, **more, conn_options=attempts)
+    there = asyncio.Event()
+    if ours:
+        avatar.on("avatar_joined", lambda: (there.set(), say(event="joined")))
+        avatar.on("avatar_left", lambda why: (there.clear(), say(event="left", why=why)))
     try:
         await avatar.start(session, room=ctx.room)
     except Exception as error:
@@ -55,6 +60,9 @@ async def entrypoint(ctx: JobContext) -> None:
     heard = asyncio.Event()
     session.output.audio.on("playback_started", lambda event: (heard.set(), say(event="started")))
     for step in os.environ["STEPS"].split():
+        if step == "joined":
+            await there.wait()
+            continue
         heard.clear()
         say(event="asked", step=step)
         said = session.say(step, audio=tone(SECONDS[step]))

@@ -1,8 +1,8 @@
 """A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
 
 `python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", ten seconds, cut off after 2.5 s of it,
-"long", six seconds, "pause", two seconds, and "wait", for silence and frames of the avatar. Prints one JSON object a
-line after "BOT ".
+"long", six seconds, "pause", until the file GO_ON has a byte more, and "wait", for silence and frames of the avatar.
+Prints one JSON object a line after "BOT ".
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 import time
+from pathlib import Path
 
 from livekit.api import AccessToken, VideoGrants
 from pipecat.frames.frames import (
@@ -31,9 +32,10 @@ from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.transports.livekit.transport import LiveKitParams, LiveKitTransport
 from pipecat.workers.runner import WorkerRunner
-from pipecat_personastudio import PersonaStudioVideoService
+from pipecat_personastudio import PersonaStudioVideoService, studio
 
 RATE = 24_000
+PATIENCE_S = 60.0  # with the avatar and the studio: on a busy machine both are slow, and neither is gone
 SECONDS = {"say": 1.0, "interrupt": 10.0, "long": 6.0}
 
 
@@ -88,9 +90,13 @@ class Stops(FrameProcessor):
 
 
 async def play(worker: PipelineWorker, ears: Ears, stops: Stops) -> None:
+    pauses = 0
     for step in os.environ["STEPS"].split():
         if step == "pause":
-            await asyncio.sleep(2.0)
+            say(event="pause")
+            pauses += 1
+            while len(Path(os.environ["GO_ON"]).read_bytes()) < pauses:  # noqa: ASYNC110 - another process ends it
+                await asyncio.sleep(0.05)
             continue
         if step == "wait":
             await asyncio.sleep(1.0)
@@ -125,7 +131,9 @@ async def main() -> None:
         video_out_height=256,
     )
     transport = LiveKitTransport(url=url, token=token, room_name=room, params=params)
-    face, ears, stops = PersonaStudioVideoService(width=256, height=256), Ears(), Stops()
+    studio.ASK_S = PATIENCE_S
+    face = PersonaStudioVideoService(width=256, height=256, join_timeout=PATIENCE_S)
+    ears, stops = Ears(), Stops()
     worker = PipelineWorker(Pipeline([ears, face, stops, transport.output()]))
     runner = WorkerRunner()
     await runner.add_workers(worker)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import tempfile
 import time
 import uuid
 import wave
@@ -23,7 +24,8 @@ from services.local.livekit_server import LiveKitServer
 from tests.support.running.gateway import ROOT
 
 INTEGRATIONS = ROOT / "integrations"
-WAIT_S = 90.0
+WAIT_S = 180.0
+BLOCK_S = 0.01  # of sound as a room's SDK gives it
 SCENE_S = 400.0  # below the limit of a test: what the bot printed is shown then
 
 
@@ -31,9 +33,11 @@ SCENE_S = 400.0  # below the limit of a test: what the bot printed is shown then
 class RoomEars:
     """Hears and sees everyone in a room.
 
-    loud: by identity, monotonic times. frames: by identity, how many that show something. gone: who left.
+    loud: by identity, monotonic times of blocks of BLOCK_S. still: by identity, how many that were not since.
+    frames: by identity, how many that show something. gone: who left.
     """
 
+    still: dict[str, int] = field(default_factory=dict)
     loud: dict[str, list[float]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
     gone: list[str] = field(default_factory=list)
@@ -55,6 +59,14 @@ class RoomEars:
         """Whether it was loud in between."""
         return any(since <= at < until for at in self.loud.get(identity, ()))
 
+    def heard_seconds(self, identity: str, since: float = 0.0) -> float:
+        """How much loud sound came, by the sound's own time."""
+        return sum(at >= since for at in self.loud.get(identity, ())) * BLOCK_S
+
+    def silent_seconds(self, identity: str) -> float:
+        """For how long it has been silent, by the sound's own time."""
+        return self.still.get(identity, 0) * BLOCK_S
+
     def _subscribed(self, track: rtc.Track, publication: object, participant: rtc.RemoteParticipant) -> None:
         is_sound = track.kind == rtc.TrackKind.KIND_AUDIO
         work = self._listen(track, participant.identity) if is_sound else self._look(track, participant.identity)
@@ -70,6 +82,9 @@ class RoomEars:
         async for event in rtc.AudioStream(track, sample_rate=48_000, num_channels=1):
             if np.abs(np.frombuffer(event.frame.data, np.int16)).max() > LOUD:
                 loud.append(time.monotonic())
+                self.still[identity] = 0
+            else:
+                self.still[identity] = self.still.get(identity, 0) + 1
 
     async def _look(self, track: rtc.Track, identity: str) -> None:
         self.frames[identity] = 0
@@ -122,11 +137,13 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 class Bot:
     """A bot that runs.
 
-    door: by which it knows the studio. said: its lines after "BOT", as they came. text: all that it printed.
+    door: by which it knows the studio. going: a file with a byte for each time that it was to go on. said: its lines
+    after "BOT", as they came. text: all that it printed.
     """
 
     process: asyncio.subprocess.Process
     door: StudioDoor
+    going: Path
     said: list[dict[str, Any]] = field(default_factory=list)
     text: str = ""
 
@@ -135,6 +152,11 @@ class Bot:
         while not true():
             assert time.monotonic() < deadline and self.process.returncode is None, self.text[-4000:]
             await asyncio.sleep(0.05)
+
+    def go_on(self) -> None:
+        """End a pause of the bot."""
+        with self.going.open("ab") as file:
+            file.write(b".")
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [each for each in self.said if each["event"] == name]
@@ -170,27 +192,29 @@ async def bot(python: Path, serving: SessionStudio, *command: str, **environment
         "PERSONASTUDIO_AVATAR": "sample", "COLUMNS": "200",
     }  # fmt: skip
     packages = os.pathsep.join(str(folder) for folder in sorted(INTEGRATIONS.iterdir()) if folder.is_dir())
-    process = await asyncio.create_subprocess_exec(
-        str(python), *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-        env=os.environ | {"PYTHONPATH": packages} | variables | environment, start_new_session=True,
-    )  # fmt: skip
-    made = Bot(process, door)
-    reading = asyncio.create_task(made.read())
-    try:
-        yield made
-    finally:
-        if process.returncode is None:
-            process.terminate()
+    with tempfile.NamedTemporaryFile(prefix="studio-bot-") as going:
+        process = await asyncio.create_subprocess_exec(
+            str(python), *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            env=os.environ | {"PYTHONPATH": packages, "GO_ON": going.name} | variables | environment,
+            start_new_session=True,
+        )  # fmt: skip
+        made = Bot(process, door, Path(going.name))
+        reading = asyncio.create_task(made.read())
         try:
-            async with asyncio.timeout(15):
-                await process.wait()
-        except TimeoutError:
-            pass
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)  # its jobs are processes of their own, which hold its output open
-        await process.wait()
-        await reading
-        door.shut()
+            yield made
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            try:
+                async with asyncio.timeout(60):
+                    await process.wait()
+            except TimeoutError:
+                pass
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # its jobs are processes of their own, which hold its output
+            await process.wait()
+            await reading
+            door.shut()
 
 
 def play(
