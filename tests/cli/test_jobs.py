@@ -7,12 +7,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import av
+import psutil
 import pytest
 import structlog
 from typer.testing import CliRunner
@@ -25,6 +25,7 @@ from shared.jobs.status import park
 from shared.jobs.store import LocalStore
 from tests.support.files.sound_files import tone, wav
 from tests.support.jobs import job_material as material
+from tests.support.jobs.farm import descendants, wait_ended
 
 ROOT = Path(__file__).parents[2]
 TICKS = 25  # of the driver, at 25 a second
@@ -61,10 +62,11 @@ class JobsCommand:
         return dict(self.json("submit", "--driver", str(self.driver), *arguments))
 
     def wait(self, job: str, *states: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 120
-        while (found := self.json("show", job))["state"] not in states:
-            assert time.monotonic() < deadline, found
-        return dict(found)
+        def ended() -> dict[str, Any] | None:
+            found = dict(self.json("show", job))
+            return found if found["state"] in states else None
+
+        return wait_for(ended, 180, f"{job} is {' or '.join(states)}", every=0)  # type: ignore[no-any-return]
 
 
 @pytest.fixture(scope="module")
@@ -74,25 +76,19 @@ def studio(sample_home: Path) -> Iterator[JobsCommand]:
         home = Path(folder) / "home"
         shutil.copytree(sample_home, home)
         yield JobsCommand(home)
-        for pid in farms(home):
-            os.kill(pid, signal.SIGTERM)
-        deadline = time.monotonic() + 30
-        while farms(home) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        for farm in farms(home):
+            ended = [farm, *descendants(farm)]
+            farm.terminate()
+            wait_ended(ended, "the farm ends with its processes")
 
 
-def farms(home: Path) -> list[int]:
-    """Process ids of this folder's farm."""
+def farms(home: Path) -> list[psutil.Process]:
+    """This folder's farm."""
     found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            if (
-                b"services.local.render_farm" in (entry / "cmdline").read_bytes()
-                and str(home).encode() in (entry / "environ").read_bytes()
-            ):
-                found.append(int(entry.name))
-        except OSError:
-            continue  # it has ended, or is another user's
+    for each in psutil.process_iter(["cmdline", "environ"]):
+        words, told = each.info["cmdline"] or [], each.info["environ"] or {}  # none of another user's
+        if "services.local.render_farm" in words and told.get("STUDIO_HOME") == str(home):
+            found.append(each)
     return found
 
 
@@ -148,7 +144,7 @@ def test_a_job_is_paused_resumed_cancelled_and_removed(studio: JobsCommand) -> N
     said, _ = watching.communicate(timeout=60)
     assert watching.returncode == 4 and json.loads(said.splitlines()[-1])["state"] == "cancelled"
     # A worker that looked just before may still tell the list what it saw; its next look corrects that.
-    wait_for(lambda: [row["id"] for row in studio.json("list", "--state", "cancelled")] == [job], 30, "it is listed")
+    wait_for(lambda: [row["id"] for row in studio.json("list", "--state", "cancelled")] == [job], what="it is listed")
     studio.json("rm", job)
 
 

@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 
 from cli import app
 from cli.options import given_options
+from harness.channel import wait_for
 from services.local.samples import sample_driver
 from shared.config.settings import load_settings
 from shared.errors import StudioError
@@ -133,15 +133,17 @@ def test_a_host_goes_on_air_with_them(live_home: Path, run_root: Path) -> None:
         try:
             assert process.stdout is not None
             page = next(found for line in process.stdout if (found := re.search(r"(http://\S+)/#token=(\S+)", line)))
-            headers, deadline = {"Authorization": f"Bearer {page[2]}"}, time.monotonic() + 60
-            state: dict[str, Any] = {"engine": {"quality": None}}
-            while state["engine"]["quality"] is None:
-                assert time.monotonic() < deadline, state
-                time.sleep(0.2)
+            headers = {"Authorization": f"Bearer {page[2]}"}
+
+            def on_air() -> dict[str, Any] | None:
+                """The channel's state, once the engine has said its quality."""
                 try:
-                    state = httpx.get(f"{page[1]}/api/v1/channels/main", headers=headers).json()
+                    state = httpx.get(f"{page[1]}/api/v1/channels/main", headers=headers, timeout=60).json()
                 except httpx.TransportError:
-                    continue
+                    return None
+                return dict(state) if state["engine"]["quality"] is not None else None
+
+            state = wait_for(on_air, what="the engine's quality", every=0.2)
             assert state["scene"]["options"] == {"quality": "half", "seed": 7}, "by the engine's types"
             assert state["engine"]["quality"] == {"name": "half", "title": "256 pixels"}
         finally:

@@ -8,7 +8,7 @@ import os
 import re
 import subprocess
 import sys
-import time
+from collections import deque
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -19,10 +19,11 @@ import numpy as np
 import pytest
 
 from compositing.compose import Composer
-from harness.channel import Studio, studio
+from harness.channel import studio, wait_for
 from shared.avatar.model import load_avatar
 from shared.face.scripted import voice
 from shared.media.mp4 import Mp4Writer
+from shared.wire.bus import Reader
 from shared.wire.message import Message
 from shared.wire.program import frame_of
 from tests.support.files.sound_files import wav
@@ -127,27 +128,25 @@ def test_its_frames_are_in_the_live_program(package: Package, live_home: Path, r
     with studio(live_home, run_root, *started, environment=added) as run:
         run.on_air()
         assert run.state()["scene"]["engine"] == "nod"
-        faces, program = collected(run, 2.0)
+        composer, shown, drawn = Composer(load_avatar(live_home / "avatars" / "sample")), [0], set[bytes]()
+        readers = run.read("face"), run.read("program")
+        faces = deque[Message](maxlen=200)
+
+        def seen() -> bool:
+            """Look at what has come."""
+            faces.extend(messages(readers[0]))
+            drawn.update(each.array.tobytes() for each in faces)
+            for frame in map(frame_of, messages(readers[1])):
+                face = next((each for each in faces if each.fact("captured", int) == frame.captured), None)
+                if frame.captured and frame.state == "live" and face is not None:
+                    wanted = composer.compose(composer.background(frame.plate), frame.plate, face.array, 1.0)
+                    shown[0] += np.array_equal(wanted.frame, frame.i420)
+            return shown[0] > 10 and len(drawn) > 10
+
+        wait_for(seen, what="the program shows frames of the engine, which move", every=0)
         run.end()
-    composer = Composer(load_avatar(live_home / "avatars" / "sample"))
-    shown = 0
-    for message in program:
-        frame = frame_of(message)
-        face = next((each for each in faces if frame.captured and each.fact("captured", int) == frame.captured), None)
-        if frame.state == "live" and face is not None:
-            wanted = composer.compose(composer.background(frame.plate), frame.plate, face.array, 1.0)
-            shown += np.array_equal(wanted.frame, frame.i420)
-    assert shown > 10, "the program does not show the engine's frames"
-    assert len({each.array.tobytes() for each in faces}) > 10, "it does not move"
 
 
-def collected(run: Studio, seconds: float) -> tuple[list[Message], list[Message]]:
-    """The messages of faces and of program frames for a while."""
-    readers = run.read("face"), run.read("program")
-    found: tuple[list[Message], list[Message]] = ([], [])
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
-        for reader, messages in zip(readers, found, strict=True):
-            if reader.socket.poll(10):
-                messages += [each for each in reader.read() if each.format != "s16"]
-    return found
+def messages(reader: Reader) -> list[Message]:
+    """Those of images that have come."""
+    return [each for each in reader.read() if each.format != "s16"] if reader.socket.poll(10) else []

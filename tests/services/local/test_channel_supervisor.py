@@ -30,8 +30,8 @@ def test_both_processes_of_sessions_are_started_and_started_again(
             return {name: pulse.pid for name, pulse in supervisor.pulses.items()}
 
         supervisor.start()
-        wait_for(lambda: set(pids()) == {"sessions", "faces"}, 40, "both beat", every=0)
+        wait_for(lambda: set(pids()) == {"sessions", "faces"}, what="both beat", every=0)
         before = pids()
         supervisor._children["faces"].process.kill()
-        wait_for(lambda: pids().get("faces", before["faces"]) != before["faces"], 40, "it beats again", every=0)
+        wait_for(lambda: pids().get("faces", before["faces"]) != before["faces"], what="it beats again", every=0)
         assert pids()["sessions"] == before["sessions"]

@@ -28,7 +28,7 @@ class SlowBuilder:
     def make(self, path: Path) -> None:
         """Make it, alone."""
         assert self.at_work.acquire(blocking=False), "two at a time"
-        assert self.waited_for.wait(30)
+        assert self.waited_for.wait(60)
         path.mkdir(parents=True)
         self.made.append(path)
         self.at_work.release()
