@@ -10,9 +10,10 @@ import signal
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
-from shared.runtime.process import signal_on_parent_death
+from shared.runtime.process import end_with
 
 NICENESS = 10  # the channel on air goes first
 MAX_OUTPUT_BYTES = 16 << 20  # of an answer with all that libraries print before it
@@ -109,7 +110,7 @@ async def _process(
         sys.executable, "-m", module, *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL if quiet else None,
-        env=environment, preexec_fn=_behind_us, limit=MAX_LINE_BYTES,
+        env=environment, preexec_fn=partial(_behind_us, os.getpid()), limit=MAX_LINE_BYTES,
     )  # fmt: skip
     try:
         yield process
@@ -120,7 +121,7 @@ async def _process(
         await process.communicate()
 
 
-def _behind_us() -> None:
-    """Runs in the child: lower its priority, and end it when the parent ends for whatever reason."""
+def _behind_us(parent: int) -> None:
+    """Runs in the child: lower its priority, and end it when the parent ends for whatever reason, or has ended."""
     os.nice(NICENESS)
-    signal_on_parent_death(signal.SIGTERM)
+    end_with(parent, signal.SIGTERM)

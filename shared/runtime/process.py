@@ -41,9 +41,9 @@ def ends_with_us() -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", "sh", "-c", alive, str(os.getpid())] if setpriv else []
 
 
-def end_with(parent: int) -> None:
-    """From now on this process is killed when `parent`, its parent, dies; at once where it is dead already."""
-    signal_on_parent_death(signal.SIGKILL)
+def end_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
+    """From now on this process gets this signal when `parent`, its parent, dies; it ends where that is dead already."""
+    signal_on_parent_death(number)
     if os.getppid() != parent:
         os._exit(1)
 

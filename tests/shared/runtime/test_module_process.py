@@ -5,17 +5,19 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from harness.channel import wait_for
 from shared.runtime import module_process
 from shared.runtime.module_process import ModuleError, run_json_module, stream_json_module
 
 pytestmark = pytest.mark.apart
+
+PATIENCE_S = 300.0
 
 ANSWERS = """
 import json, os, sys, time
@@ -58,7 +60,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_the_last_line_is_the_answer(module: str) -> None:
-    words = asyncio.run(run_json_module(module, "echo", given=b"hello", timeout_s=30))
+    words = asyncio.run(run_json_module(module, "echo", given=b"hello", timeout_s=PATIENCE_S))
     assert words["given"] == "hello"
     assert words["nice"] >= 10, "it gives way to the program"
 
@@ -66,32 +68,32 @@ def test_the_last_line_is_the_answer(module: str) -> None:
 @pytest.mark.parametrize("kind", ["garbage", "list", "empty list", "nothing"])
 def test_what_is_no_json_object_is_an_error(module: str, kind: str) -> None:
     with pytest.raises(ModuleError):
-        asyncio.run(run_json_module(module, kind, timeout_s=30))
+        asyncio.run(run_json_module(module, kind, timeout_s=PATIENCE_S))
 
 
 def test_output_is_limited(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module_process, "MAX_OUTPUT_BYTES", 100_000)
-    assert asyncio.run(run_json_module(module, "flood", "90000", timeout_s=30)) == {"a": 1}
+    assert asyncio.run(run_json_module(module, "flood", "90000", timeout_s=PATIENCE_S)) == {"a": 1}
     before = children()
     with pytest.raises(ModuleError):
-        asyncio.run(run_json_module(module, "flood", "200000", timeout_s=30))
+        asyncio.run(run_json_module(module, "flood", "200000", timeout_s=PATIENCE_S))
     assert children() == before
 
 
 def test_input_that_is_not_read_is_no_error(module: str) -> None:
     given = b"x" * (4 << 20)  # more than a pipe holds
-    assert asyncio.run(run_json_module(module, "flood", "1", given=given, timeout_s=30)) == {"a": 1}
+    assert asyncio.run(run_json_module(module, "flood", "1", given=given, timeout_s=PATIENCE_S)) == {"a": 1}
 
 
 def test_the_exit_code_counts_where_asked(module: str) -> None:
-    assert asyncio.run(run_json_module(module, "fails", timeout_s=30)) == {"a": 1}
+    assert asyncio.run(run_json_module(module, "fails", timeout_s=PATIENCE_S)) == {"a": 1}
     with pytest.raises(ModuleError):
-        asyncio.run(run_json_module(module, "fails", timeout_s=30, must_succeed=True))
+        asyncio.run(run_json_module(module, "fails", timeout_s=PATIENCE_S, must_succeed=True))
 
 
 @pytest.mark.parametrize("quiet", [False, True])
 def test_standard_error_is_dropped_where_asked(module: str, quiet: bool, capfd: pytest.CaptureFixture[str]) -> None:
-    asyncio.run(run_json_module(module, "fails", timeout_s=30, quiet=quiet))
+    asyncio.run(run_json_module(module, "fails", timeout_s=PATIENCE_S, quiet=quiet))
     assert ("a library's complaint" in capfd.readouterr().err) is not quiet
 
 
@@ -125,7 +127,7 @@ def test_a_process_ends_when_its_lines_are_no_longer_wanted(module: str) -> None
         return first
 
     before = children()
-    assert asyncio.run(asyncio.wait_for(read_one(), 20)) == {"stage": 1}
+    assert asyncio.run(read_one()) == {"stage": 1}
     assert children() == before
 
 
@@ -145,15 +147,10 @@ def test_a_process_ends_with_the_one_that_asked(module: str, tmp_path: Path) -> 
         "asyncio.run(run_json_module('answers', 'sleep', timeout_s=60))"
     )
     with subprocess.Popen([sys.executable, "-c", code]) as asker:
-        deadline = time.monotonic() + 30
-        while not (found := children(asker.pid)) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        time.sleep(0.2)  # the child has asked the kernel for its signal by then
+        found: list[str] = wait_for(lambda: children(asker.pid))
         asker.send_signal(signal.SIGKILL)
         asker.wait()
-        while any(Path(f"/proc/{pid}").exists() for pid in found) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert found and not any(Path(f"/proc/{pid}").exists() for pid in found)
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in found))
 
 
 def children(pid: int | None = None) -> list[str]:
