@@ -4,7 +4,6 @@ A steady delay, an even stream, nothing silently lost.
 """
 
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -19,7 +18,7 @@ from services.generator.engine_thread import EngineThread
 from services.generator.latency import Pacer, evenly
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
-from tests.support.engines.engine_thread_material import FRAME, PIXELS, SIZE, drive, opened
+from tests.support.engines.engine_thread_material import FRAME, PIXELS, SIZE, DrivenClock, drive, opened
 from tests.support.engines.slow_engines import UNLUCKY, LadderOptions
 
 
@@ -27,6 +26,7 @@ from tests.support.engines.slow_engines import UNLUCKY, LadderOptions
 class SlowSession(EngineSession):
     """Takes `seconds` for four frames, and hands out those of three batches before. Runs out of memory when told to."""
 
+    clock: DrivenClock
     seconds: float
     adjusts: bool = True
     quality: str = "full"
@@ -45,7 +45,7 @@ class SlowSession(EngineSession):
         if self.full:
             self.full = False
             raise OutOfMemoryError("The GPU has too little memory.")
-        time.sleep(self.seconds)
+        self.clock.sleep(self.seconds)
         out, self.held = self.held[: max(0, len(self.held) - 3 * SIZE)], self.held[-3 * SIZE :]
         return [RoiFrame(pts, PIXELS) for pts in out]
 
@@ -95,10 +95,18 @@ class One(EngineSession):
         return [RoiFrame(pts, PIXELS)]
 
 
-def test_under_an_overload_the_delay_is_steady_and_everything_is_counted() -> None:
-    session = SlowSession(0.4, adjusts=False)  # ten frames a second where the driver has 25
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> DrivenClock:
+    """The one that engines are timed by."""
+    driven = DrivenClock()
+    monkeypatch.setattr(engine_thread, "now", driven.now)
+    return driven
+
+
+def test_under_an_overload_the_delay_is_steady_and_everything_is_counted(clock: DrivenClock) -> None:
+    session = SlowSession(clock, 0.4, adjusts=False)  # ten frames a second where the driver has 25
     batch = EngineThread(opened(session), lambda: None, 5 * US)
-    out, offered = drive(batch, 7)
+    out, offered = drive(batch, clock, 7)
     batch.close()
     dropped = batch.counted()["driver frame skipped"]
     delays = [at - pts for at, pts in out]
@@ -106,7 +114,7 @@ def test_under_an_overload_the_delay_is_steady_and_everything_is_counted() -> No
     assert len(out) >= 20
     assert last < 1.4 * first and last < 4 * US, "a growing delay is what there must not be"
     assert [pts for _, pts in out] == sorted(pts for _, pts in out)
-    assert abs(offered - dropped - session.count) <= 4 * SIZE, "what was not taken was counted, but for what waits"
+    assert 0 <= offered - dropped - session.count <= 3 * SIZE, "what was not taken was counted, but for what waits"
     assert dropped > offered / 3
 
 
@@ -164,41 +172,41 @@ def test_the_newest_frame_is_always_among_those_taken(count: int) -> None:
     assert max(np.diff(taken)) - min(np.diff(taken)) <= 1
 
 
-def test_what_cannot_keep_up_goes_one_rung_down_and_says_so() -> None:
-    session = SlowSession(0.25)
+def test_what_cannot_keep_up_goes_one_rung_down_and_says_so(clock: DrivenClock) -> None:
+    session = SlowSession(clock, 0.25)
     batch = EngineThread(opened(session), lambda: None, 5 * US)
-    drive(batch, 5)
+    drive(batch, clock, 5)
     batch.close()
     assert batch.note == "It goes on with less." and session.rungs == 0
 
 
-def test_memory_that_runs_out_costs_a_rung_and_not_the_service() -> None:
-    session = SlowSession(0.0, adjusts=False, full=True)
+def test_memory_that_runs_out_costs_a_rung_and_not_the_service(clock: DrivenClock) -> None:
+    session = SlowSession(clock, 0.0, adjusts=False, full=True)
     batch = EngineThread(opened(session), lambda: None, 5 * US)
-    out, _ = drive(batch, 2)
+    out, _ = drive(batch, clock, 2)
     batch.close()
     assert out and batch.note == "It goes on with less."
 
 
-def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know() -> None:
+def test_memory_that_runs_out_at_the_last_rung_is_the_users_to_know(clock: DrivenClock) -> None:
     done = threading.Event()
-    batch = EngineThread(opened(SlowSession(0.0, rungs=0, full=True)), done.set, 5 * US)
+    batch = EngineThread(opened(SlowSession(clock, 0.0, rungs=0, full=True)), done.set, 5 * US)
     at = now()
     for i in range(SIZE):
         batch.offer(Driving(at + i * FRAME, None, None), {})
-    assert done.wait(5)
+    assert done.wait(60)
     assert isinstance(batch.failure, StudioError) and "too little memory" in str(batch.failure)
 
 
-def test_a_driver_that_restarts_or_was_away_starts_over() -> None:
-    session = SlowSession(0.0, adjusts=False)
+def test_a_driver_that_restarts_or_was_away_starts_over(clock: DrivenClock) -> None:
+    session = SlowSession(clock, 0.0, adjusts=False)
     batch = EngineThread(opened(session), lambda: None, US // 2)
-    drive(batch, 1)
+    drive(batch, clock, 1)
     before = session.resets
-    batch.offer(Driving(now(), None, None), {}, restarted=True)
-    drive(batch, 0.5)
+    batch.offer(Driving(clock.at, None, None), {}, restarted=True)
+    drive(batch, clock, 0.5)
     assert session.resets == before + 1
-    drive(batch, 0.5, start=now() + US)
+    drive(batch, clock, 0.5, pause=US)
     assert session.resets == before + 2
     batch.close()
 
@@ -259,11 +267,11 @@ def test_what_is_dropped_is_counted_whether_or_not_anything_comes_out() -> None:
     batch.close()
 
 
-def test_other_options_are_handed_to_the_session_once_and_end_the_note_of_a_lower_quality() -> None:
-    session = SlowSession(0.0, full=True)
+def test_other_options_are_handed_to_the_session_once_and_end_the_note_of_a_lower_quality(clock: DrivenClock) -> None:
+    session = SlowSession(clock, 0.0, full=True)
     batch = EngineThread(opened(session, options=LadderOptions(quality="full")), lambda: None, 5 * US)
     batch.apply(LadderOptions(quality="full"))
-    drive(batch, 0.5)
+    drive(batch, clock, 0.5)
     assert batch.note == "It goes on with less." and session.applied == []
     batch.apply(LadderOptions(quality="half"))
     wait_for(lambda: batch.note == "")
@@ -274,24 +282,24 @@ def test_other_options_are_handed_to_the_session_once_and_end_the_note_of_a_lowe
     batch.close()
 
 
-def test_options_that_the_session_cannot_take_over_are_told_once_to_be_opened_again() -> None:
+def test_options_that_the_session_cannot_take_over_are_told_once_to_be_opened_again(clock: DrivenClock) -> None:
     told = threading.Event()
-    batch = EngineThread(opened(SlowSession(0.0), options=LadderOptions()), told.set, 5 * US)
+    batch = EngineThread(opened(SlowSession(clock, 0.0), options=LadderOptions()), told.set, 5 * US)
     batch.apply(LadderOptions(seed=1))
-    assert told.wait(20)
+    assert told.wait(60)
     assert batch.take_refusal() and not batch.take_refusal() and batch.note == ""
     batch.close()
 
 
-def test_the_delay_is_measured_beside_its_floor() -> None:
-    session = SlowSession(0.05, adjusts=False)
+def test_the_delay_is_measured_beside_its_floor(clock: DrivenClock) -> None:
+    session = SlowSession(clock, 0.05, adjusts=False)
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     assert "delay" not in batch.as_dict()
-    drive(batch, 2.5)
+    drive(batch, clock, 2.5)
     batch.close()
     delay = batch.as_dict()["delay"]
     assert isinstance(delay, dict) and (delay["frames"], delay["calls"]) == (4, 4)
-    assert delay["interval_ms"] == 40.0 and delay["call_ms"] > 49
+    assert (delay["interval_ms"], delay["call_ms"]) == (40.0, 50.0)
     assert delay["floor_ms"] == pytest.approx(3 * 40 + 3 * max(160, delay["call_ms"]) + delay["call_ms"], abs=0.3)
     assert delay["floor_ms"] - 1 < delay["ms"] < 5000
 
@@ -304,28 +312,26 @@ class Held(EngineSession):
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         self.under_way.set()
-        assert self.released.wait(30)
+        self.released.wait()
         return [RoiFrame(driving.pts, PIXELS)]
 
 
 @pytest.mark.parametrize("first", ["the engine", "the loop"])
-def test_a_frame_that_was_under_way_while_the_process_stood_still_is_not_shown(
-    monkeypatch: pytest.MonkeyPatch, first: str
-) -> None:
+def test_a_frame_that_was_under_way_while_the_process_stood_still_is_not_shown(clock: DrivenClock, first: str) -> None:
     session = Held()
     done = threading.Event()
     batch = EngineThread(opened(session, 1), done.set, US)
     batch.note_turn()
-    batch.offer(Driving(now(), None, None), {})
-    assert session.under_way.wait(30)
-    monkeypatch.setattr(engine_thread, "now", lambda: now() + 10 * US)
+    batch.offer(Driving(clock.at, None, None), {})
+    assert session.under_way.wait(60)
+    clock.at += 10 * US
     if first == "the loop":
         batch.note_turn()
     session.released.set()
     late = Counter[str]()
-    wait_for(lambda: late.update(batch.counted()) or late["face late"], 10, "it is counted")
+    wait_for(lambda: late.update(batch.counted()) or late["face late"], what="it is counted")
     assert batch.due() is None
     batch.note_turn()
-    batch.offer(Driving(now(), None, None), {})
-    wait_for(lambda: batch.due() is not None, 10, "the next one is shown")
+    batch.offer(Driving(clock.at, None, None), {})
+    wait_for(lambda: batch.due() is not None, what="the next one is shown")
     batch.close()

@@ -4,7 +4,6 @@ While the frames of one are waited for the next is begun, in order, and never mo
 """
 
 import threading
-import time
 from functools import partial
 
 import pytest
@@ -14,7 +13,7 @@ from harness.channel import wait_for
 from services.generator.engine_thread import EngineThread
 from shared.errors import OutOfMemoryError
 from shared.runtime.clock import US, now
-from tests.support.engines.engine_thread_material import FRAME, SIZE, drive, opened
+from tests.support.engines.engine_thread_material import FRAME, SIZE, opened
 from tests.support.engines.slow_engines import OverlappingSession
 
 
@@ -24,30 +23,35 @@ def call(batch: EngineThread, start: int, *, restarted: bool = False) -> None:
         batch.offer(Driving(start + i * FRAME, None, None), {}, restarted=restarted and i == 0)
 
 
-def test_two_calls_take_hardly_longer_than_the_longer_half_of_one() -> None:
-    session = OverlappingSession(0.2, 0.2)
-    batch = EngineThread(opened(session), lambda: None, 5 * US)
-    out, _ = drive(batch, 4)
-    batch.close()
-    one_by_one = 4 / 0.4 * SIZE
-    assert len(out) > 1.3 * one_by_one
-    assert session.overlapped >= 5 and session.most == 1, "one is waited for while one is begun, and no more"
-    given = [pts for _, pts in out]
-    assert given == sorted(set(given)), "in order, none twice"
+def handed_on(batch: EngineThread) -> list[int]:
+    """The pts of all that is there to be handed on, each in its time."""
+    given = list[int]()
+    while (due := batch.due()) is not None:
+        paced = batch.due_frame(due)
+        assert paced is not None
+        given.append(paced.frame.pts)
+    return given
 
 
-def test_nothing_is_lost_while_it_keeps_up() -> None:
-    session = OverlappingSession(0.01, 0.03)
+def test_a_call_is_begun_while_the_frames_of_one_are_waited_for_and_no_more() -> None:
+    session = OverlappingSession()
+    session.gate.clear()
     batch = EngineThread(opened(session), lambda: None, 5 * US)
-    out, offered = drive(batch, 2)
+    began, given = now() + US, list[int]()
+    for number in range(3):
+        call(batch, began + number * SIZE * FRAME)
+        wait_for(partial(waiting, session, min(number + 1, 2)))
+    session.gate.set()
+    while len(given) < 3 * SIZE:
+        given += wait_for(partial(handed_on, batch))
+    assert session.most == 1, "one is waited for while one is begun"
+    assert given == [began + number * FRAME for number in range(3 * SIZE)], "in order, none lost, none twice"
+    assert not +batch.counted()
     batch.close()
-    missing = (out[-1][1] - out[0][1]) // FRAME + 1 - len(out)
-    assert missing <= batch.counted().total(), "what a busy machine was late for is counted"
-    assert len(out) > 0.6 * offered
 
 
 def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
-    session = OverlappingSession(0.0, 0.0)
+    session = OverlappingSession()
     session.gate.clear()
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     call(batch, 0)
@@ -56,21 +60,20 @@ def test_what_is_under_way_when_the_driver_restarts_is_not_shown() -> None:
     wait_for(lambda: session.outstanding == 2)
     call(batch, 10 * US, restarted=True)
     session.gate.set()
-    shown: list[int] = []
-    ends = time.monotonic() + 20
-    while 10 * US + 3 * FRAME not in shown and time.monotonic() < ends:
-        shown += [paced.frame.pts for paced in [batch.due_frame(now() + 60 * US)] if paced is not None]
-    assert shown and min(shown) >= 10 * US
+    shown = list[int]()
+    while 10 * US + 3 * FRAME not in shown:
+        shown += wait_for(partial(handed_on, batch))
+    assert min(shown) >= 10 * US
     assert batch.counted()["face late"] >= 2 * SIZE
     batch.close()
 
 
 def test_a_failure_while_frames_are_awaited_is_reported() -> None:
-    session, told = OverlappingSession(0.0, 0.0), threading.Event()
+    session, told = OverlappingSession(), threading.Event()
     session.breaks = [RuntimeError("an illegal memory access")]
     batch = EngineThread(opened(session), told.set, 5 * US)
     call(batch, now())
-    assert told.wait(20)
+    assert told.wait(60)
     assert isinstance(batch.failure, RuntimeError)
 
 
@@ -88,7 +91,7 @@ def waiting(session: OverlappingSession, calls: int) -> bool:
 
 @pytest.mark.parametrize("calls", [1, 2])
 def test_memory_that_runs_out_while_frames_are_waited_for_costs_one_rung(calls: int) -> None:
-    session = Ladder(0.0, 0.0)
+    session = Ladder()
     session.gate.clear()
     session.breaks = [OutOfMemoryError("The GPU has too little memory.")] * calls
     batch = EngineThread(opened(session), lambda: None, 5 * US)

@@ -1,6 +1,6 @@
-"""What the tests of batches share: a session opened by hand, and a driver in real time."""
+"""What the tests of batches share: a session opened by hand, a clock that is driven, and a driver by that clock."""
 
-import time
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -9,13 +9,40 @@ from numpy.typing import NDArray
 
 from engines.api import Driving
 from engines.mesh.engine import INFO
+from harness.channel import wait_for
 from services.generator.engine_thread import EngineThread
 from services.generator.session_opener import OpenedSession
-from shared.runtime.clock import US, now
+from shared.runtime.clock import US
 from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 
 SIZE, FRAME = 4, 40_000
 PIXELS: NDArray[np.uint8] = np.zeros((4, 4, 3), np.uint8)
+
+
+class DrivenClock:
+    """The channel clock, in a test's hands.
+
+    at: microseconds. until: when a thread that sleeps by this clock is to go on, None while none does.
+    """
+
+    def __init__(self) -> None:
+        self.at = 100 * US
+        self.until: int | None = None
+        self._woken = threading.Event()
+
+    def now(self) -> int:
+        return self.at
+
+    def sleep(self, seconds: float) -> None:
+        """Called by one thread at a time."""
+        if seconds:
+            self._woken.clear()
+            self.until = self.at + round(seconds * US)
+            self._woken.wait()
+
+    def wake(self) -> None:
+        self.until = None
+        self._woken.set()
 
 
 def opened(session: Any, size: int = SIZE, options: LadderOptions | None = None) -> OpenedSession:
@@ -25,16 +52,28 @@ def opened(session: Any, size: int = SIZE, options: LadderOptions | None = None)
     return OpenedSession(engine, None, session, None, options)  # type: ignore[arg-type]
 
 
-def drive(batch: EngineThread, seconds: float, start: int | None = None) -> tuple[list[tuple[int, int]], int]:
-    """A driver of 25 frames a second in real time; (handed on at, pts) of what comes out, and how many went in."""
+def drive(batch: EngineThread, clock: DrivenClock, seconds: float, pause: int = 0) -> tuple[list[tuple[int, int]], int]:
+    """A driver of 25 frames a second by this clock, after a pause of microseconds.
+
+    Returns (handed on at, pts) of what comes out, and how many went in.
+    """
     out: list[tuple[int, int]] = []
-    offered, began = 0, now() if start is None else start
-    while now() - began < seconds * US:
-        if now() >= began + offered * FRAME:
+    began = clock.at + pause
+    offered, ends = 0, began + round(seconds * US)
+    while (at := min(each for each in (began + offered * FRAME, clock.until, batch.due()) if each is not None)) < ends:
+        clock.at = max(clock.at, at)
+        if clock.until is not None and clock.until <= clock.at:
+            clock.wake()
+        elif began + offered * FRAME <= clock.at:
             batch.offer(Driving(began + offered * FRAME, None, None), {})
             offered += 1
-        if (paced := batch.due_frame(now())) is not None:
-            out.append((now(), paced.frame.pts))
+        elif (paced := batch.due_frame(clock.at)) is not None:
+            out.append((clock.at, paced.frame.pts))
+        wait_for(lambda: clock.until is not None or is_waiting(batch) or batch.failure, every=0.0005)
         assert batch.failure is None
-        time.sleep(0.002)
     return out, offered
+
+
+def is_waiting(batch: EngineThread) -> bool:
+    """Whether its thread has nothing to do."""
+    return len(vars(batch._guard)["_waiters"]) == 1

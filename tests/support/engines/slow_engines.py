@@ -1,6 +1,6 @@
 """Engines that are slow, or hard to open.
 
-One takes seconds of plain Python to open, one never opens, one breaks, one waits for its weights; one never finishes a
+One takes plain Python until it may open, one never opens, one breaks, one waits for its weights; one never finishes a
 frame, one has a ladder, one's calls overlap, and one plays motion templates without a network to draw them.
 """
 
@@ -36,17 +36,16 @@ from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import OutOfMemoryError, StudioError
 from shared.wire.message import Message
 
-OPENING_S = 3.0  # seconds
-BLOCKED_S = 40.0  # seconds: longer than any test waits
+GATE = "SLOW_ENGINE_GATE"  # environment: a file; the slow engine is at its opening until it is there
 UNLUCKY = 13
 RED = np.array([255, 0, 0], np.uint8)
 
 
-def work(seconds: float) -> None:
+def work(until: Callable[[], bool]) -> None:
     """Keep the interpreter busy, as importing and unpacking a model does."""
-    ends, count = time.monotonic() + seconds, 0
-    while time.monotonic() < ends:
-        count += sum(range(1000))
+    count = 0
+    while not until():
+        count += sum(sum(range(1000)) for _ in range(100))
 
 
 class RedSession(MeshSession):
@@ -66,12 +65,12 @@ def marked(frame: RoiFrame) -> RoiFrame:
 
 
 class SlowEngine(MeshEngine):
-    """Takes its time to open. Its name in the settings need not be its own."""
+    """Opens when the file that GATE names is there, or at once without one. In the settings it has another name."""
 
     info = replace(INFO, name="red", title="Red", inputs=frozenset({"motion"}))
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
-        work(OPENING_S)
+        work(Path(os.environ.get(GATE, "/")).exists)
         return RedSession(avatar, context.rate)
 
 
@@ -81,7 +80,8 @@ class BrokenEngine(MeshEngine):
     info = replace(INFO, name="broken", title="Broken")
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> MeshSession:
-        work(0.5)
+        ends = time.monotonic() + 0.5
+        work(lambda: time.monotonic() > ends)
         raise RuntimeError("no kernel image")
 
 
@@ -141,11 +141,12 @@ class PlayingEngine(MeshEngine):
 class HeavySession(RedSession):
     """Quick at its first frame, which is tried while it opens.
 
-    After that none is ever finished, but not for want of a processor. under_way: one has begun.
+    After that none is ever finished, but not for want of a processor. under_way: one has begun. released: set by a test
+    that is over, so that its threads end.
     """
 
     tried = False
-    under_way = threading.Event()
+    under_way, released = threading.Event(), threading.Event()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         if self.tried:
@@ -159,7 +160,7 @@ class HeavySession(RedSession):
 
     def _wait(self) -> None:
         self.under_way.set()
-        time.sleep(BLOCKED_S)
+        self.released.wait()
 
 
 class HeavyEngine(MeshEngine):
@@ -172,20 +173,20 @@ class HeavyEngine(MeshEngine):
 
 
 class DrawlSession(RedSession):
-    """Quick at its first block of voice, which is tried while it opens; after that every one takes BLOCKED_S."""
+    """Quick at its first block of voice, which is tried while it opens; after that none is ever answered."""
 
     tried = False
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
         if self.tried:
             HeavySession.under_way.set()
-            time.sleep(BLOCKED_S)
+            HeavySession.released.wait()
         self.tried = True
         return super().hear(block)
 
 
 class DrawlEngine(MeshEngine):
-    """Moved by a voice, and slow to answer."""
+    """Moved by a voice that it never answers."""
 
     info = replace(INFO, name="drawl", title="Drawl", inputs=frozenset({"voice"}))
 
@@ -289,7 +290,7 @@ class OverlappingSession(EngineSession):
     calls whose frames are not there; most: of them, when another was begun; overlapped: how often there were any.
     """
 
-    def __init__(self, begins: float, waits: float) -> None:
+    def __init__(self, begins: float = 0.0, waits: float = 0.0) -> None:
         self.begins, self.waits = begins, waits
         self.gate = threading.Event()
         self.gate.set()

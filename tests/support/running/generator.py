@@ -1,10 +1,10 @@
 """A generator in this thread, with its neighbours' sockets."""
 
-import time
 from collections.abc import Callable
 
 import zmq
 
+from harness.channel import wait_for
 from services.generator.service import Generator
 from shared.config.settings import Settings
 from shared.runtime.clock import now
@@ -28,13 +28,16 @@ class GeneratorChannel:
         self.faces: list[Message] = []
         self.wanted = Scene(driver="speech")
 
-    def turn(self, until: Callable[[], bool], seconds: float = 30.0) -> None:
-        ends = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < ends, "it did not happen"
+    def turn(self, until: Callable[[], bool]) -> None:
+        def turned() -> bool:
+            if until():
+                return True
             self.scene.send(now(), facts=self.wanted.as_dict())
             self.generator.loop.turn()
             self.faces += self.face.read()
+            return False
+
+        wait_for(turned, every=0)
 
     def close(self) -> None:
         self.generator.loop.stop()
