@@ -1,6 +1,7 @@
 """Drivers read in their thread: files in time and whole, live ones newest first."""
 
 import time
+from collections.abc import Callable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.channel import wait_for
 from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver, shrink_to_limit
 from services.capture.source import READ_AHEAD_FRAMES, DriverReader
 from shared.driver_ref import DriverRef
@@ -35,15 +37,17 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def collect(driver: DriverReader, count: int, seconds: float = 5.0) -> list[DriverFrame]:
+def collect(driver: DriverReader, enough: Callable[[list[DriverFrame]], bool]) -> list[DriverFrame]:
+    """The driver's frames until it is enough of them."""
     got: list[DriverFrame] = []
-    ends = time.monotonic() + seconds
-    while len(got) < count and time.monotonic() < ends:
-        if frame := driver.next_frame():
+
+    def served() -> bool:
+        while frame := driver.next_frame():
             got.append(frame)
             driver.mark_served()
-        else:
-            time.sleep(0.005)
+        return enough(got)
+
+    wait_for(served, every=0.005)
     return got
 
 
@@ -51,6 +55,13 @@ def opened(word: str, *, loop: bool) -> DriverReader:
     driver = DriverReader(DriverRef.of_scene(word), loop=loop, sample=Path("none"), wake=Wake())
     driver.start()
     return driver
+
+
+def noted(driver: DriverReader) -> str:
+    """The note of a driver that cannot be read, once it is there; the driver is closed."""
+    note: str = wait_for(lambda: driver.note)
+    driver.close()
+    return note
 
 
 def test_a_file_gives_all_its_frames_and_sound_in_time(film: Path) -> None:
@@ -63,7 +74,7 @@ def test_a_file_gives_all_its_frames_and_sound_in_time(film: Path) -> None:
 
 def test_a_loop_goes_on_where_the_file_ended(film: Path) -> None:
     driver = opened(f"file:{film}", loop=True)
-    got = collect(driver, 3 * FRAMES)
+    got = collect(driver, lambda got: len(got) >= 3 * FRAMES)[: 3 * FRAMES]
     driver.close()
     assert np.diff([p.pts for p in got]) == pytest.approx(np.full(3 * FRAMES - 1, US // FPS), abs=1500)
 
@@ -74,7 +85,7 @@ def test_once_means_once_and_reading_ahead_is_bounded(film: Path) -> None:
     assert len(driver.frames) <= READ_AHEAD_FRAMES + 1
     driver.close()
     driver = opened(f"file:{film}", loop=False)
-    assert len(collect(driver, 100, 1.5)) == FRAMES and driver.ended and not driver.note
+    assert len(collect(driver, lambda got: driver.ended)) == FRAMES and not driver.note
 
 
 @pytest.mark.parametrize("content", [b"", b"not a film at all" * 100])
@@ -85,9 +96,7 @@ def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path, content: byt
         has_motion(path)
     assert "bad.mp4" in str(caught.value) and "\n" not in str(caught.value)
     driver = opened(f"file:{path}", loop=True)
-    time.sleep(0.3)
-    driver.close()
-    assert "bad.mp4" in driver.note
+    assert "bad.mp4" in noted(driver)
 
 
 def test_sound_without_video_is_a_voice_that_drives(tmp_path: Path) -> None:
@@ -100,24 +109,22 @@ def test_sound_without_video_is_a_voice_that_drives(tmp_path: Path) -> None:
     assert sum(len(sound.samples) for sound in sounds) == pytest.approx(2 * SOUND_RATE_HZ, abs=100)
     driver = opened(f"file:{path}", loop=True)
     heard: list[DriverSoundBlock] = []
-    ends = time.monotonic() + 5
-    while sum(len(s.samples) for s in heard) < 5 * SOUND_RATE_HZ and time.monotonic() < ends:
-        if driver.sounds:
+
+    def enough() -> bool:
+        while driver.sounds:
             heard.append(driver.sounds.popleft())
             driver.mark_served()
-        else:
-            time.sleep(0.005)
+        return sum(len(s.samples) for s in heard) >= 5 * SOUND_RATE_HZ
+
+    wait_for(enough, every=0.005)
     driver.close()
     assert driver.voice and not driver.note
     gaps = [b.pts - a.pts - len(a.samples) * US // SOUND_RATE_HZ for a, b in pairwise(heard)]
-    assert sum(len(s.samples) for s in heard) >= 5 * SOUND_RATE_HZ and max(map(abs, gaps)) < 1000, "a loop joins"
+    assert max(map(abs, gaps)) < 1000, "a loop joins"
 
 
 def test_unknown_words_are_told() -> None:
-    driver = opened("teapot", loop=True)
-    time.sleep(0.2)
-    driver.close()
-    assert "not a driver" in driver.note
+    assert "not a driver" in noted(opened("teapot", loop=True))
 
 
 def test_frames_are_fitted_without_squashing() -> None:
@@ -128,21 +135,13 @@ def test_frames_are_fitted_without_squashing() -> None:
 @pytest.mark.parametrize("word", ["http://127.0.0.1:99999/x", "camera:x"])
 def test_a_word_that_names_no_driver_is_noted_and_the_reader_stays(word: str) -> None:
     driver = opened(word, loop=False)
-    ends = time.monotonic() + 5
-    while not driver.note and time.monotonic() < ends:
-        time.sleep(0.01)
+    wait_for(lambda: driver.note)
     alive = driver._thread.is_alive()
-    driver.close()
-    assert "is not a driver" in driver.note and alive
+    assert "is not a driver" in noted(driver) and alive
 
 
 def test_a_note_calls_an_upload_as_its_owner_does(tmp_path: Path) -> None:
     kept = tmp_path / "0123456789abcdef.media"
     kept.write_bytes(b"%PDF-1.7" + bytes(99))
     kept.with_suffix(".txt").write_text("holiday.mp4", encoding="utf-8")
-    driver = opened(f"file:{kept}", loop=True)
-    ends = time.monotonic() + 5
-    while not driver.note and time.monotonic() < ends:
-        time.sleep(0.01)
-    driver.close()
-    assert driver.note.startswith("holiday.mp4 is a PDF")
+    assert noted(opened(f"file:{kept}", loop=True)).startswith("holiday.mp4 is a PDF")

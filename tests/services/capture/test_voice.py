@@ -26,8 +26,10 @@ def test_a_voice_file_is_sent_just_ahead_of_its_time_and_says_that_it_drives(
     path.write_bytes(wav((5000 * np.sin(np.arange(24_000 * 3) / 9)).astype(np.int16), 24_000))
     channel.choose(Scene(driver=f"file:{path}", loop=False))
     leads: list[int] = []
+    states = set[str]()
 
     def all_of_it() -> bool:
+        states.add(channel.capture.loop.meter.state)
         leads.extend(m.pts - now() for m in channel.heard[len(leads) :])
         return sum(len(m.array) for m in channel.heard) >= 2.95 * SOUND_RATE_HZ
 
@@ -35,7 +37,7 @@ def test_a_voice_file_is_sent_just_ahead_of_its_time_and_says_that_it_drives(
     assert all(m.fact("drives", bool) for m in channel.heard)
     assert len({m.epoch for m in channel.heard}) == 1
     assert max(leads) < 1.2 * US, "the whole file is sent at once"
-    assert channel.capture.loop.meter.state == "running"
+    assert "running" in states
 
 
 def test_an_interrupt_of_the_speech_queue_is_a_new_epoch_at_once(channel: CaptureChannel) -> None:

@@ -12,11 +12,11 @@ def test_work_counts_also_while_it_is_under_way_and_once() -> None:
     def run() -> None:
         with work:
             begun.set()
-            may_end.wait(10)
+            may_end.wait()
 
     thread = threading.Thread(target=run)
     thread.start()
-    begun.wait(10)
+    begun.wait()
     work.taken_share()
     time.sleep(0.02)
     assert work.taken_share() > 0.99  # it has worked all the time since it was asked

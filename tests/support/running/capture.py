@@ -1,12 +1,12 @@
 """A capture service in this thread, with a gateway's sockets and a listener's."""
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import zmq
 
+from harness.channel import wait_for
 from services.capture.service import Capture
 from shared.config.settings import Settings
 from shared.runtime.clock import SOUND_RATE_HZ, now
@@ -33,13 +33,16 @@ class CaptureChannel:
         self.heard: list[Message] = []
         self.seen: list[Message] = []
 
-    def turn(self, until: Callable[[], bool], seconds: float = 10.0) -> None:
-        ends = time.monotonic() + seconds
-        while not until():
-            assert time.monotonic() < ends, "it did not happen"
+    def turn(self, until: Callable[[], bool]) -> None:
+        def turned() -> bool:
+            if until():
+                return True
             self.capture.loop.turn()
             self.heard += self.voice.read()
             self.seen += self.driving.read()
+            return False
+
+        wait_for(turned, every=0)
 
     def choose(self, scene: Scene) -> None:
         """Turn until it has this scene."""
