@@ -81,7 +81,7 @@ class VoiceAgent:
             destination_identity=AVATAR, method="lk.clear_buffer", payload=""
         )
 
-    async def until(self, true: Callable[[], object], seconds: float = 20.0) -> None:
+    async def until(self, true: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait until `true()` holds; raises AssertionError after so many seconds."""
         deadline = time.monotonic() + seconds
         while not true():

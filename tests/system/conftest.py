@@ -32,4 +32,4 @@ def channel(shared_channel: Studio) -> Iterator[Studio]:
 
 def on_air(channel: Studio) -> None:
     """Wait until the program shows a driven face again."""
-    wait_for(lambda: channel.state().get("on_air_state") == "ON AIR", 20, "on air again")
+    wait_for(lambda: channel.state().get("on_air_state") == "ON AIR", what="on air again")

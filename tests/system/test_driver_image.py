@@ -1,28 +1,22 @@
 """The driver's image through a whole channel: not at all for `mesh`, whole for an engine that needs it."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from harness.channel import Studio, studio, wait_for
 from harness.seeing import ENGINES, NAME
 from shared.wire.message import Message
+from tests.support.running.channel_looks import next_messages, until_state
 
-ENOUGH, LOOKS = 15, 10  # messages, and seconds in which a busy machine sends them
-
-
-def collected(run: Studio, kind: str, wanted: Callable[[Message], bool]) -> list[Message]:
-    """What travels until enough of it is wanted, or ten seconds long."""
-    found: list[Message] = []
-    for _ in range(LOOKS):
-        found += [message for _, message in run.collect_messages(kind, 1)]
-        if sum(map(wanted, found)) >= ENOUGH:
-            break
-    return found
+ENOUGH = 15  # messages
 
 
-def is_sent(run: Studio, image: str) -> bool:
+def is_wanted(run: Studio, image: str) -> bool:
     return bool(run.state()["scene"]["driver_image"] == image)
+
+
+def has_image(message: Message, has: bool = True) -> bool:
+    return (message.array.size > 0) is has
 
 
 def test_an_engine_is_sent_the_image_only_while_it_needs_it(live_home: Path, run_root: Path) -> None:
@@ -30,11 +24,10 @@ def test_an_engine_is_sent_the_image_only_while_it_needs_it(live_home: Path, run
         run.on_air()
         for engine, image in (("mesh", "none"), (NAME, "whole"), ("mesh", "none")):
             assert run.patch(engine=engine).status_code == 200
-            wait_for(partial(is_sent, run, image), 20, image)
-            run.collect_messages("driving", 0.5)  # what was on its way
-            messages = collected(run, "driving", lambda message: True)
-            assert len(messages) >= ENOUGH and all("face" in message.facts for message in messages)
-            assert {message.array.size > 0 for message in messages} == {image == "whole"}
-            assert run.state()["on_air_state"] == "ON AIR"
-            faces = collected(run, "face", lambda message: message.facts["state"] == "live")
-            assert sum(face.facts["state"] == "live" for face in faces) >= ENOUGH, "its faces follow the driver"
+            wait_for(partial(is_wanted, run, image), what=image)
+            next_messages(run, "driving", 1, partial(has_image, has=image == "whole"))
+            messages = next_messages(run, "driving", ENOUGH)  # those from before it was wanted have come
+            assert all("face" in message.facts for message in messages)
+            assert {has_image(message) for message in messages} == {image == "whole"}
+            wait_for(lambda: run.state()["on_air_state"] == "ON AIR", what="on air")
+            until_state(run, "live", "face")  # its faces follow the driver

@@ -26,7 +26,7 @@ def alone(request: pytest.FixtureRequest, live_home: Path, run_root: Path) -> It
 
 
 def test_strangers_are_counted_and_the_service_goes_on(alone: Alone) -> None:
-    wait_for(alone.follows, 20, "the service follows the scene")
+    wait_for(alone.follows, what="the service follows the scene")
     memory = resident_bytes(alone.process.pid)
     generator = np.random.default_rng(7)
     for stream, socket in alone.senders.items():
@@ -37,9 +37,9 @@ def test_strangers_are_counted_and_the_service_goes_on(alone: Alone) -> None:
         socket.send_multipart([stream.encode(), b"\x80", bytes(MAX_PAYLOAD_BYTES + 8192)], copy=False)
     for stream in alone.senders:
         for reason in ("malformed", "version", "short", "oversized"):
-            wait_for(partial(alone.dropped, stream, reason), 10, f"{reason} counted on {stream}")
+            wait_for(partial(alone.dropped, stream, reason), what=f"{reason} counted on {stream}")
     alone.revision = 6
-    wait_for(alone.follows, 10, "it follows the scene again")
+    wait_for(alone.follows, what="it follows the scene again")
     assert alone.process.poll() is None
     # The engine that is opened meanwhile takes a hundred megabytes; kept junk would take more than the rest.
     assert resident_bytes(alone.process.pid) - memory < 224 << 20

@@ -1,0 +1,75 @@
+"""What a test sees of a running channel, for as long as it takes: nothing here goes by the machine's speed."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from harness.channel import Studio, wait_for
+from shared.wire.message import Message
+
+IN_A_ROW = 5  # messages of a stream that show what it has come to
+ENDS_S = 300  # seconds after which a process that does not end by itself has failed its test
+
+
+def next_messages(run: Studio, stream: str, count: int, wanted: Callable[[Message], bool] = bool) -> list[Message]:
+    """All that comes on a stream from now on, until `count` of it are wanted."""
+    reader = run.read(stream)
+    found: list[Message] = []
+
+    def enough() -> bool:
+        found.extend(reader.read())
+        return sum(map(wanted, found)) >= count
+
+    wait_for(enough, what=f"{count} messages of {stream}")
+    reader.close()
+    return found
+
+
+def until_state(run: Studio, state: str, stream: str = "program") -> None:
+    """Wait until some messages in a row have this state."""
+    reader = run.read(stream)
+    last: list[str] = []
+
+    def has_it() -> bool:
+        last.extend(message.facts["state"] for message in reader.read())
+        del last[:-IN_A_ROW]
+        return last == [state] * IN_A_ROW
+
+    wait_for(has_it, what=f"{stream} {state}")
+    reader.close()
+
+
+def service_row(run: Studio, service: str) -> dict[str, Any]:
+    """What the API says of a service; {} while the gateway cannot answer."""
+    return dict(run.state().get("services", {}).get(service, {}))
+
+
+def note_of(run: Studio, service: str) -> str:
+    """The sentence in which a service says what is wrong."""
+    return str(service_row(run, service).get("note", ""))
+
+
+def recorded_seconds(run: Studio) -> float:
+    """How much of the program has been recorded so far."""
+    return float(run.state().get("outputs", {}).get("record", {}).get("figures", {}).get("seconds", 0.0))
+
+
+def refusal(run: Studio) -> str:
+    """What a channel that does not start says, as one line."""
+    assert run.process.wait(ENDS_S) == 1
+    said = " ".join(run.log.read_text(encoding="utf-8").split())
+    assert "Traceback" not in said
+    return said
+
+
+@contextmanager
+def unwatched(run: Studio) -> Iterator[None]:
+    """While this lasts, no service that dies is started again."""
+    run.process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, run.process.pid, os.WSTOPPED | os.WNOWAIT)
+    try:
+        yield
+    finally:
+        run.process.send_signal(signal.SIGCONT)
