@@ -9,9 +9,10 @@ import os
 import signal
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from shared.config.child_environment import outside_environment
-from shared.runtime.process import signal_on_parent_death
+from shared.runtime.process import end_with
 from shared.voices.api import VoiceError
 
 BLOCK_BYTES = 1 << 14
@@ -49,7 +50,7 @@ async def _process(title: str, command: Sequence[str]) -> AsyncGenerator[asyncio
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe, stderr=pipe, env=outside_environment(), start_new_session=True,
-            preexec_fn=_behind_us,
+            preexec_fn=partial(_behind_us, os.getpid()),
         )
     )  # fmt: skip
     try:
@@ -102,7 +103,7 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
     return next((line[:200].rstrip(".") for line in reversed(lines) if line), "")
 
 
-def _behind_us() -> None:
-    """In the child: low priority, and an end when the parent ends, however it does."""
+def _behind_us(parent: int) -> None:
+    """In the child: low priority, and an end when the parent ends, however it does, or has ended."""
     os.nice(NICENESS)
-    signal_on_parent_death(signal.SIGKILL)
+    end_with(parent)

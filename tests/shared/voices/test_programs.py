@@ -137,7 +137,7 @@ def test_a_thread_that_closes_while_a_program_starts_or_ends_leaves_nothing_behi
 ) -> None:
     folder = install("espeak-ng", "touch runs; sleep 600")
     if starting:
-        connect = BaseSubprocessTransport._connect_pipes  # type: ignore[attr-defined]
+        connect = BaseSubprocessTransport._connect_pipes
 
         async def late(transport: BaseSubprocessTransport, waiter: asyncio.Future[None]) -> None:
             await asyncio.sleep(0.1)
