@@ -34,6 +34,7 @@ from shared.wire.pulse import Meter
 FLASH_S = 0.2
 BEEP_HZ = 1000
 BRIGHT, DARK = 225, 60
+PATIENCE_S = 60.0  # until what is waited for has failed
 # Standard deviation of the luma, as of a camera in good light. At 6 a 1080p frame cannot be coded in its bit rate: the
 # flash then takes 200 ms to send, and the receiver needs half a minute to move the sound to it.
 GRAIN = 2.0
@@ -132,7 +133,7 @@ class FlashGateway:
         self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
         headers = {"Authorization": f"Bearer {self.token}"}
         self.http = httpx2.Client(
-            base_url=f"http://{self.address}/api/v1", headers=headers, timeout=20, trust_env=False
+            base_url=f"http://{self.address}/api/v1", headers=headers, timeout=PATIENCE_S, trust_env=False
         )
         self.log = folder / "gateway.log"
         self.process = self._start()
@@ -155,9 +156,9 @@ class FlashGateway:
         """Ask the channel for something."""
         return self.http.post(f"/channels/{self.settings.channel}/{path}", json=body)
 
-    def wait(self, true: Callable[[], Any], seconds: float = 30) -> Any:
+    def wait(self, true: Callable[[], Any]) -> Any:
         """The first true value; a gateway that is not there yet is asked again."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
                 if value := true():
@@ -166,7 +167,7 @@ class FlashGateway:
                 pass
             time.sleep(0.1)
         raise AssertionError(
-            f"it did not become true within {seconds} s; {self.log.read_text(encoding='utf-8')[-2000:]}"
+            f"it did not become true within {PATIENCE_S} s; {self.log.read_text(encoding='utf-8')[-2000:]}"
         )
 
     def cpu(self) -> float:
@@ -178,7 +179,7 @@ class FlashGateway:
         """Stop the gateway."""
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()

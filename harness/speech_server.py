@@ -104,11 +104,13 @@ class SpeechServer(StandInServer):
 
     "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set),
     "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the
-    connection ends in the middle), "endless". asked: the requests' bodies.
+    connection ends in the middle), "endless". endless: a sentence that has this in it comes to no end either.
+    asked: the requests' bodies.
     """
 
     def __init__(self) -> None:
         self.mode = "stream"
+        self.endless = ""
         self.asked: list[dict[str, Any]] = []
         super().__init__()
 
@@ -146,7 +148,7 @@ class SpeechServer(StandInServer):
             if self.mode == "break" and number == 2:
                 return
             self.send_block(request, block)
-        while self.mode == "endless":
+        while self.mode == "endless" or (self.endless and self.endless in text):
             self.send_block(request, blocks[0])
         self.send_block(request, b"")
 

@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
@@ -71,10 +72,18 @@ class Received:
 
 async def receive(url: str, token: str, seconds: float, box: PixelBox | None = None) -> Received:
     """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the frame, to look at more closely."""
+    got = Received(begun=time.monotonic())
+    await receive_until(url, token, got, lambda: asyncio.sleep(got.begun + seconds - time.monotonic()), box)
+    return got
+
+
+async def receive_until(
+    url: str, token: str, got: Received, ended: Callable[[], Awaitable[object]], box: PixelBox | None = None
+) -> None:
+    """Subscribe to everything and add it to what was received, until what `ended` returns once connected is over."""
     from livekit import rtc
 
-    begun, tasks, sounds = time.monotonic(), [], set()
-    got = Received(begun=begun)
+    begun, tasks, sounds = got.begun, [], set()
     room = rtc.Room()
 
     def on_track(track: Any, *_: Any) -> None:
@@ -100,12 +109,11 @@ async def receive(url: str, token: str, seconds: float, box: PixelBox | None = N
     room.register_text_stream_handler("lk.transcription", on_text)
     room.on("track_subscribed", on_track)
     await room.connect(url, token)
-    await asyncio.sleep(max(0.0, begun + seconds - time.monotonic()))
+    await ended()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await room.disconnect()
-    return got
 
 
 async def _watch(stream: Any, got: Received, begun: float, box: PixelBox | None) -> None:

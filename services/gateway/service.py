@@ -53,7 +53,8 @@ from shared.wire.pulse import Pulse
 
 log = structlog.get_logger()
 TASK_PAUSE_S = 1.0  # seconds until a task that failed is run again
-CLOSE_WAIT_S = 0.7  # seconds the threads have to finish their files
+CLOSE_WAIT_S = 0.7  # seconds the threads have to end
+RECORD = "record"  # the thread that writes a file
 
 
 class Gateway:
@@ -106,7 +107,7 @@ class Gateway:
             for name, run in (
                 ("bus", self._bus),
                 ("preview", self.preview.run),
-                ("record", self.recorder.run),
+                (RECORD, self.recorder.run),
                 ("livekit", self.livekit.run),
                 ("rtmp", self.rtmp.run),
             )
@@ -141,7 +142,8 @@ class Gateway:
         self._wake.set()
         deadline = time.monotonic() + CLOSE_WAIT_S
         for thread in reversed(self._threads):
-            thread.join(max(0.0, deadline - time.monotonic()))
+            # A recording is finished however long that takes: who cannot wait kills the process, like the supervisor.
+            thread.join(None if thread.name == RECORD else max(0.0, deadline - time.monotonic()))
         self.remote.close()
 
     def run_always(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:

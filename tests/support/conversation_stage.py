@@ -22,6 +22,7 @@ from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ
 from shared.voices.api import Spoken, Voice, VoiceError
 from tests.support.files.sound_files import tone
+from tests.support.patience import PATIENCE_S
 
 TURN = TurnEnded(bytes(32_000), 620)
 DELAY_US = 20_000
@@ -67,7 +68,7 @@ class TalkStage:
             self.talk = HostConversation(self.texts, self.speech, self._want_speech, self.log)
             self.running = [asyncio.ensure_future(each) for each in (self.speech.run(), self.talk.run())]
             try:
-                await asyncio.wait_for(scenario(), 20)
+                await asyncio.wait_for(scenario(), PATIENCE_S)
             finally:
                 await self.talk.close()
                 left = asyncio.all_tasks() - {asyncio.current_task()}

@@ -78,6 +78,9 @@ class Recorder:
         while not self._stopping.is_set():
             items = self.outlet.drain(POLL_S)
             if self._wanted != wanted:
+                if self._part:  # what had come by then is of this recording
+                    self._write(wanted, items)
+                    items = []
                 self._close()
                 wanted = self._wanted
                 self._done = (0.0, 0, 0)

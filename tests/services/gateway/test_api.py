@@ -21,13 +21,14 @@ from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 from tests.support.files.evil_pickle import Evil
 from tests.support.files.sound_files import tone, wav
 from tests.support.jobs.template_farm import published, template
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, image
 
 OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}
 
 
 def operations(running: GatewayStudio) -> Iterator[tuple[str, str]]:
-    schema = httpx.get(f"http://{running.address}/api/v1/openapi.json").json()
+    schema = running.stranger.get(f"http://{running.address}/api/v1/openapi.json").json()
     for path, methods in schema["paths"].items():
         for method in methods:
             yield method.upper(), path
@@ -43,14 +44,14 @@ def test_every_route_of_the_schema_wants_the_token(running: GatewayStudio) -> No
     before = running.state()["scene"]["revision"]
     for method, path in found:
         for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Authorization": f"Basic {running.token}"}):
-            answer = httpx.request(method, f"http://{running.address}{filled(path)}", headers=headers)
+            answer = running.stranger.request(method, f"http://{running.address}{filled(path)}", headers=headers)
             expected = 200 if (method, path) in OPEN else 401
             assert answer.status_code == expected, (method, path, answer.text)
     assert running.state()["scene"]["revision"] == before
 
 
 def test_the_token_in_the_address_is_of_no_use(running: GatewayStudio) -> None:
-    answer = httpx.get(f"http://{running.address}/api/v1/channels/main", params={"token": running.token})
+    answer = running.stranger.get(f"http://{running.address}/api/v1/channels/main", params={"token": running.token})
     assert answer.status_code == 401
 
 
@@ -68,7 +69,7 @@ def test_a_foreign_origin_may_change_nothing(running: GatewayStudio) -> None:
         for method, path in operations(running):
             if method != "GET":
                 url = f"http://{running.address}{filled(path)}"
-                answer = httpx.request(method, url, headers={**running.headers, "Origin": origin})
+                answer = running.stranger.request(method, url, headers={**running.headers, "Origin": origin})
                 assert answer.status_code == 403, (origin, method, path)
     assert running.state()["scene"] == before
     own = {"Origin": f"http://{running.address}"}
@@ -77,7 +78,7 @@ def test_a_foreign_origin_may_change_nothing(running: GatewayStudio) -> None:
 
 def test_answers_carry_no_cors_header_and_a_strict_policy(running: GatewayStudio) -> None:
     for path in ("/", "/web/console/main.js", "/api/v1/version", "/api/v1/channels/main", "/nowhere"):
-        answer = httpx.get(f"http://{running.address}{path}", headers={"Origin": "https://evil.example"})
+        answer = running.stranger.get(f"http://{running.address}{path}", headers={"Origin": "https://evil.example"})
         assert not [name for name in answer.headers if name.startswith("access-control")]
         assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
         assert "unsafe" not in answer.headers["content-security-policy"]
@@ -212,7 +213,7 @@ def test_an_upload_that_says_it_is_too_large_is_refused_before_it_is_read(runnin
         f"POST /api/v1/avatars HTTP/1.1\r\nHost: {running.address}\r\nAuthorization: Bearer {running.token}\r\n"
         f"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: {1000 << 20}\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", running.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", running.port), timeout=PATIENCE_S) as connection:
         connection.sendall(head.encode())
         assert b" 413 " in connection.recv(1000)
 
@@ -234,7 +235,7 @@ def test_a_part_is_refused_as_soon_as_it_is_too_large(running: GatewayStudio) ->
     except httpx.TransportError:
         pass  # refused while it was still being sent
     assert sent < 100 << 20
-    assert not list((running.settings.home).glob(".incoming-*"))
+    running.wait(lambda: not list(running.settings.home.glob(".incoming-*")))
 
 
 @pytest.mark.parametrize(
@@ -269,18 +270,18 @@ def test_a_filmed_body_alone_makes_an_avatar_and_says_what_it_shows(running: Gat
     write_body_video(tmp_path / "body.mp4", sample_portrait(), 12)
     filmed = (tmp_path / "body.mp4").read_bytes()
     data = {"name": "anchor", "rights": "mine", "still": "0.2", "exclude": "0.4-1", "keep_film": "true"}
-    answer = running.http.post("/avatars", data=data, files=files(body=filmed), timeout=120)
+    answer = running.http.post("/avatars", data=data, files=files(body=filmed))
     assert answer.status_code == 201, answer.text
     try:
         report = running.http.get("/avatars/anchor/film").json()
         assert report["still"] == 5 and report["loop"]["parts"][-1]["end"] <= 10 and report["kept_bytes"] == len(filmed)
         sheet = running.http.get("/avatars/anchor/film/sheet")
-        again = running.http.put("/avatars/anchor/film", json={"still": 0.32, "exclude": []}, timeout=120)
+        again = running.http.put("/avatars/anchor/film", json={"still": 0.32, "exclude": []})
         assert again.status_code == 200, again.text
         report = running.http.get("/avatars/anchor/film").json()
         assert report["still"] == 8 and report["kept_bytes"] == len(filmed)
         assert not any(each["kind"] == "excluded" for each in report["stretches"])
-        wrong = running.http.put("/avatars/anchor/film", json={"exclude": ["8-3"]}, timeout=120)
+        wrong = running.http.put("/avatars/anchor/film", json={"exclude": ["8-3"]})
         assert wrong.status_code == 422 and "FROM-TO" in wrong.json()["detail"]
         image = cv2.imdecode(np.frombuffer(sheet.content, np.uint8), cv2.IMREAD_COLOR)
         assert sheet.headers["content-type"] == "image/jpeg" and image is not None and image.shape[1] > 1000
@@ -368,7 +369,7 @@ def test_what_is_no_template_is_refused_by_its_owners_name(running: GatewayStudi
 def test_metrics_are_prometheus_text(running: GatewayStudio) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 
-    text = httpx.get(f"http://{running.address}/metrics").text
+    text = running.stranger.get(f"http://{running.address}/metrics").text
     families = {family.name: family for family in text_string_to_metric_families(text)}
     stages = {sample.labels["stage"] for sample in families["studio_stage_fps"].samples}
     assert stages == {"capture", "generator", "compositor", "gateway"}
@@ -378,12 +379,12 @@ def test_metrics_are_prometheus_text(running: GatewayStudio) -> None:
 
 def test_metrics_tell_the_engines_quality_and_delay(own: GatewayStudio) -> None:
     metrics = f"http://{own.address}/metrics"
-    own.wait(lambda: 'studio_engine_quality{quality="half"} 1.0' in httpx.get(metrics).text)
-    assert "\nstudio_engine_delay_milliseconds " not in httpx.get(metrics).text, "there is none"
+    own.wait(lambda: 'studio_engine_quality{quality="half"} 1.0' in own.stranger.get(metrics).text)
+    assert "\nstudio_engine_delay_milliseconds " not in own.stranger.get(metrics).text, "there is none"
     delay = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_ms": 670.0, "ms": 712.0}
     own.channel.meters["generator"].facts |= {"delay": delay}
-    own.wait(lambda: "\nstudio_engine_delay_milliseconds 712.0" in httpx.get(metrics).text)
-    assert "\nstudio_engine_delay_floor_milliseconds 670.0" in httpx.get(metrics).text
+    own.wait(lambda: "\nstudio_engine_delay_milliseconds 712.0" in own.stranger.get(metrics).text)
+    assert "\nstudio_engine_delay_floor_milliseconds 670.0" in own.stranger.get(metrics).text
 
 
 def test_speech_for_an_engine_that_does_not_listen_names_those_that_do(own: GatewayStudio) -> None:
@@ -419,7 +420,10 @@ def test_an_engine_that_makes_clips_is_not_put_on_air(own: GatewayStudio) -> Non
 
 
 def test_page_and_api_page_call_no_other_host(running: GatewayStudio) -> None:
-    page = httpx.get(f"http://{running.address}/").text + httpx.get(f"http://{running.address}/api/v1/docs").text
+    page = (
+        running.stranger.get(f"http://{running.address}/").text
+        + running.stranger.get(f"http://{running.address}/api/v1/docs").text
+    )
     assert not re.findall(r"(?:src|href)=\"(?:https?:)?//", page)
     assert "<script>" not in page and "style=" not in page
 

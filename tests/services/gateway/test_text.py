@@ -15,6 +15,7 @@ from shared.jobs.manifest import read_job_manifest
 from shared.jobs.store import open_store
 from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.sound_files import tone
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 SPEECH = "/channels/main/speech"
@@ -44,12 +45,21 @@ def test_a_text_is_spoken_and_its_sentences_have_the_times_at_which_they_are_hea
     answer = say(speaking, "Hello. This is a test.")
     assert answer.status_code == 201 and answer.json()["title"] == "Hello"
     assert speaking.state()["scene"]["driver"] == "speech"
-    speaking.wait(lambda: speaking.state()["speech"]["saying"] == "This is a test.")
     speaking.wait(lambda: row_of(speaking, answer.json()["id"])["state"] == "ended")
-    lines = speaking.state()["speech"]["lines"]
-    assert [line["text"] for line in lines] == ["Hello.", "This is a test."]
-    assert [(line["end"] - line["start"]) / 1e6 for line in lines] == pytest.approx([0.3, 0.75], abs=0.01)
-    assert lines[1]["start"] == pytest.approx(lines[0]["end"], abs=5000)
+    first, second = speaking.state()["speech"]["lines"]
+    assert (first["text"], second["text"]) == ("Hello.", "This is a test.")
+    # Longer than their sound where a busy machine was late with some of it.
+    assert (first["end"] - first["start"]) / 1e6 > 0.29 and (second["end"] - second["start"]) / 1e6 > 0.74
+    assert second["start"] > first["end"] - 5000
+
+
+def test_the_sentence_that_is_heard_is_shown_and_no_other(speaking: GatewayStudio, server: SpeechServer) -> None:
+    server.mode = "stall"
+    said = say(speaking, "Hello. This is a test.").json()
+    speaking.wait(lambda: speaking.state()["speech"]["saying"] == "Hello.")
+    server.release.set()
+    speaking.wait(lambda: row_of(speaking, said["id"])["state"] == "ended")
+    assert speaking.state()["speech"]["saying"] == ""
 
 
 @pytest.mark.parametrize(
@@ -74,7 +84,7 @@ def test_an_interrupt_closes_the_connection_to_the_server(speaking: GatewayStudi
     said = say(speaking, "A sentence that does not come to its end.").json()
     speaking.wait(lambda: row_of(speaking, said["id"])["state"] == "started")
     assert speaking.http.post(f"{SPEECH}/interrupt").json()["interrupted"] == [said["id"]]
-    assert server.closed.wait(10)
+    assert server.closed.wait(PATIENCE_S)
     assert row_of(speaking, said["id"])["state"] == "interrupted"
 
 
@@ -121,27 +131,28 @@ def test_the_voices_are_listed_with_what_helps(speaking: GatewayStudio) -> None:
 def test_the_socket_takes_texts_between_sound_and_keeps_their_order(
     speaking: GatewayStudio, server: SpeechServer
 ) -> None:
-    with connect(f"ws://{speaking.address}/api/v1/channels/main/speech", compression=None) as connection:
+    address = f"ws://{speaking.address}/api/v1/channels/main/speech"
+    with connect(address, compression=None, open_timeout=PATIENCE_S) as connection:
         connection.send(json.dumps({"token": speaking.token, "title": "sound"}))
-        assert json.loads(connection.recv(5)) == {"event": "ready"}
+        assert json.loads(connection.recv(PATIENCE_S)) == {"event": "ready"}
         connection.send(tone(0.2, rate=SOUND_RATE_HZ).tobytes())
         connection.send(json.dumps({"text": "A text."}))
         connection.send(tone(0.2, rate=SOUND_RATE_HZ).tobytes())
         connection.send('{"do": "end"}')
         ended: list[str] = []
         while len(ended) < 3:
-            event = json.loads(connection.recv(10))
+            event = json.loads(connection.recv(PATIENCE_S))
             if event["event"] == "ended":
                 ended.append(event["title"])
         assert ended == ["sound", "A text", "sound"]
         server.mode = "refuse"
         connection.send(json.dumps({"text": "Fails."}))
-        while (event := json.loads(connection.recv(10)))["event"] != "ended":
+        while (event := json.loads(connection.recv(PATIENCE_S)))["event"] != "ended":
             assert event["event"] == "queued"
         assert "refuses the key" in event["note"]
         for wrong in ({"text": 5}, {"text": "…"}, {"text": "a", "voice": "none"}, {"text": "a", "more": 1}):
             connection.send(json.dumps(wrong))
-            refused = json.loads(connection.recv(10))
+            refused = json.loads(connection.recv(PATIENCE_S))
             assert refused["event"] == "refused" and refused["note"].endswith(".")
 
 
@@ -154,7 +165,7 @@ def test_a_text_becomes_a_job_whose_speech_is_made_once(
     def hand_in(text: str, **fields: str) -> httpx.Response:
         parts: dict[str, Any] = {name: (None, value) for name, value in {"avatar": "whole", **fields}.items()}
         parts["text"] = ("page.txt", text.encode(), "text/plain")
-        return speaking.http.post("/jobs", files=parts, headers={"Idempotency-Key": "one"}, timeout=120)
+        return speaking.http.post("/jobs", files=parts, headers={"Idempotency-Key": "one"})
 
     server.mode = "refuse"
     refused = hand_in("A page. It has two sentences.")

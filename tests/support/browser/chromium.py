@@ -5,12 +5,14 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.patience import PATIENCE_S
+
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, BrowserContext, Page
 
 CHROMIUM = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no chromium or google-chrome on this machine")
@@ -19,6 +21,7 @@ ARGUMENTS = [
     "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
+LOOK_S = 0.05  # between two looks at a page
 DROP = """([base64, name]) => {
     const data = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
     const carried = new DataTransfer();
@@ -39,8 +42,28 @@ def launched(microphone: Path | None = None) -> "Iterator[Browser]":
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*ARGUMENTS, *heard])
+        _make_patient(browser)
+        sync_api.expect.set_options(timeout=1000 * PATIENCE_S)
         yield browser
         browser.close()
+
+
+def _make_patient(browser: "Browser") -> None:
+    """Have every page of the browser wait as long as these tests do: Playwright has no such setting for all of them."""
+    new_context, new_page = browser.new_context, browser.new_page
+
+    def patient_context(**options: Any) -> "BrowserContext":
+        context = new_context(**options)
+        context.set_default_timeout(1000 * PATIENCE_S)
+        return context
+
+    def patient_page(**options: Any) -> "Page":
+        page = new_page(**options)
+        page.set_default_timeout(1000 * PATIENCE_S)
+        return page
+
+    browser.new_context = patient_context  # type: ignore[method-assign]
+    browser.new_page = patient_page  # type: ignore[method-assign]
 
 
 def drop_file(page: "Page", data: bytes, name: str) -> None:
@@ -53,8 +76,8 @@ def drop_file(page: "Page", data: bytes, name: str) -> None:
 
 def until(page: "Page", expression: str) -> None:
     """Playwright's own waiting evaluates strings inside the page, which the page's policy forbids."""
-    for _ in range(300):
+    for _ in range(round(PATIENCE_S / LOOK_S)):
         if page.evaluate(expression):
             return
-        page.wait_for_timeout(50)
+        page.wait_for_timeout(1000 * LOOK_S)
     raise AssertionError(f"never {expression}")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-LOOKS = 5
+LOOKS = 10
 IN_A_ROW = 5
 EARLY, LATE = -45, 125  # milliseconds of sound after video beyond which viewers notice it: ITU-R BT.1359-1
 

@@ -5,6 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tests.support.browser.chromium import LOOK_S
+from tests.support.patience import PATIENCE_S
+
 if TYPE_CHECKING:
     from playwright.sync_api import Page, WebSocketRoute
 
@@ -33,10 +36,10 @@ class TalkStandIn:
 
     def wait(self, condition: Callable[[], bool]) -> None:
         """Until what the page sent fulfils a condition; messages come in while Playwright waits."""
-        for _ in range(500):
+        for _ in range(round(PATIENCE_S / LOOK_S)):
             if condition():
                 return
-            self.page.wait_for_timeout(20)
+            self.page.wait_for_timeout(1000 * LOOK_S)
         raise AssertionError(f"never; the page sent {self.words} and {len(self.sound)} blocks")
 
     def say(self, kind: str, **facts: Any) -> None:

@@ -3,7 +3,6 @@
 import itertools
 import json
 import math
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI, SOUND
 from services.gateway.preview.plate_diff import BLOCK_SIDE_PX
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 Rgb = NDArray[np.uint8]
@@ -43,7 +43,7 @@ class Head(NamedTuple):
 def open_socket(running: GatewayStudio, path: str, token: str | None = None, **more: Any) -> Iterator[ClientConnection]:
     """One of the channel's sockets with the token sent."""
     url = f"ws://{running.address}/api/v1/channels/main/{path}"
-    with connect(url, max_size=None, compression=None, **more) as connection:
+    with connect(url, max_size=None, compression=None, open_timeout=PATIENCE_S, **more) as connection:
         connection.send(json.dumps({"token": running.token if token is None else token}))
         yield connection
 
@@ -62,11 +62,10 @@ class Viewer:
     def say(self, **words: Any) -> None:
         self.connection.send(json.dumps(words))
 
-    def frame(self, timeout: float = 10) -> tuple[Head, Rgb]:
+    def frame(self) -> tuple[Head, Rgb]:
         """The next frame as (H, W, 3) RGB, acknowledged."""
-        deadline = time.monotonic() + timeout
         while True:
-            data = self.connection.recv(max(0.01, deadline - time.monotonic()))
+            data = self.connection.recv(PATIENCE_S)
             if isinstance(data, str):
                 hello = json.loads(data).get("hello")
                 if hello:

@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from compositing.label import draw_label
 from engines.options import options_schema
+from harness.channel import wait_for
 from services.gateway.preview.encoder import encode_jpeg
 from services.local.samples import sample_driver
 from shared.avatar.plate import save_index
@@ -34,11 +35,13 @@ from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.pulse import Meter
 from tests.support.engines.slow_engines import LadderOptions
+from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 480, 640
 FACE = (160, 120, 160, 176)
 PLATES = 4
+REPEATED = 25  # frames of one plate, of which the last is repeated while no other comes: four seconds
 
 
 def make_avatar(home: Path, name: str, image: NDArray[np.uint8], frames: int = PLATES) -> list[NDArray[np.uint8]]:
@@ -83,6 +86,46 @@ def image(width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
     return np.asarray((rgb + grain[..., None]).clip(0, 255), np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class SentFrame:
+    """The image of a tick: plate and, where there is a face, a ball that moves in it.
+
+    label: whether the outputs draw the label on it.
+    """
+
+    tick: int
+    plates: list[NDArray[np.uint8]]
+    face: tuple[int, int, int, int]
+    state: str
+    label: bool
+
+    @property
+    def plate(self) -> int:
+        return self.tick % len(self.plates)
+
+    def compose(self) -> NDArray[np.uint8]:
+        """As the compositor sends it: I420 without the label."""
+        program = self.plates[self.plate].copy()
+        x, y, w, h = self.face
+        if self.state != "plate":
+            luma = planes(program)[0]
+            ball = np.zeros((h, w), np.float32)
+            at = (int(w / 2 + w / 4 * math.sin(self.tick / 5)), h // 2)
+            cv2.circle(ball, at, min(w, h) // 6, (1.0,), -1)
+            ball = np.asarray(cv2.GaussianBlur(ball, (0, 0), 3), np.float32)
+            ball[[0, -1]] = ball[:, [0, -1]] = 0
+            part = luma[y : y + h, x : x + w]
+            part[:] = (part + ball * (210 - part)).astype(np.uint8)
+        return program
+
+    def shown(self) -> NDArray[np.uint8]:
+        """As an output shows it."""
+        program = self.compose()
+        if self.label:
+            draw_label(program)
+        return program
+
+
 class GatewayChannel:
     """Plays capture, generator and compositor; `start` and `stop` the compositor as one would kill and restart it."""
 
@@ -91,9 +134,8 @@ class GatewayChannel:
         self.state = "live"
         self.face = FACE
         self.late = 0  # microseconds more between driver and program
-        self.shown: dict[int, NDArray[np.uint8]] = {}  # by tick, with the label where the scene wants it
+        self.sent: dict[int, SentFrame] = {}  # by tick
         self.scene: Scene | None = None
-        self.deaf = False  # capture does not hear of scenes
         self.meters = {name: Meter(name) for name in ("capture", "generator", "compositor")}
         self.meters["generator"].facts = {
             "engines": {
@@ -136,21 +178,15 @@ class GatewayChannel:
             self._stop.set()
             self._thread.join()
 
-    def compose(self, tick: int) -> NDArray[np.uint8]:
-        """The image of a tick: plate and a moving face."""
-        index = tick % len(self.plates)
-        program = self.plates[index].copy()
-        x, y, w, h = self.face
-        if self.state != "plate":
-            luma = planes(program)[0]
-            ball = np.zeros((h, w), np.float32)
-            at = (int(w / 2 + w / 4 * math.sin(tick / 5)), h // 2)
-            cv2.circle(ball, at, min(w, h) // 6, (1.0,), -1)
-            ball = np.asarray(cv2.GaussianBlur(ball, (0, 0), 3), np.float32)
-            ball[[0, -1]] = ball[:, [0, -1]] = 0
-            part = luma[y : y + h, x : x + w]
-            part[:] = (part + ball * (210 - part)).astype(np.uint8)
-        return program
+    def shown(self, tick: int, plate: int, captured: float) -> list[NDArray[np.uint8]]:
+        """The images that a viewer may see as this tick's: its own, and where the gateway repeated one those before.
+
+        plate, captured: as the preview says; captured is 0 for what was repeated, and where no driver is.
+        """
+        if captured:
+            return [self.sent[tick].shown()]
+        before = [each for each in list(self.sent.values()) if each.tick <= tick and each.plate == plate]
+        return [each.shown() for each in before[-REPEATED:]]
 
     @property
     def label(self) -> tuple[int, int, int, int]:
@@ -183,21 +219,18 @@ class GatewayChannel:
         while not stop.wait(max(0.0, (tick_pts(tick, rate) - now()) / 1e6)):
             for message in scenes.read():
                 self.scene = Scene.from_dict(message.facts)
-                for name, meter in self.meters.items():
-                    if meter.scene != self.scene.revision and not (name == "capture" and self.deaf):
+                for meter in self.meters.values():
+                    if meter.scene != self.scene.revision:
                         meter.scene, pulsed = self.scene.revision, 0
             pts = tick_pts(tick, rate)
-            made = self.compose(tick)
-            labelled = self.scene is None or self.scene.label
-            self.shown[tick] = made.copy()
-            if labelled:
-                draw_label(self.shown[tick])
-            self.shown.pop(tick - 200, None)
+            frame = SentFrame(tick, self.plates, self.face, self.state, self.scene is None or self.scene.label)
+            self.sent[tick] = frame
+            made = frame.compose()
             captured = now() - 9_000 - self.late
             facts = {
-                "tick": tick, "avatar": self.avatar, "plate": tick % len(self.plates), "state": self.state,
-                "box": list(self.face) if self.state != "plate" else [], "label": labelled,
-                "captured": captured if self.state == "live" else 0,
+                "tick": tick, "avatar": self.avatar, "plate": frame.plate, "state": frame.state,
+                "box": list(frame.face) if frame.state != "plate" else [], "label": frame.label,
+                "captured": captured if frame.state == "live" else 0,
             }  # fmt: skip
             program.send(pts, made, "i420", facts=facts, stamps={"composed": now()})
             first, end = sound_samples(tick, rate, 48_000)
@@ -222,7 +255,7 @@ class GatewayChannel:
 
 
 class GatewayStudio:
-    """A gateway process with its client and its channel."""
+    """A gateway process with its clients and its channel. http: with the operator's token. stranger: without."""
 
     def __init__(self, settings: Settings, channel: GatewayChannel) -> None:
         self.settings, self.channel = settings, channel
@@ -231,7 +264,9 @@ class GatewayStudio:
         self.port = self._listener.getsockname()[1]
         self.address = f"127.0.0.1:{self.port}"
         self.headers = {"Authorization": f"Bearer {self.token}"}
-        self.http = httpx.Client(base_url=f"http://{self.address}/api/v1", headers=self.headers, timeout=20)
+        base = f"http://{self.address}/api/v1"
+        self.http = httpx.Client(base_url=base, headers=self.headers, timeout=PATIENCE_S)
+        self.stranger = httpx.Client(base_url=base, timeout=PATIENCE_S)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -252,19 +287,20 @@ class GatewayStudio:
     def patch(self, **changes: Any) -> httpx.Response:
         return self.http.patch(f"/channels/{self.settings.channel}/scene", json=changes)
 
-    def wait(self, true: Callable[[], Any], seconds: float = 40) -> Any:
+    def wait(self, true: Callable[[], Any]) -> Any:
         """Ask until it is true, and return it; a gateway that is not there yet is asked again."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def asked() -> Any:
             try:
-                value = true()
+                return true()
             except httpx.TransportError:
-                value = None
-            if value:
-                return value
-            if time.monotonic() > deadline:
-                raise AssertionError("it did not become true")
-            time.sleep(0.05)
+                return None
+
+        return wait_for(asked, PATIENCE_S, every=0.05)
+
+    def on_air(self) -> None:
+        """Wait until it is on air; a machine that stood still for a moment had it recover first."""
+        self.wait(lambda: self.state()["on_air_state"] == "ON AIR")
 
     def kill(self) -> None:
         assert self.process
@@ -274,14 +310,17 @@ class GatewayStudio:
     def terminate(self) -> int:
         assert self.process
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE_S)
 
     def close(self) -> None:
-        if self.process and self.process.poll() is None:
-            self.terminate()
-        self.channel.stop()
-        self.http.close()
-        self._listener.close()
+        try:
+            if self.process and self.process.poll() is None:
+                self.terminate()
+        finally:
+            self.channel.stop()
+            self.http.close()
+            self.stranger.close()
+            self._listener.close()
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from services.gateway.channel.scene_store import FILE as SCENE_FILE
 from services.gateway.service import Gateway
 from shared.config.settings import Settings
 from shared.scene import Scene
+from tests.support.patience import PATIENCE_S
 
 HOST = "127.0.0.1:8750"
 
@@ -48,7 +49,7 @@ class GatewayApp:
                 yield session
             finally:
                 session.close()
-                assert ended.wait(20), "the route goes on without its page"
+                assert ended.wait(PATIENCE_S), "the route goes on without its page"
 
     def get(self, path: str, **headers: str) -> Any:
         """The JSON of a route, asked for with the token."""

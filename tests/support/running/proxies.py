@@ -5,11 +5,12 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from harness.channel import wait_for
+from tests.support.patience import PATIENCE_S
 from tests.support.running.ports import free_port
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -94,11 +95,13 @@ def haproxy(folder: Path, pem: Path, port: int, studio: str) -> list[str]:
 
 def listening(port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until it can be connected to."""
-    deadline = time.monotonic() + 60
-    while True:
+
+    def listens() -> bool:
+        assert process.poll() is None, "the proxy has ended"
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=5).close()
-            return
+            socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S).close()
         except OSError:
-            assert process.poll() is None and time.monotonic() < deadline, "the proxy does not listen"
-            time.sleep(0.05)
+            return False
+        return True
+
+    wait_for(listens, PATIENCE_S, "the proxy listens", every=0.05)

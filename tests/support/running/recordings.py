@@ -13,7 +13,7 @@ def record(own: GatewayStudio, seconds: float) -> Path:
     """Start a recording and let it run; its path."""
     name = own.http.post("/channels/main/recording").json()["id"]
     path = own.settings.home / "recordings" / f"{name}.mp4"
-    own.wait(lambda: own.state()["outputs"]["record"]["figures"].get("seconds", 0) >= seconds)
+    own.wait(lambda: recorded_s(own) >= seconds)
     return path
 
 
@@ -23,12 +23,30 @@ def frame_times(path: Path) -> list[float]:
         return [frame.time for frame in container.decode(video=0) if frame.time is not None]
 
 
+def recorded_s(own: GatewayStudio) -> float:
+    """Seconds that are recorded so far."""
+    return float(own.state()["outputs"]["record"]["figures"].get("seconds", 0))
+
+
 def lost_frames(gateway: dict[str, Any]) -> int:
     """How many ticks a gateway has counted as missing in its recording.
 
     gateway: its entry among the state's services.
     """
     return sum(gateway["drops"].get(reason, 0) for reason in ("record frame", "frame skipped"))
+
+
+def finish(own: GatewayStudio) -> None:
+    """End the recording; its file is complete afterwards."""
+    own.http.delete("/channels/main/recording").raise_for_status()
+    own.wait(lambda: own.state()["outputs"]["record"]["state"] == "off")
+
+
+def is_whole(own: GatewayStudio, path: Path) -> bool:
+    """Whether every tick of a finished recording is in it, or has been counted as missing by now."""
+    video, sound, frames, _ = played(path)
+    assert abs(video - sound) < 0.1
+    return frames + lost_frames(own.state()["services"]["gateway"]) >= round(video * 25)
 
 
 def played(path: Path) -> tuple[float, float, int, float]:

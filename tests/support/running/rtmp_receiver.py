@@ -1,7 +1,8 @@
 """A real RTMP receiver: FFmpeg's own server in a process of its own, which decodes what it gets and says what it saw.
 
 `python -m tests.support.running.rtmp_receiver PORT`: takes one stream, prints one JSON object for every SECONDS of it:
-{"frames", "width", "height", "moved", "corner", "hz", "apart"}; corner: luma of CORNER_PX at the bottom left.
+{"period", "width", "height", "moved", "corner", "hz", "apart"}; period: the least time from one frame to the next, in
+seconds of the stream; corner: luma of CORNER_PX at the bottom left.
 """
 
 import json
@@ -9,14 +10,16 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from queue import Queue
 from typing import Any
 
 import av
 import numpy as np
+
+from tests.support.patience import PATIENCE_S
 
 RECEIVE_S = 1.0
 CORNER_PX = 40, 140  # height and width; the label lies in it
@@ -40,9 +43,9 @@ class Receiver:
         for line in self.process.stdout:
             self.said.put(json.loads(line))
 
-    def next(self, timeout: float = 60) -> dict[str, Any]:
+    def next(self) -> dict[str, Any]:
         """What it saw in the next stretch."""
-        return self.said.get(timeout=timeout)
+        return self.said.get(timeout=PATIENCE_S)
 
     def close(self) -> None:
         self.process.kill()
@@ -81,7 +84,8 @@ def main() -> None:
                 luma = np.stack([pixels.to_ndarray(format="gray").astype(np.float32) for pixels in frames])
                 wave = np.concatenate([block.to_ndarray().reshape(-1) for block in blocks])
                 row = {
-                    "frames": len(frames), "width": luma.shape[2], "height": luma.shape[1],
+                    "period": min(later.time - frame.time for frame, later in pairwise(frames)),
+                    "width": luma.shape[2], "height": luma.shape[1],
                     "moved": float(luma.std(axis=0).max()),
                     "corner": luma[-1][-CORNER_PX[0] :, : CORNER_PX[1]].round().tolist(),
                     "hz": hertz(wave, blocks[0].sample_rate),
@@ -96,17 +100,15 @@ if __name__ == "__main__":
 
 
 @contextmanager
-def black_hole() -> Iterator[tuple[int, list[float]]]:
-    """A server that accepts connections and then neither reads nor answers: its port, and when each one came."""
+def black_hole() -> Iterator[tuple[int, list[socket.socket]]]:
+    """A server that accepts connections and then neither reads nor answers: its port, and those that came."""
     listener = socket.create_server(("127.0.0.1", 0))
-    came: list[float] = []
-    kept: list[socket.socket] = []
+    came: list[socket.socket] = []
 
     def accept() -> None:
         try:
             while True:
-                kept.append(listener.accept()[0])
-                came.append(time.monotonic())
+                came.append(listener.accept()[0])
         except OSError:
             return
 
@@ -118,5 +120,5 @@ def black_hole() -> Iterator[tuple[int, list[float]]]:
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join()
-        for connection in kept:
+        for connection in came:
             connection.close()

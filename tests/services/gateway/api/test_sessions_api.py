@@ -20,6 +20,7 @@ from shared.runtime.clock import now
 from shared.session_spec import SessionSpec, unpacked_sessions
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.pulse import Meter
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, studio
 
 URL = "ws://livekit.example:7880"
@@ -61,7 +62,7 @@ def wanted(running: GatewayStudio, name: str) -> list[SessionSpec]:
     context: zmq.Context[Any] = zmq.Context()
     reader = Reader(context, endpoint(running.settings.run_dir, name), "sessions", "")
     try:
-        return unpacked_sessions(wait_for(reader.read, 20)[0].array)
+        return unpacked_sessions(wait_for(reader.read, PATIENCE_S)[0].array)
     finally:
         reader.close()
         context.term()
@@ -89,9 +90,9 @@ def test_the_forms_and_the_key_of_existing_plugins_are_taken(serving: GatewayStu
     ]
     for form in forms:
         address = f"http://{serving.address}{path}"
-        assert httpx.post(address, json=form, headers={"x-api-key": "wrong"}).status_code == 401
-        assert httpx.post(address, json=form).status_code == 401
-        made = httpx.post(address, json=form, headers={"x-api-key": serving.token})
+        assert serving.stranger.post(address, json=form, headers={"x-api-key": "wrong"}).status_code == 401
+        assert serving.stranger.post(address, json=form).status_code == 401
+        made = serving.stranger.post(address, json=form, headers={"x-api-key": serving.token})
         assert made.status_code == 201, made.text
         assert rows(serving)[0]["avatar"] == "mona"
 
@@ -158,7 +159,7 @@ def test_a_load_balancer_and_prometheus_are_told_what_room_there_is(
     made = [ask(serving).json()["session_id"] for _ in range(3)]
     room = serving.http.get("/capacity").json()
     assert (room["sessions"], room["free"], room["reason"]) == (3, 1, "")
-    told = httpx.get(f"http://{serving.address}/metrics").text
+    told = serving.stranger.get(f"http://{serving.address}/metrics").text
     assert 'studio_sessions{state="opening"} 3.0' in told and "studio_sessions_free 1.0" in told
     assert all(f'studio_session_fps{{session="{name}"}}' in told for name in made)
     off = running.http.get("/capacity").json()
@@ -178,24 +179,20 @@ def test_a_session_is_as_its_services_say_and_a_gateway_that_dies_forgets_none(s
             pulses.send(now(), facts=each.pulse(now()).as_dict())
 
     def becomes(state: str, note: str) -> dict[str, Any]:
-        deadline = time.monotonic() + 20
-        while True:
+        def shown() -> dict[str, Any] | None:
             told(state, note)
             row = dict(serving.http.get(f"/sessions/{name}").json())
-            if row["state"] == state:
-                return row
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+            return row if (row["state"], row["note"]) == (state, note or "No teeth.") else None
+
+        return dict(serving.wait(shown))
 
     try:
-        row = becomes("live", "")
-        assert row["figures"] == {"fps": 25.0} and row["note"] == "No teeth."
+        assert becomes("live", "")["figures"] == {"fps": 25.0}
         serving.kill()
         serving.start()
         assert {row["session_id"] for row in rows(serving)} == {name, other}
         assert {spec.token for spec in wanted(serving, "rooms")} == {TOKEN}
-        row = becomes("ended", "The agent left.")
-        assert row["ended"] and row["note"] == "The agent left."
+        assert becomes("ended", "The agent left.")["ended"]
         assert [spec.id for spec in wanted(serving, "rooms")] == [other]
         kept = serving.settings.run_dir / "sessions.json"
         assert kept.stat().st_mode & 0o077 == 0
@@ -228,7 +225,8 @@ def test_a_portrait_is_an_avatar_for_as_long_as_a_session_shows_it(serving: Gate
     # As bitHuman's plugin sends it: it cannot say whose face it is, its address can.
     address = f"http://{serving.address}/api/v1/sessions?rights=It+is+mine."
     form = {"livekit_url": URL, "livekit_token": TOKEN, "room_name": "one", "async_mode": "true"}
-    other = httpx.post(address, data=form, files={"avatar_image": ("avatar.jpg", portrait)}, headers=serving.headers)
+    files = {"avatar_image": ("avatar.jpg", portrait)}
+    other = serving.stranger.post(address, data=form, files=files, headers=serving.headers)
     assert other.status_code == 201, other.text
     assert {spec.avatar for spec in wanted(serving, "rooms")} == {spec.avatar}
     serving.http.delete(f"/sessions/{spec.id}").raise_for_status()
@@ -262,7 +260,7 @@ def test_a_portrait_of_no_use_is_refused_in_a_sentence(
 
 
 def test_a_portrait_is_not_taken_in_beyond_its_limit(serving: GatewayStudio) -> None:
-    connection = http.client.HTTPConnection(serving.address, timeout=20)
+    connection = http.client.HTTPConnection(serving.address, timeout=PATIENCE_S)
     declared = {"Content-Type": "multipart/form-data; boundary=x", "Content-Length": str(1 << 30)}
     connection.putrequest("POST", "/api/v1/sessions")
     for name, value in (declared | serving.headers).items():

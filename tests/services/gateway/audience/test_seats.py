@@ -19,6 +19,7 @@ from services.gateway.channel.event_log import EventLog
 from services.gateway.preview.encoder import DRIVER, PreviewMessages
 from services.gateway.preview.viewers import IN_FLIGHT, Audience, PreviewViewer
 from shared.config.settings import Settings
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 RUNNER = asyncio.Runner()  # a viewer belongs to one event loop
@@ -82,7 +83,7 @@ def test_who_has_a_revoked_or_expired_link_has_to_go_and_others_stay(tmp_path: P
     viewers = [seating.seats.take(token) for token in (gone, short, kept)]
     assert seating.seats.revoke(viewers[0].link) and not seating.seats.revoke("unknown")
     assert [viewer.ended for viewer in viewers] == [WatchRefusal.REVOKED, None, None]
-    RUNNER.run(asyncio.wait_for(seating.seats.until_ended(viewers[0]), 1))
+    RUNNER.run(asyncio.wait_for(seating.seats.until_ended(viewers[0]), PATIENCE_S))
     seating.at += 60
     seating.seats.let_go()
     assert [viewer.ended for viewer in viewers] == [WatchRefusal.REVOKED, WatchRefusal.EXPIRED, None]

@@ -16,6 +16,7 @@ from services.gateway.channel.program_feed import OutputQueue, ProgramFeed
 from shared.errors import StudioError
 from shared.runtime.clock import tick_pts
 from shared.wire.program import ProgramFrame
+from tests.support.patience import PATIENCE_S
 from tests.support.running.program_ticks import make_frame
 
 pytestmark = pytest.mark.unit
@@ -41,7 +42,7 @@ def burnt() -> Iterator[BurntCaptions]:
 
 def drawn(burnt: BurntCaptions) -> None:
     """Wait until what was begun is drawn."""
-    burnt._pen.submit(lambda: None).result(10)
+    burnt._pen.submit(lambda: None).result(PATIENCE_S)
 
 
 def test_it_is_on_the_frames_between_first_and_last_sound_to_half_a_tick(burnt: BurntCaptions) -> None:
@@ -87,7 +88,7 @@ def test_drawing_holds_up_neither_the_program_nor_the_queue(
     go, real = threading.Event(), caption.caption_pages
 
     def slow(text: str, width: int, height: int) -> tuple[caption.CaptionPage, ...]:
-        assert go.wait(10)
+        assert go.wait(PATIENCE_S)
         return real(text, width, height)
 
     monkeypatch.setattr("services.gateway.channel.burnt_captions.caption_pages", slow)

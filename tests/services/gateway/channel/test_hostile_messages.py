@@ -52,6 +52,6 @@ def test_broken_messages_are_counted_and_the_program_goes_on(own: GatewayStudio)
         each.close()
     context.term()
     own.channel.start()
-    own.wait(lambda: own.state()["on_air_state"] == "ON AIR")
+    own.on_air()
     assert own.process and own.process.poll() is None
     assert own.state()["services"]["gateway"]["pid"] == own.process.pid

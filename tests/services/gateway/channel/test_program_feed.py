@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from compositing.label import draw_label
+from services.gateway.channel import health
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.health import ChannelHealth
 from services.gateway.channel.program_feed import CATCH_UP_TICKS, FLOW_US, OutputQueue, ProgramFeed
@@ -208,15 +209,16 @@ def test_a_tick_far_ahead_is_not_the_first() -> None:
     assert program.last is None and program.heard == 0 and not outlet.drain(0)
 
 
-def test_on_air_is_shown_only_while_frames_go_out() -> None:
+def test_on_air_is_shown_only_while_frames_go_out(monkeypatch: pytest.MonkeyPatch) -> None:
     at = [now()]
+    monkeypatch.setattr(health, "now", lambda: at[0])
     program = ProgramFeed(RATE_FPS, clock=lambda: at[0], outlets=[OutputQueue("test", frames=9, sounds=9)])
     event_log = EventLog()
-    health, scene = ChannelHealth(event_log, program), Scene()
+    judged, scene = ChannelHealth(event_log, program), Scene()
     program.frame(frame(tick_after(at[0], RATE_FPS)))
-    health.judge(scene)
-    assert [health.word] == ["ON AIR"]
+    judged.judge(scene)
+    assert [judged.word] == ["ON AIR"]
     program.heard += 3_600_000_000  # something is heard, and nothing goes out
     program._given -= FLOW_US + 1_000_000
-    health.judge(scene)
-    assert health.word == "RECOVERING" and event_log.events()[-1].kind == "warning"
+    judged.judge(scene)
+    assert judged.word == "RECOVERING" and event_log.events()[-1].kind == "warning"

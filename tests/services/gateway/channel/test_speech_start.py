@@ -1,20 +1,20 @@
 """A voice that is sent before anything passes it on would be lost: it waits, and no longer than that."""
 
 import asyncio
-from typing import Any
+import time
 
 import pytest
-import zmq
 
+from harness.channel import wait_for
+from services.gateway.channel import speech_queue
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.speech_queue import LEAD_US, START_WAIT_US, SWITCH_WAIT_US, TEXT_LEAD_US, SpeechQueue
-from shared.runtime.clock import SOUND_RATE_HZ, US, now
-from shared.scene import Scene
-from shared.wire.bus import Reader, endpoint
+from shared.runtime.clock import US, now
+from shared.wire.message import Message
+from shared.wire.pulse import Pulse
 from tests.support.files.sound_files import tone, wav
-from tests.support.running.gateway import GatewayStudio
-
-SETTLED_US = 200_000  # after a change of the driver: by then a voice is on its way
+from tests.support.patience import PATIENCE_S
+from tests.support.running.gateway_app import GatewayApp
 
 
 class WaitingQueue:
@@ -63,30 +63,26 @@ def test_what_never_comes_is_not_waited_for_any_longer() -> None:
     assert SWITCH_WAIT_US < START_WAIT_US
 
 
-def test_a_voice_waits_until_capture_has_the_driver(running: GatewayStudio) -> None:
-    program, context = running.channel, zmq.Context[Any]()
-    reader = Reader(context, endpoint(running.settings.run_dir, "remote"), "remote", "main", newest=False)
-    running.patch(driver="sample")
-    revision = running.state()["scene"]["revision"]
-    running.wait(lambda: program.scene and program.scene.revision >= revision)
-    program.deaf = True
-    try:
-        assert running.http.post("/channels/main/speech", files={"audio": ("a.wav", wav(tone(0.3)))}).status_code == 201
+@pytest.mark.unit
+def test_a_voice_waits_until_capture_has_the_driver(inside: GatewayApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway, sent = inside.gateway, list[int]()
+    monkeypatch.setattr(speech_queue, "SWITCH_WAIT_US", 3600 * US)
+    monkeypatch.setattr(gateway.speech, "_send", lambda pts, _: sent.append(pts))
 
-        def scene() -> Scene | None:
-            return program.scene if program.scene and program.scene.driver == "speech" else None
+    def hear(revision: int) -> None:
+        """What capture says of the scene that it has."""
+        told = Pulse("capture", 1, 25.0, 0.0, 0.0, {}, "live", "", revision, 1 << 20).as_dict()
+        gateway.health.receive_pulse(Message("pulse", "main", 0, 0, 0, 0, facts=told))
 
-        running.wait(scene)
-        asked = now()
-        running.wait(lambda: now() > asked + SETTLED_US)
-        program.deaf, heard = False, now()
-        came = running.wait(lambda: [each for each in reader.read() if each.facts["kind"] == "sound"])
-        assert came[0].pts > heard
-        ends = running.wait(lambda: running.state()["speech"]["recent"])
-        assert ends[0]["seconds"] == pytest.approx(len(tone(0.3)) / SOUND_RATE_HZ, abs=0.01)
-    finally:
-        program.deaf = False
-        running.http.post("/channels/main/speech/interrupt")
-        running.patch(driver="sample")
-        reader.close()
-        context.term()
+    hear(gateway.scene_store.scene.revision)
+    files = {"audio": ("a.wav", wav(tone(0.3)))}
+    assert inside.client.post(f"{inside.channel}/speech", files=files, headers=inside.bearer).status_code == 201
+    assert gateway.scene_store.scene.driver == "speech"
+    time.sleep(0.2)
+    assert not sent, "capture has the driver before"
+    heard = now()
+    hear(gateway.scene_store.scene.revision)
+    wait_for(lambda: sent, PATIENCE_S, "it is sent")
+    assert sent[0] > heard
+    (ended,) = wait_for(lambda: inside.get(f"{inside.channel}/speech")["recent"], PATIENCE_S, "it has ended")
+    assert ended["seconds"] == pytest.approx(0.3, abs=0.01)

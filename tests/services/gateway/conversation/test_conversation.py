@@ -16,6 +16,7 @@ from services.gateway.conversation.vad import TurnEnded
 from services.gateway.models.conversation import TurnLatency
 from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
+from shared.runtime.clock import US
 from tests.support.conversation_stage import DELAY_US, TURN, TalkStage, until
 
 pytestmark = pytest.mark.unit
@@ -123,6 +124,7 @@ def test_what_stops_the_speech_elsewhere_stops_the_answer(stage: TalkStage) -> N
 
 def test_a_viewer_stops_the_answer_and_nothing_else(stage: TalkStage) -> None:
     async def scenario() -> None:
+        stage.delay_us = 3600 * US  # nothing comes to its end meanwhile
         talker = stage.join(operator=False)
         script, _ = await stage.texts.add("One two three four five six seven eight nine ten.")
         stage.talk.ask("First?")

@@ -14,6 +14,7 @@ from services.gateway.conversation.chat import SentenceStream, _Spoken, chat_ans
 from services.gateway.conversation.speech_to_text import speech_to_text_server, transcribed
 from shared.config.conversation import ConversationSettings
 from shared.openai_server import OpenAIServer, ServerError
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 
@@ -44,7 +45,7 @@ def settings_of(server: TalkServer, **more: str) -> ConversationSettings:
     return ConversationSettings.load(given | more)
 
 
-def write_down(settings: ConversationSettings, patience_s: float = 20.0) -> str:
+def write_down(settings: ConversationSettings, patience_s: float = PATIENCE_S) -> str:
     async def scenario() -> str:
         server = replace(speech_to_text_server(settings), patience_s=patience_s)
         try:
@@ -55,7 +56,7 @@ def write_down(settings: ConversationSettings, patience_s: float = 20.0) -> str:
     return asyncio.run(scenario())
 
 
-def answer_of(settings: ConversationSettings, patience_s: float = 20.0) -> str:
+def answer_of(settings: ConversationSettings, patience_s: float = PATIENCE_S) -> str:
     return asyncio.run(pieces_of(replace(chat_server(settings), patience_s=patience_s)))
 
 
@@ -144,7 +145,7 @@ def test_marks_of_a_text_are_not_spoken(length: int) -> None:
 def test_an_answer_without_an_end_is_cut(server: TalkServer) -> None:
     server.mouth = "endless"
     assert len(answer_of(settings_of(server))) == chat.MOST_CHARACTERS
-    assert server.closed.wait(10)
+    assert server.closed.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("mode", ["late", "stall"])
@@ -155,7 +156,7 @@ def test_servers_that_send_nothing_are_given_up(server: TalkServer, mode: str) -
     server.ears = "late"
     with pytest.raises(ServerError, match=r"has sent nothing for too long|has not answered"):
         write_down(settings_of(server), patience_s=0.1)
-    assert server.closed.wait(10)
+    assert server.closed.wait(PATIENCE_S)
 
 
 def test_servers_that_are_away_are_named(server: TalkServer) -> None:
@@ -171,7 +172,7 @@ def test_one_who_stops_reading_closes_the_connection(server: TalkServer) -> None
     assert asyncio.run(pieces_of(chat_server(settings_of(server)), lambda text: "sunny" in text)).startswith(
         "It is warm"
     )
-    assert server.closed.wait(10)
+    assert server.closed.wait(PATIENCE_S)
 
 
 @pytest.mark.parametrize("step", [1, 3, 7, 1000])

@@ -2,20 +2,16 @@
 
 import json
 import os
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 
 from services.gateway.api.uploads import file_name
-from services.local.redis_server import RedisServer
 from shared.jobs import claims, status
 from shared.jobs.graph import render_name
-from shared.jobs.queue import JobQueue
 from shared.jobs.store import Store
-from shared.jobs.workers import WorkerBeat, Workers
 from tests.support.jobs import job_material as material
+from tests.support.jobs.beating_worker import beating_worker
 from tests.support.running.gateway import GatewayStudio
 
 ROW = (
@@ -48,16 +44,11 @@ def test_a_job_that_no_worker_can_do_says_so(running: GatewayStudio, store: Stor
         material.job(store, number, engine=engine) for number, engine in enumerate(("mesh", "duix", "mesh"))
     )
     material.complete(store, done)
-    queue = JobQueue(running.settings)
-    with RedisServer(running.settings.home):
-        Workers(queue).publish_beat(WorkerBeat("w", 1, "box", 1, ("duix",)))
-        until = time.monotonic() + 20
-        while not (reason := running.http.get(f"/jobs/{waiting}").json()["reason"]) and time.monotonic() < until:
-            time.sleep(0.2)  # the gateway finds Redis a moment after it has come
+    with beating_worker(running.settings, "duix"):
+        reason = running.wait(lambda: running.http.get(f"/jobs/{waiting}").json()["reason"])
         assert reason.startswith("The only worker that runs cannot do jobs of the engine mesh; run `studio worker")
         listed = {row["id"]: row["reason"] for row in running.http.get("/jobs").json()["jobs"]}
         assert listed == {waiting: reason, other: "", done: ""}
-    queue.close()
 
 
 def test_pages_and_states(running: GatewayStudio, store: Store) -> None:
@@ -113,11 +104,11 @@ def test_the_captions_of_a_text_come_with_its_result(running: GatewayStudio, sto
         running.http.post(f"/jobs/{name}/captions/ticket").json(),
     )
     assert (
-        httpx.get(f"{url}/download", params=ticket).status_code == 401
+        running.stranger.get(f"{url}/download", params=ticket).status_code == 401
     )  # it is for the captions, and is not good any more
     ticket = running.http.post(f"/jobs/{name}/captions/ticket").json()
-    assert httpx.get(f"{url}/captions/download", params=ticket).status_code == 200
-    assert httpx.get(f"{url}/captions/download", params=ticket).status_code == 401
+    assert running.stranger.get(f"{url}/captions/download", params=ticket).status_code == 200
+    assert running.stranger.get(f"{url}/captions/download", params=ticket).status_code == 401
 
 
 def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: GatewayStudio, store: Store) -> None:
@@ -136,10 +127,10 @@ def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: Gateway
     ticket = running.http.post(f"/jobs/{name}/ticket").json()["ticket"]
     other = material.job(store, 2)
     url = f"http://{running.address}/api/v1/jobs"
-    assert httpx.get(f"{url}/{name}/download", params={"ticket": ticket}).content == content
-    assert httpx.get(f"{url}/{name}/download", params={"ticket": ticket}).status_code == 401
+    assert running.stranger.get(f"{url}/{name}/download", params={"ticket": ticket}).content == content
+    assert running.stranger.get(f"{url}/{name}/download", params={"ticket": ticket}).status_code == 401
     ticket = running.http.post(f"/jobs/{name}/ticket").json()["ticket"]
-    assert httpx.get(f"{url}/{other}/download", params={"ticket": ticket}).status_code == 401
+    assert running.stranger.get(f"{url}/{other}/download", params={"ticket": ticket}).status_code == 401
     assert running.http.get(f"/jobs/{name}/preview").content.startswith(b"\xff\xd8")
 
 

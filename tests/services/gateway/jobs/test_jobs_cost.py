@@ -45,7 +45,7 @@ def priced(small_home: Path) -> Iterator[GatewayStudio]:
 
 def cost(priced: GatewayStudio, **fields: str) -> httpx.Response:
     wanted = {"avatar": "whole", "engine": "clip"} | fields
-    return priced.http.post("/jobs/cost", files={name: (None, each) for name, each in wanted.items()}, timeout=60)
+    return priced.http.post("/jobs/cost", files={name: (None, each) for name, each in wanted.items()})
 
 
 def test_the_answer_is_what_a_job_would_cost_and_nothing_is_submitted(priced: GatewayStudio) -> None:

@@ -17,20 +17,23 @@ import pytest
 from livekit import rtc
 from pydantic import SecretStr
 
+from harness.channel import wait_for
 from harness.flash import FlashGateway, flash_gateway
 from harness.speech_server import speech_server
 from harness.viewers import subscriber
-from publishing import token
+from publishing import stay, token
 from publishing.errors import connection_refusal, room_end_reason
 from publishing.publication import Publication
 from publishing.token import publisher_token, viewer_token
 from services.gateway.channel.event_log import EventLog
-from services.gateway.outputs import livekit
 from services.gateway.outputs.livekit import LiveKitOutput
 from services.local.livekit_server import LiveKitServer
 from shared.config.settings import Settings
-from tests.support.browser.sync import in_sync
-from tests.support.running.livekit import SIZE_PX, keys
+from shared.runtime.clock import US, tick_pts
+from shared.runtime.restart import RetryDelay
+from tests.support.browser.sync import LOOKS, in_sync
+from tests.support.patience import PATIENCE_S
+from tests.support.running.livekit import SIZE_PX, keys, viewer
 from tests.support.running.program_ticks import make_frame, sound
 
 
@@ -60,29 +63,29 @@ def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway
 
     assert in_sync(look)
     got = looks[-1]
-    first, last = got.frames[0], got.frames[-1]
-    assert first[0] < 4 and (first[1], first[2]) == SIZE_PX  # full resolution from the first frame on
-    assert len(got.frames) / (last[0] - first[0]) > 5  # of 25: a busy machine leaves frames out
+    assert (got.frames[0][1], got.frames[0][2]) == SIZE_PX  # full resolution from the first frame on
     assert min(row[3] for row in got.frames) > 40  # never the library's own black
-    assert len(got.flashes()) >= 6 and len(got.onsets) >= 6
     loud = [hertz for _, hertz, level in got.peaks if level > 2000]
     assert loud and abs(float(np.median(loud)) - 1000) < 20
     sides = np.array([row[6] for row in got.frames])
     assert sides.max() - sides.min() > 4  # the bar wanders from one half to the other
-    numbers = [row[4] for row in got.frames]
+    numbers = np.array([row[4] for row in got.frames])
     assert all(later > earlier for earlier, later in pairwise(numbers))
-    ages = np.array([row[5] for row in got.frames])
-    assert 0 < np.median(ages) < 1000
+    captured = got.begun + np.array([row[0] - row[5] / 1000 for row in got.frames])
+    due = [tick_pts(int(number), published.settings.rate) / US for number in numbers]
+    assert abs(float(np.median(captured - due))) < 0.02  # each is stamped with when its tick was
 
 
 def test_the_console_shows_what_the_viewers_get(published: FlashGateway) -> None:
-    settings = published.settings
-    viewer = subscriber.start(settings.livekit_url, viewer_token(settings, 5).token, 8)
-    published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
-    figures = published.wait(lambda: (f := published.livekit()["figures"]).get("kbps", 0) > 100 and "rtt_ms" in f and f)
-    subscriber.finished_subscriber(viewer)
+    def shown() -> dict[str, float] | None:
+        figures = dict(published.livekit()["figures"])
+        there = figures.get("viewers") == 1 and figures.get("kbps", 0) > 100 and {"rtt_ms", "width"} <= set(figures)
+        return figures if there else None
+
+    with viewer(published.settings):
+        figures = published.wait(shown)
     assert (figures["width"], figures["height"]) == SIZE_PX
-    assert figures["loss"] == 0 and 0 < figures["fps"] < 30
+    assert 0 <= figures["loss"] < 1 and figures["fps"] > 0
     published.wait(lambda: published.livekit()["figures"].get("viewers") == 0)
     assert published.settings.livekit_api_secret.get_secret_value() not in str(published.state())
 
@@ -94,11 +97,11 @@ def test_captions_reach_the_room_with_their_sound(published: FlashGateway) -> No
     def look(number: int) -> float:
         """Milliseconds from the sound to the caption, the median of four."""
         texts = [f"Sentence {name} of look number {number}." for name in "abcd"]
-        viewer = subscriber.start(published.settings.livekit_url, viewer_token(published.settings, 5).token, 16)
-        published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
-        published.post("speech", {"text": " ".join(texts), "voice": "openai"}).raise_for_status()
-        spoken = published.wait(lambda: set(found := lines()) >= set(texts) and found)
-        got = subscriber.finished_subscriber(viewer)
+        with viewer(published.settings) as got:
+            published.wait(lambda: published.livekit()["figures"].get("viewers") == 1 and got.onsets)
+            published.post("speech", {"text": " ".join(texts), "voice": "openai"}).raise_for_status()
+            spoken = published.wait(lambda: set(found := lines()) >= set(texts) and found)
+            published.wait(lambda: len(got.captions) >= 2 * len(texts) and all(row["text"] for row in got.captions))
         assert [(row["text"], row["final"]) for row in got.captions] == [
             (text, final) for text in texts for final in (False, True)
         ]
@@ -112,21 +115,20 @@ def test_captions_reach_the_room_with_their_sound(published: FlashGateway) -> No
         print(f"caption after sound, ms: {np.round(late)}")
         return float(np.median(late))
 
-    assert any(
-        abs(look(number)) < 100 for number in range(3)
-    )  # a receiver that was starved keeps more sound in hand for a while
+    assert any(abs(look(number)) < 100 for number in range(LOOKS))  # as in `in_sync`
     published.patch(driver="sample").raise_for_status()
 
 
 def test_another_size_needs_no_other_track(published: FlashGateway) -> None:
-    viewer = subscriber.start(published.settings.livekit_url, viewer_token(published.settings, 5).token, 10)
-    published.wait(lambda: published.livekit()["figures"].get("viewers") == 1)
-    time.sleep(2)
-    published.program.size = (480, 640)
-    got = subscriber.finished_subscriber(viewer)
-    published.program.size = SIZE_PX
-    sizes = [(row[1], row[2]) for row in got.frames]
-    assert sizes[0] == SIZE_PX and sizes[-1] == (480, 640)
+    other = (480, 640)
+    with viewer(published.settings) as got:
+        published.wait(lambda: got.frames)
+        published.program.size = other
+        try:
+            published.wait(lambda: (got.frames[-1][1], got.frames[-1][2]) == other)
+        finally:
+            published.program.size = SIZE_PX
+    assert (got.frames[0][1], got.frames[0][2]) == SIZE_PX
     published.wait(lambda: published.livekit()["figures"].get("height") == SIZE_PX[1])
 
 
@@ -149,27 +151,24 @@ def test_a_killed_server_is_found_again_and_nothing_else_notices(
 ) -> None:
     published.post("recording").raise_for_status()
     published.wait(lambda: recorded(published) > 1)
-    repeated = published.state()["program"]["repeated"]
     livekit_server.kill()
     down = published.wait(lambda: (now := published.livekit())["state"] == "reconnecting" and now)
     assert "lost" in down["note"] and str(livekit_server.url.rpartition("/")[2]) in down["note"]
     before = recorded(published)
-    time.sleep(5)
-    assert recorded(published) > before + 4
+    published.wait(lambda: recorded(published) > before + 4)  # a program that it held up would stand still for good
     livekit_server.start()
-    published.wait(lambda: published.livekit()["state"] == "live", 60)
-    got = watch(published, 6)
-    assert len(got.frames) > 25 and got.onsets
+    published.wait(lambda: published.livekit()["state"] == "live")
+    with viewer(published.settings) as got:
+        published.wait(lambda: len(got.frames) > 25 and got.onsets)
     published.http.delete(f"/channels/{published.settings.channel}/recording").raise_for_status()
-    # A program held up while the server was away, five seconds and more, would lack 125.
-    assert published.state()["program"]["repeated"] - repeated < 60
 
 
 def test_two_publishers_of_one_name_do_not_fight(published: FlashGateway) -> None:
     async def intrude() -> bool:
         room = rtc.Room()
         await room.connect(published.settings.livekit_url, publisher_token(published.settings))
-        await asyncio.sleep(6)
+        await asyncio.to_thread(published.wait, lambda: published.livekit()["state"] == "failed")
+        await asyncio.sleep(6)  # it does not come back
         stayed = room.isconnected()
         await room.disconnect()
         return stayed
@@ -206,14 +205,11 @@ def output(**changes: Any) -> Iterator[tuple[LiveKitOutput, EventLog]]:
         made.stop()
         ending.set()
         for thread in threads:
-            thread.join(10)
+            thread.join()
 
 
-def until(made: LiveKitOutput, state: str, seconds: float = 30) -> str:
-    deadline = time.monotonic() + seconds
-    while made.state.state != state:
-        assert time.monotonic() < deadline, made.state
-        time.sleep(0.05)
+def until(made: LiveKitOutput, state: str) -> str:
+    wait_for(lambda: made.state.state == state, PATIENCE_S, state)
     return made.state.note
 
 
@@ -223,19 +219,20 @@ def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    asked: list[float] = []
+    pauses: list[float] = []
 
-    def noted(settings: Settings) -> str:
-        asked.append(time.monotonic())
-        return publisher_token(settings)
+    class NotedDelay(RetryDelay):
+        def next_s(self) -> float:
+            pauses.append(super().next_s())
+            return pauses[-1]
 
-    monkeypatch.setattr(livekit, "publisher_token", noted)
+    monkeypatch.setattr(stay, "RetryDelay", NotedDelay)
     wrong = keys(livekit_server) | {"livekit_api_secret": SecretStr("wrong" * 8)}
     with output(**wrong) as (made, event_log):
         note = until(made, "failed")
         assert "refuses the key or secret" in note and "LIVEKIT_API_SECRET" in note
-        time.sleep(5)
-        assert made.state.state == "failed" and 2 <= len(asked) <= 5
+        wait_for(lambda: len(pauses) > 2, PATIENCE_S, "it was asked three times")
+        assert made.state.state == "failed" and pauses == sorted(pauses) and pauses[2] >= 2 * pauses[0]
         assert len([event for event in event_log.events() if "refuses" in event.text]) == 1
     said = "".join(capfd.readouterr()) + caplog.text + str(event_log.events()) + str(made.state)
     assert "eyJ" not in said and "wrongwrong" not in said  # neither token nor secret, in no log and no state
@@ -255,10 +252,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, livekit_se
     with LiveKitServer(tmp_path / "log") as late:
         late.kill()
         with output(**keys(late)) as (made, _):
-            deadline = time.monotonic() + 20
-            while not made.state.note.startswith(late.url.rpartition("/")[2]):
-                assert time.monotonic() < deadline, made.state
-                time.sleep(0.05)
+            wait_for(lambda: made.state.note.startswith(late.url.rpartition("/")[2]), PATIENCE_S, "it is named")
             assert made.state.state == "connecting"
             late.start()
             until(made, "live")
@@ -266,7 +260,7 @@ def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, livekit_se
 
 def test_without_a_key_it_says_how_to_get_one() -> None:
     with output() as (made, _):
-        assert "make live LIVEKIT=1" in until(made, "failed", 5)
+        assert "make live LIVEKIT=1" in until(made, "failed")
 
 
 def test_sentences_name_the_way_out() -> None:

@@ -16,6 +16,7 @@ from services.gateway.outputs.recorder import Recorder
 from shared.config.settings import Settings
 from shared.runtime.clock import sound_samples, tick_pts
 from shared.wire.program import ProgramFrame, ProgramSound
+from tests.support.patience import PATIENCE_S
 
 WIDTH, HEIGHT, SIDE, BITS = 320, 96, 16, 16
 FIRST = 1000
@@ -33,8 +34,7 @@ def recording(path: Path, **settings: float) -> Iterator[Recorder]:
         yield recorder
     finally:
         recorder.stop()
-        thread.join(20)
-        assert not thread.is_alive()
+        thread.join()
 
 
 def make_frame(tick: int, noise: NDArray[np.uint8]) -> ProgramFrame:
@@ -68,7 +68,7 @@ def feed(recorder: Recorder, count: int) -> None:
         if not tick % 2:
             recorder.outlet.put(make_frame(tick, noise[tick % 5]))
         if tick % 3 == 0:
-            wait_for(lambda: not recorder.outlet._frames, 20, "the recorder keeps up")
+            wait_for(lambda: not recorder.outlet._frames, PATIENCE_S, "the recorder keeps up")
     for tick in range(ahead, FIRST + count):
         recorder.outlet.put(sound(tick))
 
@@ -93,7 +93,9 @@ def test_nothing_is_lost_at_the_seam(tmp_path: Path, split: dict[str, float]) ->
     count = 150
     with recording(tmp_path / "out.mp4", **split) as recorder:
         feed(recorder, count)
-        wait_for(lambda: recorder.state.figures.get("seconds", 0) * 25 == pytest.approx(count), 20, "all written")
+        wait_for(
+            lambda: recorder.state.figures.get("seconds", 0) * 25 == pytest.approx(count), PATIENCE_S, "all written"
+        )
         figures = recorder.state.figures
     names = ["out.mp4", *(f"out-{n}.mp4" for n in range(2, 20))]
     parts = [tmp_path / name for name in names if (tmp_path / name).exists()]
@@ -111,10 +113,33 @@ def test_nothing_is_lost_at_the_seam(tmp_path: Path, split: dict[str, float]) ->
     assert max(begins) - min(begins) <= 4, "each part's sound begins with its first frame"
 
 
+def test_what_had_come_when_it_was_ended_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    count = 20
+    noise = np.zeros((HEIGHT * 3 // 2, WIDTH), np.uint8)
+    with recording(tmp_path / "out.mp4") as recorder:
+        recorder.outlet.put(make_frame(FIRST, noise))
+        wait_for(lambda: recorder.state.state == "live", PATIENCE_S, "a frame is written")
+        taken, drain = threading.Event(), recorder.outlet.drain
+
+        def held(timeout: float) -> list[ProgramFrame | ProgramSound]:
+            taken.wait(PATIENCE_S)
+            return drain(timeout)
+
+        monkeypatch.setattr(recorder.outlet, "drain", held)
+        for tick in range(FIRST, FIRST + count):
+            recorder.outlet.put(sound(tick))
+            recorder.outlet.put(make_frame(tick, noise))
+        recorder.want("")
+        taken.set()
+        wait_for(lambda: recorder.state.state == "off", PATIENCE_S, "it is off")
+    assert ticks_shown(tmp_path / "out.mp4")[-1] == FIRST + count - 1
+    assert len(clicks(tmp_path / "out.mp4")) >= count - 1
+
+
 def test_without_a_limit_there_is_one_part(tmp_path: Path) -> None:
     with recording(tmp_path / "out.mp4") as recorder:
         feed(recorder, 60)
-        wait_for(lambda: recorder.state.figures.get("seconds", 0) * 25 == pytest.approx(60), 20, "all written")
+        wait_for(lambda: recorder.state.figures.get("seconds", 0) * 25 == pytest.approx(60), PATIENCE_S, "all written")
     assert [path.name for path in tmp_path.iterdir()] == ["out.mp4"]
     assert recorder.state.state == "live" and recorder.state.since > 0
 

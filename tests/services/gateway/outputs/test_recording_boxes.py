@@ -21,6 +21,7 @@ from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, sound_samples, tick_pts
 from shared.runtime.private_files import USERS_UMASK
 from shared.wire.program import ProgramFrame, ProgramSound
+from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 
@@ -258,8 +259,7 @@ def recording(path: Path, home: Path) -> Iterator[tuple[Recorder, EventLog]]:
         yield recorder, event_log
     finally:
         recorder.stop()
-        thread.join(20)
-        assert not thread.is_alive()
+        thread.join()
 
 
 def put(recorder: Recorder, ticks: range) -> None:
@@ -276,7 +276,7 @@ def test_a_recording_in_the_home_is_its_owners_and_another_is_as_the_user_has_fi
     path = tmp_path / place / "out.mp4"
     with recording(path, tmp_path / "home") as (recorder, _):
         put(recorder, range(FIRST, FIRST + 5))
-        wait_for(lambda: recorder.state.state == "live", 20, "a frame is written")
+        wait_for(lambda: recorder.state.state == "live", PATIENCE_S, "a frame is written")
     assert path.stat().st_mode & 0o777 == mode and runs(path.read_bytes())
 
 
@@ -284,16 +284,16 @@ def test_a_place_that_cannot_be_written_is_a_sentence_and_the_next_try_may_do(tm
     (tmp_path / "way").write_text("", encoding="utf-8")
     with recording(tmp_path / "way" / "out.mp4", tmp_path) as (recorder, event_log):
         put(recorder, range(FIRST, FIRST + 5))
-        wait_for(lambda: recorder.state.state == "failed", 20, "it has failed")
+        wait_for(lambda: recorder.state.state == "failed", PATIENCE_S, "it has failed")
         assert recorder.state.note == f"{tmp_path / 'way'} is not a folder; choose another place."
         assert [event.kind for event in event_log.events()] == ["error"]
         (tmp_path / "way").unlink()
         put(recorder, range(FIRST + 5, FIRST + 10))
-        wait_for(lambda: not recorder.outlet._frames, 20, "they are taken")
+        wait_for(lambda: not recorder.outlet._frames, PATIENCE_S, "they are taken")
         assert recorder.state.state == "failed", "not again by itself"
         recorder.try_again()
         put(recorder, range(FIRST + 10, FIRST + 15))
-        wait_for(lambda: recorder.state.state == "live", 20, "a frame is written")
+        wait_for(lambda: recorder.state.state == "live", PATIENCE_S, "a frame is written")
     assert runs((tmp_path / "way" / "out.mp4").read_bytes())
 
 

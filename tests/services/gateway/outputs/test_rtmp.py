@@ -2,9 +2,7 @@
 
 import os
 import signal
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.channel import command
+from harness.channel import command, wait_for
 from tests.support.browser.viewer import watching
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import HEIGHT, GatewayStudio, studio
 from tests.support.running.ports import free_port
-from tests.support.running.recordings import frame_times, record
+from tests.support.running.recordings import finish, is_whole, played, record, recorded_s
 from tests.support.running.rtmp_receiver import KEY, black_hole, receiver
 
 
@@ -33,9 +32,9 @@ def push(running: GatewayStudio) -> dict[str, Any]:
     return dict(running.state()["outputs"]["rtmp"])
 
 
-def until(running: GatewayStudio, state: str, seconds: float = 60) -> dict[str, Any]:
+def until(running: GatewayStudio, state: str) -> dict[str, Any]:
     """The push's state once it is in this one."""
-    return dict(running.wait(lambda: (lambda now: now if now["state"] == state else None)(push(running)), seconds))
+    return dict(running.wait(lambda: (lambda now: now if now["state"] == state else None)(push(running))))
 
 
 def senders(running: GatewayStudio) -> list[int]:
@@ -53,13 +52,13 @@ def test_video_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:
         peer.next()
         seen = peer.next()
         assert (seen["width"], seen["height"]) == (480, 640)
-        assert 20 <= seen["frames"] <= 30, "a second of frames"
+        assert seen["period"] == pytest.approx(0.04, abs=0.002), "frame after frame"
         assert seen["moved"] > 20, "the face moves"
         assert abs(seen["hz"] - 440) < 3, "the tone is heard"
         assert seen["apart"] < 0.2
         running.wait(lambda: push(running)["figures"]["kbps"] > 50)
         assert live["address"] == "rtmp://127.0.0.1/***" and live["since"] > 0
-        metrics = running.http.get(f"http://{running.address}/metrics").text
+        metrics = running.stranger.get(f"http://{running.address}/metrics").text
         assert KEY not in f"{running.state()} {metrics}"
         assert 'studio_output_live{output="rtmp"} 1.0' in metrics
         assert running.process
@@ -70,7 +69,7 @@ def test_video_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:
         assert running.patch(rtmp=False).status_code == 200
         until(running, "off")
         assert senders(running) == []
-        peer.process.wait(10)  # it has seen the end of the stream
+        peer.process.wait(PATIENCE_S)  # it has seen the end of the stream
 
 
 def test_it_is_live_again_once_a_receiver_that_died_is_back() -> None:
@@ -89,27 +88,27 @@ def test_it_is_live_again_once_a_receiver_that_died_is_back() -> None:
         assert running.process.pid == pid and running.process.poll() is None
 
 
-def test_a_receiver_that_never_answers_fails_within_ten_seconds_and_harms_nothing() -> None:
+def test_a_receiver_that_never_answers_fails_and_harms_nothing() -> None:
     with black_hole() as (port, came), pushing(port) as running:
         path = record(running, 0.5)
-        running.wait(lambda: came)
+        before = running.wait(lambda: came and recorded_s(running))
         with watching(running, "full") as viewer:
             ticks = [viewer.frame()[0].tick]
-            while push(running)["state"] != "failed":
-                ticks += [viewer.frame()[0].tick for _ in range(5)]
-                assert time.monotonic() - came[0] < 15  # ten seconds, and what a busy machine adds
-        assert "never answers" in push(running)["note"]
-        assert max(np.diff(ticks)) < 25, "the preview went on"
+            attempts = len(came)
+            while "never answers" not in push(running)["note"]:
+                assert attempts == 1, "not in a tight loop"
+                ticks.append(viewer.frame()[0].tick)
+                attempts = len(came)
+        assert len(set(ticks)) == len(ticks) > 2, "the preview went on"
+        running.wait(lambda: recorded_s(running) > before + 4)
         running.wait(lambda: len(came) >= 2)  # tried again
-        assert came[1] - came[0] > 7, "not in a tight loop"
         assert len(senders(running)) <= 1
+        finish(running)
+        assert played(path)[0] > before + 4
+        running.wait(lambda: is_whole(running, path))
         (sender,) = running.wait(lambda: senders(running))
-        started = time.monotonic()
-        assert running.terminate() == 0
-        assert command(sender) == []
-        assert time.monotonic() - started < 3, "it ends while FFmpeg is blocked"
-        times = frame_times(path)
-        assert times[-1] > 6 and max(np.diff(times)) < 1, "the recording went on"
+        assert running.terminate() == 0, "it ends while FFmpeg is blocked"
+        wait_for(lambda: not any(command(sender)), PATIENCE_S, "nothing is left of it")
 
 
 def test_a_receiver_that_stops_reading_fails_and_a_new_one_is_found() -> None:
@@ -118,10 +117,7 @@ def test_a_receiver_that_stops_reading_fails_and_a_new_one_is_found() -> None:
         until(running, "live")
         peer.next()
         os.kill(peer.process.pid, signal.SIGSTOP)
-        stopped = time.monotonic()
-        failed = until(running, "failed")
-        assert time.monotonic() - stopped < 20  # ten seconds, and what a busy machine adds
-        assert "takes nothing any more" in failed["note"]
+        assert "takes nothing any more" in until(running, "failed")["note"]
         peer.process.kill()
         peer.process.wait()
         with receiver(port) as other:
@@ -133,10 +129,7 @@ def test_a_killed_gateway_leaves_no_sender() -> None:
         running.wait(lambda: came)
         (pid,) = senders(running)
         running.kill()
-        deadline = time.monotonic() + 5
-        while subprocess.run(["kill", "-0", str(pid)], capture_output=True).returncode == 0:
-            assert time.monotonic() < deadline, "the sender outlived its gateway"
-            time.sleep(0.05)
+        wait_for(lambda: not any(command(pid)), PATIENCE_S, "the sender does not outlive its gateway")
         running.start()
         running.wait(lambda: len(came) >= 2)  # the next gateway goes on pushing
         assert push(running)["state"] in ("connecting", "failed")
@@ -147,15 +140,16 @@ def test_the_clean_feed_has_no_label_while_the_preview_has() -> None:
     right = "The label is put on by the mixer."
     with receiver(port) as peer, pushing(port, clean_feed_right=right) as running:
         x, y, w, h = running.channel.label
-        box = np.s_[y - HEIGHT :, x : x + w]
-        peer.next()
-        labelled = np.array(peer.next()["corner"])[box][:h]
-        assert running.patch(rtmp_clean=True).status_code == 200
-        peer.next()
-        clean = np.array(peer.next()["corner"])[box][:h]
         plates = [plate[y : y + h, x : x + w].astype(float) for plate in running.channel.plates]
-        apart = [min(np.abs(frame - plate).mean() for plate in plates) for frame in (labelled, clean)]
-        assert apart[0] > 30 and apart[1] < 12
+
+        def apart() -> float:
+            corner = np.array(peer.next()["corner"])[y - HEIGHT :, x : x + w][:h]
+            return float(min(np.abs(corner - plate).mean() for plate in plates))
+
+        peer.next()
+        assert apart() > 30
+        assert running.patch(rtmp_clean=True).status_code == 200
+        wait_for(lambda: apart() < 12, PATIENCE_S, "the label is gone")
         with watching(running, "full") as viewer:
             head, drawn = viewer.frame()
             shown = drawn[y : y + h, x : x + w].mean(axis=2)

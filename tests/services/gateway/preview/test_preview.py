@@ -1,22 +1,29 @@
 """The preview over real sockets: both modes show the program, and a slow viewer costs the others nothing."""
 
 import json
-import time
 
 import cv2
 import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from services.gateway.preview.encoder import FULL, HEADER, ROI
+from harness.channel import wait_for
+from services.gateway.preview.encoder import DRIVER, FULL, HEADER, ROI
 from services.gateway.preview.viewers import IN_FLIGHT
 from shared.media.colour import i420_to_rgb
-from tests.support.browser.viewer import Viewer, fetch_plates, open_socket, watching
+from shared.runtime.clock import now
+from tests.support.browser.viewer import Head, Viewer, fetch_plates, open_socket, watching
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 
-def program(running: GatewayStudio, tick: int) -> np.ndarray:
-    return i420_to_rgb(running.channel.shown[tick])
+def program(running: GatewayStudio, head: Head, drawn: np.ndarray) -> np.ndarray:
+    """The program of a frame; where the gateway repeated one, that which is the most like it."""
+    shown = [i420_to_rgb(each) for each in running.channel.shown(head.tick, head.plate, head.captured)]
+    size = drawn.shape[1], drawn.shape[0]
+    if size != (head.width, head.height):
+        shown = [np.asarray(cv2.resize(each, size, interpolation=cv2.INTER_AREA)) for each in shown]
+    return max(shown, key=lambda each: cv2.PSNR(drawn, each))
 
 
 @pytest.mark.parametrize("mode", ["full", "roi"])
@@ -24,20 +31,12 @@ def program(running: GatewayStudio, tick: int) -> np.ndarray:
 def test_what_a_viewer_draws_is_the_program(running: GatewayStudio, mode: str, state: str) -> None:
     running.channel.state = state
     running.wait(lambda: running.state()["program"]["state"] == state)
-    repeated = running.state()["program"]["repeated"]
     try:
         with watching(running, mode) as viewer:
             for _ in range(6):
                 head, drawn = viewer.frame()
                 assert head.kind == (ROI if mode == "roi" else FULL)
-                # Where a busy machine was late with a frame, the gateway repeats one before it.
-                back = 25 if running.state()["program"]["repeated"] > repeated else 0
-                sent = [
-                    program(running, tick)
-                    for tick in range(head.tick - back, head.tick + 1)
-                    if tick in running.channel.shown
-                ]
-                shown = max(sent, key=lambda each: cv2.PSNR(drawn, each))
+                shown = program(running, head, drawn)
                 assert drawn.shape == shown.shape
                 assert cv2.PSNR(drawn, shown) > 36
                 # Nowhere a face or label in the wrong place, which the mean would hide.
@@ -51,13 +50,11 @@ def test_a_small_page_is_sent_half_the_size_and_sees_the_same(running: GatewaySt
     with watching(running, "full") as viewer:
         for view, size in (([400, 320], (320, 240)), ([400, 330], (640, 480)), ([240, 900], (320, 240))):
             viewer.say(view=view)
-            for _ in range(50):
-                head, drawn = viewer.frame()
-                if drawn.shape[:2] == size:
-                    break
-            assert drawn.shape[:2] == size and (head.width, head.height) == (480, 640)
-            shown = cv2.resize(program(running, head.tick), size[::-1], interpolation=cv2.INTER_AREA)
-            assert cv2.PSNR(drawn, shown) > 36
+            while (seen := viewer.frame())[1].shape[:2] != size:
+                pass
+            head, drawn = seen
+            assert (head.width, head.height) == (480, 640)
+            assert cv2.PSNR(drawn, program(running, head, drawn)) > 36
 
 
 def test_roi_sends_a_tenth_of_the_bytes(running: GatewayStudio) -> None:
@@ -67,7 +64,7 @@ def test_roi_sends_a_tenth_of_the_bytes(running: GatewayStudio) -> None:
             viewer.received.clear()
             for _ in range(25):
                 viewer.frame()
-            counts[mode] = sum(viewer.received.values())
+            counts[mode] = sum(count for kind, count in viewer.received.items() if kind != DRIVER)
     assert counts["roi"] < counts["full"] / 10
     rates = running.state()["outputs"]["preview"]["bytes_per_second"]
     assert rates["roi"] < rates["full"] / 10
@@ -76,16 +73,15 @@ def test_roi_sends_a_tenth_of_the_bytes(running: GatewayStudio) -> None:
 def test_the_label_leaves_the_roi_frame_when_it_is_switched_off(running: GatewayStudio) -> None:
     x, y, w, h = running.channel.label
     with watching(running, "roi") as viewer:
-        plate = viewer.plates[0][y : y + h, x : x + w]
+
+        def is_clean() -> bool:
+            head, drawn = viewer.frame()
+            plate = viewer.plates[head.plate][y : y + h, x : x + w]
+            return cv2.PSNR(drawn[y : y + h, x : x + w], plate) > 40
+
         running.patch(label=False)
         try:
-            for _ in range(100):
-                head, drawn = viewer.frame()
-                plate = viewer.plates[head.plate][y : y + h, x : x + w]
-                if cv2.PSNR(drawn[y : y + h, x : x + w], plate) > 40:
-                    break
-            else:
-                raise AssertionError("the label stayed")
+            wait_for(is_clean, PATIENCE_S, "the label is gone", every=0)
         finally:
             running.patch(label=True)
 
@@ -111,57 +107,49 @@ def test_sound_comes_for_every_tick_and_only_when_asked(running: GatewayStudio) 
         viewer.frame()
         assert viewer.sounds == []
         viewer.say(listen=True)
-        while len(viewer.sounds) < 20:
-            viewer.frame()
-    ticks = [tick for tick, _ in viewer.sounds]
-    assert ticks == list(range(ticks[0], ticks[0] + len(ticks)))
+        while len(ticks := [tick for tick, _ in viewer.sounds]) < 20 or ticks[-1] - ticks[-20] > 19:
+            viewer.frame()  # a machine that stood still leaves some out
+    assert ticks == sorted(set(ticks))
     assert all(len(block) == 1920 * 2 for _, block in viewer.sounds)
 
 
 def test_a_stalled_viewer_holds_two_frames_and_slows_no_other(running: GatewayStudio) -> None:
     with open_socket(running, "preview?mode=full") as stalled, watching(running, "full") as quick:
-        # It neither acknowledges nor reads.
-        first = quick.frame()[0].tick
-        ticks = [quick.frame()[0].tick for _ in range(50)]
-        assert ticks[-1] - first <= 50 + 10
-        assert running.state()["outputs"]["preview"]["dropped"] > 30
-        time.sleep(0.1)
-        held = 0
-        try:
-            while True:
-                held += isinstance(stalled.recv(0.2), bytes)
-        except TimeoutError:
-            pass
-        assert held <= IN_FLIGHT * 2  # each with a driver frame at most
+        # It neither acknowledges nor reads, while the other gets frame after frame.
+        running.wait(lambda: quick.frame() and running.state()["outputs"]["preview"]["dropped"] > 30)
+        newest = max(quick.frame()[0].tick for _ in range(50))
         # Once it is back it is given the newest frame, not what it missed.
         stalled.send(json.dumps({"ack": IN_FLIGHT}))
-        data = stalled.recv(5)
-        while isinstance(data, str) or HEADER.unpack_from(data)[0] != FULL:
-            data = stalled.recv(5)
-        assert HEADER.unpack_from(data)[3] > ticks[-1]
+        ticks: list[int] = []
+        while len(ticks) <= IN_FLIGHT:
+            data = stalled.recv(PATIENCE_S)
+            if isinstance(data, bytes) and (head := Head(*HEADER.unpack_from(data))).kind == FULL:
+                ticks.append(head.tick)
+        assert ticks[IN_FLIGHT - 1] < newest <= ticks[IN_FLIGHT]
 
 
 def test_ping_answers_on_the_channel_clock(running: GatewayStudio) -> None:
     with open_socket(running, "preview") as connection:
         viewer = Viewer(connection)
+        before = now()
         viewer.say(ping=12.5)
-        data = connection.recv(5)
+        data = connection.recv(PATIENCE_S)
         while not (isinstance(data, str) and "pong" in data):
-            data = connection.recv(5)
+            data = connection.recv(PATIENCE_S)
         words = json.loads(data)
         assert words["pong"] == 12.5
-        assert abs(words["now"] - time.monotonic_ns() // 1000) < 5_000_000
+        assert before <= words["now"] <= now()
 
 
 @pytest.mark.parametrize("path", ["state", "preview", "driver"])
 def test_a_socket_without_the_token_is_closed(running: GatewayStudio, path: str) -> None:
     for token in ("", "nonsense", running.token[:-1]):
         with open_socket(running, path, token) as connection, pytest.raises(ConnectionClosed) as closed:
-            connection.recv(5)
+            connection.recv(PATIENCE_S)
         assert closed.value.rcvd and closed.value.rcvd.code == 4401
     query = f"{path}?token={running.token}"
     with open_socket(running, query, "") as connection, pytest.raises(ConnectionClosed):
-        connection.recv(5)
+        connection.recv(PATIENCE_S)
 
 
 @pytest.mark.parametrize("path", ["state", "preview", "driver"])
@@ -177,13 +165,14 @@ def test_nonsense_from_a_viewer_ends_only_its_own_socket(running: GatewayStudio)
                 rude.send(nonsense)
                 rude.send(b"\x00\xff")
             while True:
-                rude.recv(5)
+                rude.recv(PATIENCE_S)
         assert other.frame()[0].tick < other.frame()[0].tick
 
 
 def test_the_state_socket_says_what_the_api_says(running: GatewayStudio) -> None:
     with open_socket(running, "state") as connection:
-        state = json.loads(connection.recv(5))
+        state = json.loads(connection.recv(PATIENCE_S))
         assert state.keys() == running.state().keys()
-        assert state["on_air_state"] == "ON AIR" and set(state["services"]) >= {"capture", "gateway"}
-        assert json.loads(connection.recv(5))["program"]["width"] == 480
+        while state.get("on_air_state") != "ON AIR":
+            state = json.loads(connection.recv(PATIENCE_S))
+        assert set(state["services"]) >= {"capture", "gateway"} and state["program"]["width"] == 480

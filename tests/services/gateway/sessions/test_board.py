@@ -2,11 +2,13 @@
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from services.gateway.channel.event_log import EventLog
+from services.gateway.sessions import board
 from services.gateway.sessions.board import (
     MAX_TOKEN_CHARACTERS,
     RATE_SETTLES_S,
@@ -44,7 +46,9 @@ def test_a_session_that_its_network_holds_back_says_nothing_of_the_machine() -> 
     assert kept_at([12.0] * RATES, held_back=1.0).served(0.0, DUE_FPS).share == 1.0
 
 
-def test_a_session_whose_encoder_begins_says_nothing_of_the_machine() -> None:
+def test_a_session_whose_encoder_begins_says_nothing_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = time.time()
+    monkeypatch.setattr(board, "time", SimpleNamespace(time=lambda: at))
     kept = kept_at([])
     kept.on_air, kept.figures = 0.0, {"fps": 12.0}
     for _ in range(RATES):

@@ -51,14 +51,11 @@ def pixels(page: "Page") -> list[int]:
 def test_the_frame_moves_and_its_latency_is_measured(page: "Page", running: GatewayStudio, mode: str) -> None:
     page.get_by_role("group", name="Preview mode").get_by_role("button", name=mode).click()
     until(page, f"studio.shown() === '{'roi' if mode == 'ROI' else 'full'}'")
-    before, frames = pixels(page), page.evaluate("studio.frames()")
-    until(page, f"studio.frames() > {frames + 10}")
-    after = pixels(page)
+    before = pixels(page)
     assert max(before) - min(before) > 50
-    assert max(abs(a - b) for a, b in zip(before, after, strict=True)) > 20
-    latency = page.evaluate("studio.latency()")
-    # How exact it is hangs on the quickest ping, and a busy machine has none.
-    assert 0 < latency["median"] <= latency["p95"] < 10_000 and latency["count"] > 5
+    running.wait(lambda: max(abs(a - b) for a, b in zip(before, pixels(page), strict=True)) > 20)
+    # How exact it is hangs on the quickest ping, which a busy machine takes a while for. No frame is older than the page.
+    until(page, "studio.latency().count > 5 && studio.latency().median > 0 && studio.latency().p95 < performance.now()")
 
 
 def test_both_modes_look_the_same(page: "Page", running: GatewayStudio) -> None:
@@ -149,17 +146,21 @@ def test_going_off_air_asks_once(page: "Page", running: GatewayStudio) -> None:
     assert "ON AIR" in page.title()
 
 
-def test_recording_from_the_page(page: "Page", running: GatewayStudio) -> None:
+def recorded(page: "Page", running: GatewayStudio) -> None:
+    """Make a recording."""
     page.get_by_role("button", name="● Record").click()
+    running.wait(lambda: running.state()["outputs"]["record"]["state"] == "live")
     page.get_by_role("button", name="Stop recording").click()
+    running.wait(lambda: running.state()["outputs"]["record"]["state"] == "off")
+
+
+def test_recording_from_the_page(page: "Page", running: GatewayStudio) -> None:
+    recorded(page, running)
     page.get_by_role("button", name="Download").wait_for()
-    assert running.state()["outputs"]["record"]["state"] == "off"
 
 
 def test_old_recordings_are_listed_and_fetched(page: "Page", running: GatewayStudio) -> None:
-    page.get_by_role("button", name="● Record").click()
-    page.get_by_role("button", name="Stop recording").click()
-    running.wait(lambda: any("finished" in event["text"] for event in running.state()["log"]))
+    recorded(page, running)
     page.get_by_role("button", name="All recordings").click()
     newest = page.get_by_role("list", name="Recordings").get_by_role("button").first
     with page.expect_download() as download:
@@ -254,7 +255,7 @@ def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page",
     assert interrupt.is_disabled()
     try:
         # The first lasts longer than all the waiting below, and takes longer to send than the second.
-        for name, seconds in (("hello.wav", 120), ("again.wav", 1)):
+        for name, seconds in (("hello.wav", 600), ("again.wav", 1)):
             drop_file(page, wav(tone(seconds, rate=8000), 8000), name)
         page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav · queue: 1").wait_for()
         assert running.state()["scene"]["driver"] == "speech"

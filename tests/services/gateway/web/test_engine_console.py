@@ -12,12 +12,10 @@ import pytest
 
 from engines.catalog import engine_summaries
 from engines.options import options_schema
-from services.local.redis_server import RedisServer
-from shared.jobs.queue import JobQueue
-from shared.jobs.workers import WorkerBeat, Workers
 from tests.support.browser.chromium import needs_chromium
 from tests.support.browser.contrast import poor
 from tests.support.engines.option_material import EveryOptions
+from tests.support.jobs.beating_worker import beating_worker
 from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
@@ -291,11 +289,8 @@ def test_a_job_is_offered_the_engines_of_the_workers(page: "Page", running: Gate
     form = page.get_by_role("form", name="New job")
     choice = form.get_by_label("Engine")
     expect(choice.locator("option[value=personalive]")).to_be_disabled()
-    queue = JobQueue(running.settings)
-    with RedisServer(running.settings.home):
-        Workers(queue).publish_beat(WorkerBeat("w", 1, "box", 1, ("mesh", "personalive")))
-        expect(choice.locator("option[value=personalive]")).to_be_enabled(timeout=20_000)
+    with beating_worker(running.settings, "mesh", "personalive"):
+        expect(choice.locator("option[value=personalive]")).to_be_enabled()
         choice.select_option(label="PersonaLive")
         form.get_by_text(re.compile("^Renders whole clips, offline only. Code Apache-2.0")).wait_for()
         page.get_by_text("1 worker, 0 busy").wait_for()
-    queue.close()

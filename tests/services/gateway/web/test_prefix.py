@@ -117,11 +117,8 @@ def test_the_watch_page_is_shown_in_frames_of_the_site_that_a_setting_names(
     for site, path in (("127.0.0.1", "/watch/main"), ("localhost", "/"), ("localhost", "/api/v1/docs")):
         refused.clear()
         page.goto(f"http://{site}:{friend}/?{base}{path}")
-        for _ in range(200):
-            if refused:
-                break
+        while not refused:
             page.wait_for_timeout(50)
-        assert refused, (site, path)
 
 
 def test_a_page_without_sockets_says_what_the_proxy_has_to_do(page: "Page", running: GatewayStudio) -> None:

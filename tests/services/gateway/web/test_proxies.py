@@ -16,6 +16,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from tests.support.browser.chromium import needs_chromium, until
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, studio
 from tests.support.running.proxies import program, proxy
 
@@ -60,7 +61,7 @@ def front(request: pytest.FixtureRequest, running: GatewayStudio) -> Iterator[st
 def http(front: str, running: GatewayStudio) -> Iterator[httpx.Client]:
     """A client of the proxy, as a page of the studio asks."""
     headers = running.headers | {"Origin": front}
-    with httpx.Client(base_url=front, headers=headers, verify=False, trust_env=False, timeout=20) as made:
+    with httpx.Client(base_url=front, headers=headers, verify=False, trust_env=False, timeout=PATIENCE_S) as made:
         yield made
 
 
@@ -96,9 +97,11 @@ def test_websockets_pass(front: str, running: GatewayStudio) -> None:
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     address = f"wss{front[5:]}/studio/api/v1/channels/main/state"
-    with connect(address, ssl=trusting, proxy=None, origin=Origin(front), compression=None) as socket:
+    with connect(
+        address, ssl=trusting, proxy=None, origin=Origin(front), compression=None, open_timeout=PATIENCE_S
+    ) as socket:
         socket.send(json.dumps({"token": running.token}))
-        assert json.loads(socket.recv(10))["channel"] == "main"
+        assert json.loads(socket.recv(PATIENCE_S))["channel"] == "main"
 
 
 @needs_chromium
@@ -129,7 +132,9 @@ def test_haproxy_lets_sessions_through_and_nothing_else(running: GatewayStudio) 
     with (
         tempfile.TemporaryDirectory() as folder,
         proxy("haproxy", Path(folder), running.address, running.token) as front,
-        httpx.Client(base_url=front, headers=running.headers, verify=False, trust_env=False, timeout=20) as client,
+        httpx.Client(
+            base_url=front, headers=running.headers, verify=False, trust_env=False, timeout=PATIENCE_S
+        ) as client,
     ):
         assert client.get("/api/v1/capacity").json()["sessions"] == 0
         assert client.get("/").status_code == client.get("/api/v1/channels/main").status_code == 403

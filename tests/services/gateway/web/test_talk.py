@@ -47,7 +47,7 @@ RESAMPLED = """async ([rate, hertz]) => {
     tone.connect(node).connect(context.destination);
     tone.start();
     await context.startRendering();
-    for (let last = -1; last !== blocks.length;) {
+    for (let last = -1; last !== blocks.length || last < 48;) {
         last = blocks.length;
         await new Promise((done) => setTimeout(done, 50));
     }

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -18,6 +17,7 @@ from services.gateway.audience.viewer import MOST_BAD_MESSAGES
 from tests.support.browser.chromium import needs_chromium, until
 from tests.support.browser.contrast import MEASURE, poor
 from tests.support.browser.viewer import Viewer
+from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
@@ -41,7 +41,11 @@ def made_link(running: GatewayStudio, **wanted: Any) -> Iterator[dict[str, Any]]
 @contextmanager
 def watching_by(running: GatewayStudio, token: str, **more: Any) -> Iterator[ClientConnection]:
     with connect(
-        f"ws://{running.address}/api/v1/channels/main/watch", max_size=None, compression=None, **more
+        f"ws://{running.address}/api/v1/channels/main/watch",
+        max_size=None,
+        compression=None,
+        open_timeout=PATIENCE_S,
+        **more,
     ) as socket:
         socket.send(json.dumps({"token": token}))
         yield socket
@@ -55,7 +59,7 @@ def ended(socket: ClientConnection) -> tuple[int, str]:
     """Code and reason with which the studio ends it."""
     try:
         while True:
-            socket.recv(10)
+            socket.recv(PATIENCE_S)
     except ConnectionClosed as closed:
         assert closed.rcvd
         return closed.rcvd.code, closed.rcvd.reason
@@ -108,7 +112,7 @@ def test_a_browser_watches_hears_and_has_to_go_when_the_link_is_revoked(
         until(page, f"watched.frames() > {before + 10}")
         assert running.http.delete(f"{LINKS}/{link['id']}").status_code == 204
         page.get_by_role("status").get_by_text(WatchRefusal.REVOKED.sentence).wait_for()
-        assert watchers(running) == 0
+        running.wait(lambda: watchers(running) == 0)
 
 
 @needs_chromium
@@ -133,20 +137,22 @@ def test_the_console_makes_lists_and_revokes_links(browser: "Browser", running: 
 
 def test_a_link_shows_the_program_and_nothing_of_the_operator(running: GatewayStudio) -> None:
     with made_link(running, label="a secret name") as link, watching_by(running, link["token"]) as socket:
-        viewer, hello = Viewer(socket), json.loads(socket.recv(10))["hello"]
+        viewer, hello = Viewer(socket), json.loads(socket.recv(PATIENCE_S))["hello"]
         assert set(hello) == {"number", "plate", "width", "height"} and "sample" not in json.dumps(hello)
         address = f"http://{running.address}/api/v1/channels/main/watch/plates/{hello['plate']}"
         given = {"Authorization": f"Bearer {link['token']}"}
-        plate = httpx.get(address, headers=given)
+        plate = running.stranger.get(address, headers=given)
         assert plate.content == (running.settings.home / "avatars/sample/plate.mjpg").read_bytes()
         assert "immutable" in plate.headers["cache-control"] and "sample" not in str(plate.headers)
-        index = httpx.get(f"{address}/index", headers=given).json()
+        index = running.stranger.get(f"{address}/index", headers=given).json()
         assert set(index) == {"width", "height", "fps", "starts"}
         for other in ({}, {"Authorization": "Bearer x"}, running.headers):
-            assert httpx.get(address, headers=other).status_code == 401
-        assert httpx.get(f"{address[:-32]}sample", headers=given).status_code == 404
+            assert running.stranger.get(address, headers=other).status_code == 401
+        assert running.stranger.get(f"{address[:-32]}sample", headers=given).status_code == 404
         for method, path in (("GET", ""), ("PATCH", "/scene"), ("GET", "/watch-links"), ("POST", "/watch-links")):
-            answer = httpx.request(method, f"http://{running.address}/api/v1/channels/main{path}", headers=given)
+            answer = running.stranger.request(
+                method, f"http://{running.address}/api/v1/channels/main{path}", headers=given
+            )
             assert answer.status_code == 401, path
         before = running.state()["scene"]
         viewer.say(mode="full", label=False, driver="speech", listen=True)
@@ -171,7 +177,7 @@ def test_the_label_is_there_for_viewers_too(running: GatewayStudio) -> None:
 def test_one_who_may_not_watch_reads_why(running: GatewayStudio) -> None:
     with made_link(running, viewers=1) as link:
         with watching_by(running, link["token"]) as first:
-            first.recv(10)
+            first.recv(PATIENCE_S)
             with watching_by(running, link["token"]) as second:
                 assert ended(second) == WatchRefusal.LINK_FULL.value
             for token in ("", "nonsense", running.token, link["token"][:-3]):
@@ -181,9 +187,9 @@ def test_one_who_may_not_watch_reads_why(running: GatewayStudio) -> None:
             assert ended(first) == WatchRefusal.REVOKED.value
         with watching_by(running, link["token"]) as late:
             assert ended(late) == WatchRefusal.REVOKED.value
-    text = httpx.get(f"http://{running.address}/metrics").text
-    assert 'studio_watch_turned_away_total{reason="link_full"} 1.0' in text
-    assert "studio_watch_viewers 0.0" in text and "studio_watch_bytes_total" in text
+    metrics = f"http://{running.address}/metrics"
+    text = running.wait(lambda: "studio_watch_viewers 0.0" in (said := running.stranger.get(metrics).text) and said)
+    assert 'studio_watch_turned_away_total{reason="link_full"} 1.0' in text and "studio_watch_bytes_total" in text
 
 
 def test_what_no_page_says_ends_the_socket(running: GatewayStudio) -> None:

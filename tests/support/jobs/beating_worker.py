@@ -1,0 +1,35 @@
+"""A worker of the farm as the studio sees it: its beats, and nothing behind them."""
+
+import itertools
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from services.local.redis_server import RedisServer
+from shared.config.settings import Settings
+from shared.jobs.queue import JobQueue
+from shared.jobs.workers import WorkerBeat, Workers
+
+PERIOD_S = 0.5
+
+
+@contextmanager
+def beating_worker(settings: Settings, *engines: str) -> Iterator[None]:
+    """A Redis of the studio's home, in which a worker that can do jobs of these engines beats."""
+    over = threading.Event()
+
+    def beat(queue: JobQueue) -> None:
+        workers = Workers(queue)
+        for number in itertools.count(1):
+            workers.publish_beat(WorkerBeat("w", number, "box", 1, engines))
+            if over.wait(PERIOD_S):
+                return
+
+    with RedisServer(settings.home), closing(JobQueue(settings)) as queue:
+        thread = threading.Thread(target=beat, args=(queue,))
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
