@@ -46,11 +46,12 @@ def is_whole(own: GatewayStudio, path: Path) -> bool:
     """Whether every tick of a finished recording is in it, or has been counted as missing by now."""
     video, sound, frames, _ = played(path)
     assert abs(video - sound) < 0.1
-    return frames + lost_frames(own.state()["services"]["gateway"]) >= round(video * 25)
+    ticks = int(video * 25)  # the first frame is shown half a tick longer, for which AAC begins before it
+    return frames + lost_frames(own.state()["services"]["gateway"]) >= ticks
 
 
 def played(path: Path) -> tuple[float, float, int, float]:
-    """(seconds of video, seconds of sound, frames, loudness) of a file, all of it decoded."""
+    """(seconds of video, seconds of sound, frames, loudness where there is sound) of a file, all of it decoded."""
     frames, samples, peaks = [], 0, []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -60,5 +61,6 @@ def played(path: Path) -> tuple[float, float, int, float]:
         for block in container.decode(audio=0):
             samples += block.samples
             peaks.append(float(np.abs(block.to_ndarray()).max()))
-    # The median: where the sound begins in the middle of a wave, AAC overshoots.
-    return frames[-1] + 0.04, samples / 48_000, len(frames), float(np.median(peaks))
+    # The median: where the sound begins in the middle of a wave, AAC overshoots. What was made up for is silent.
+    loud = [peak for peak in peaks if peak > 0.01]
+    return frames[-1] + 0.04, samples / 48_000, len(frames), float(np.median(loud)) if loud else 0.0
