@@ -23,6 +23,7 @@ import numpy as np
 import zmq
 from numpy.typing import NDArray
 
+from harness.channel import PATIENCE_S
 from services.local.channel_supervisor import PRIORITY
 from shared.config.child_environment import child_environment
 from shared.config.settings import Settings
@@ -34,7 +35,6 @@ from shared.wire.pulse import Meter
 FLASH_S = 0.2
 BEEP_HZ = 1000
 BRIGHT, DARK = 225, 60
-PATIENCE_S = 60.0  # until what is waited for has failed
 # Standard deviation of the luma, as of a camera in good light. At 6 a 1080p frame cannot be coded in its bit rate: the
 # flash then takes 200 ms to send, and the receiver needs half a minute to move the sound to it.
 GRAIN = 2.0

@@ -2,9 +2,8 @@
 
 import asyncio
 import ctypes
-from collections.abc import Coroutine
 from fractions import Fraction
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,30 +12,8 @@ from publishing.audio_queue import HIGH_LEVEL_S, TARGET_LEVEL_S, AudioQueue, cro
 from publishing.media import RoomMedia, livekit_frame
 from shared.media.voice_ring import stretched
 from shared.wire.program import ProgramFrame, ProgramSound
+from tests.support.running.driven_loop import DrivenLoop, run_driven
 from tests.support.running.program_ticks import BLOCK, RATE_FPS, make_frame, sound
-
-Result = TypeVar("Result")
-
-
-class DrivenLoop(asyncio.SelectorEventLoop):
-    """Its time stands still while something is done, and moves on at once to what is waited for."""
-
-    def __init__(self) -> None:
-        self.at = 0.0
-        super().__init__()
-
-    def time(self) -> float:
-        return self.at
-
-    def _run_once(self) -> None:
-        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
-            self.at = max(self.at, self._scheduled[0].when())  # type: ignore[attr-defined]
-        super()._run_once()  # type: ignore[misc]
-
-
-def driven(scenario: Coroutine[Any, Any, Result]) -> Result:
-    with asyncio.Runner(loop_factory=DrivenLoop) as runner:
-        return runner.run(scenario)
 
 
 def test_the_library_reads_our_own_planes() -> None:
@@ -129,7 +106,7 @@ def test_a_block_that_waits_for_its_turn_is_not_heard_after_a_clear() -> None:
         await media.close()
         return put
 
-    assert driven(run()) == [1, 3]
+    assert run_driven(run()) == [1, 3]
 
 
 def test_a_frame_is_shown_when_its_sound_is_heard() -> None:
@@ -154,7 +131,7 @@ def test_a_frame_is_shown_when_its_sound_is_heard() -> None:
 
     shown: dict[int, float] = {}
     due: dict[int, float] = {}
-    driven(run())
+    run_driven(run())
     assert len(due) == 19 and {tick: shown[tick] for tick in due} == pytest.approx(due)
 
 
@@ -177,7 +154,7 @@ def test_a_loop_that_was_held_up_shows_no_frame_after_a_later_one() -> None:
         await media.close()
         return handed, media.late
 
-    assert driven(run()) == ([2], 1)
+    assert run_driven(run()) == ([2], 1)
 
 
 def test_stretched_sound_keeps_its_ends_and_its_shape() -> None:
