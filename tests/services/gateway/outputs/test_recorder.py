@@ -2,6 +2,7 @@
 
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import cv2
 import numpy as np
 import pytest
 
-from services.gateway.outputs.recorder import claim_file_name
+from services.gateway import service
+from services.gateway.outputs.recorder import Recorder, claim_file_name
 from shared.errors import StudioError
 from shared.media.colour import i420_to_rgb
 from tests.support.browser.viewer import watching
 from tests.support.running.gateway import GatewayStudio, studio
+from tests.support.running.gateway_app import gateway_app
 from tests.support.running.recordings import finish, is_whole, played, record, recorded_s
 
 
@@ -116,6 +119,23 @@ def test_sigterm_ends_the_gateway_while_all_is_open(own: GatewayStudio) -> None:
     assert played(path)[2] > 0
     children = subprocess.run(["pgrep", "-P", str(own.process.pid)], capture_output=True, encoding="utf-8").stdout
     assert children == ""
+
+
+@pytest.mark.unit
+def test_a_gateway_that_ends_waits_until_its_recording_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[bool] = []
+    close = Recorder._close
+
+    def slow(recorder: Recorder) -> None:
+        time.sleep(0.3)
+        close(recorder)
+        closed.append(True)
+
+    monkeypatch.setattr(service, "CLOSE_WAIT_S", 0.0)
+    monkeypatch.setattr(Recorder, "_close", slow)
+    with gateway_app():
+        pass
+    assert closed
 
 
 def test_a_browser_fetches_a_recording_once_with_a_ticket(running: GatewayStudio) -> None:
