@@ -5,9 +5,11 @@ No job falls between two of them, and who waits learns why, or has one started.
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,6 +18,8 @@ import pytest
 from services.local import render_farm
 from services.local.render_farm import FarmKeeper, OpenJobs
 from shared.config.settings import Settings, load_settings
+from shared.jobs import queue
+from shared.jobs.queue import JobQueue
 from shared.jobs.staff import farm_lock, staff_note
 from shared.jobs.store import open_store
 from shared.runtime.file_lock import is_locked, open_lock, try_lock
@@ -99,3 +103,22 @@ def test_who_waits_learns_why_and_has_a_farm_started_again(settings: Settings) -
 def test_a_redis_that_is_away_is_named(tmp_path: Path) -> None:
     settings = load_settings(home=tmp_path, redis_url="redis://127.0.0.1:9/0")
     assert "Redis does not answer" in staff_note(settings)
+
+
+def test_a_redis_that_does_not_answer_is_not_asked_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each time costs REDIS_TIMEOUT_S; whoever hands a job in waits for all of them."""
+    monkeypatch.setattr(queue, "REDIS_TIMEOUT_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+        jobs = JobQueue(load_settings(home=tmp_path, redis_url=f"redis://127.0.0.1:{silent.getsockname()[1]}/0"))
+        for _ in range(3):
+            assert not jobs.wake("job", "counter", "normal")
+        jobs.close()
+        asked = 0
+        with suppress(BlockingIOError):
+            while True:
+                silent.accept()[0].close()
+                asked += 1
+    assert 1 <= asked <= 2
