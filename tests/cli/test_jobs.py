@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,8 @@ def studio(sample_home: Path) -> Iterator[JobsCommand]:
         yield JobsCommand(home)
         for farm in farms(home):
             ended = [farm, *descendants(farm)]
-            farm.terminate()
+            with suppress(psutil.NoSuchProcess):  # it ends by itself when idle
+                farm.terminate()
             wait_ended(ended, "the farm ends with its processes")
 
 

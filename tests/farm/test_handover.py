@@ -82,7 +82,8 @@ def test_a_farm_waits_for_one_that_is_ending_and_leaves_one_that_is_not(settings
     waiting.wait()
 
 
-def test_who_waits_learns_why_and_has_a_farm_started_again(settings: Settings) -> None:
+def test_who_waits_learns_why_and_has_a_farm_started_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render_farm, "LOOK_S", 3600.0)  # so much time it gives to one that was started just now
     lock = farm_lock(settings.home)
     assert "No worker has been running" in staff_note(settings)
     keeper = FarmKeeper(settings)
