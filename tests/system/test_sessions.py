@@ -43,6 +43,9 @@ def play(
             session = await asyncio.to_thread(serving.open_session, room, **more)
             await agent.until(lambda: len(agent.frames) > 5)
             await scene(agent, session)
+        except AssertionError:
+            print(await asyncio.to_thread(serving.row, session))
+            raise
         finally:
             await agent.close()
         return session

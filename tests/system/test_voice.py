@@ -15,8 +15,19 @@ from shared.face.tracker import FaceTracker
 from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.sound_files import wav
 from tests.support.files.voice_material import silence, sound_of, voiced
+from tests.support.running.channel_looks import (
+    ENDS_S,
+    left_out,
+    next_messages,
+    recorded_seconds,
+    service_row,
+    until_state,
+    unwatched,
+)
 
 FPS = 25
+MOST_TAKES = 6
+CALM_S = 5  # that are recorded when the speech is over
 
 
 def speech(path: Path, syllables: int) -> float:
@@ -31,7 +42,7 @@ def speech(path: Path, syllables: int) -> float:
 
 
 def recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) opening of the mouth and (n,) loudness of the sound at each frame's time."""
+    """(n,) opening of the mouth and (n,) loudness of the sound, 25 times a second."""
     tracker, openings, times = FaceTracker(), [], []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -43,9 +54,11 @@ def recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         frames = list(container.decode(stream))
         rate, origin = stream.rate, float(frames[0].time or 0.0)
         sound = np.concatenate([np.asarray(f.to_ndarray(), np.float64).mean(axis=0) for f in frames])
-    at = [round((t - origin) * rate) for t in times]
+    grid = np.arange(times[0], times[-1], 1 / FPS)
+    shown = np.array(openings)[np.searchsorted(times, grid + 0.001, side="right") - 1]
+    at = [round((t - origin) * rate) for t in grid]
     loud = [float(np.sqrt(np.mean(sound[max(0, n - rate // 100) : n + rate // 100] ** 2 + 1e-12))) for n in at]
-    return np.array(openings), np.array(loud)
+    return shown, np.array(loud)
 
 
 def lag(openings: NDArray[np.float64], loud: NDArray[np.float64]) -> tuple[float, float]:
@@ -59,22 +72,46 @@ def lag(openings: NDArray[np.float64], loud: NDArray[np.float64]) -> tuple[float
     return 1000.0 * (shifts[best] + 0.5 * (low - high) / (low - 2 * top + high)) / FPS, top
 
 
+def spoken_take(home: Path, run_root: Path, speech_file: Path, out: Path) -> int:
+    """Record how a host speaks a file once and is calm then; how much the machine has left out."""
+    arguments = ("--driver", str(speech_file), "--once", "--record", str(out))
+    with studio(home, run_root, "--port", "0", *arguments) as run:
+        run.console()
+        wait_for(lambda: service_row(run, "capture").get("state") == "ended", what="the speech is over")
+        over = recorded_seconds(run)
+        wait_for(lambda: recorded_seconds(run) > over + CALM_S, what="and the host calm")
+        lost = left_out(run)
+        run.process.send_signal(signal.SIGINT)
+        assert run.process.wait(ENDS_S) == 0, run.log.read_text(encoding="utf-8")
+    return lost
+
+
+def faults(take: Path) -> str:
+    """What is wrong with how a recording speaks, "" where nothing is."""
+    openings, loud = recorded(take)
+    assert not np.isnan(openings).any()
+    spoken = np.flatnonzero(loud > 0.02)
+    if len(spoken) / FPS <= 2:
+        return "the speech is not in the recording"
+    during = slice(max(0, spoken[0] - 10), spoken[-1] + 10)
+    late, match = lag(openings[during], loud[during])
+    if match <= 0.6 or abs(late) > 40:
+        return f"the mouth is {late:.0f} ms late, at a correlation of {match:.2f}"
+    calm = openings[spoken[-1] + FPS :]
+    return "" if len(calm) > FPS and np.ptp(calm) < 0.3 * np.ptp(openings[during]) else "the host is not calm"
+
+
 def test_a_speech_file_is_spoken_in_sync_and_then_the_host_is_calm(
     live_home: Path, run_root: Path, tmp_path: Path
 ) -> None:
-    seconds, out = speech(tmp_path / "speech.wav", 14), tmp_path / "out.mp4"
-    arguments = ("--driver", str(tmp_path / "speech.wav"), "--once", "--record", str(out))
-    with studio(live_home, run_root, "--port", "0", *arguments, "--duration", str(round(seconds) + 5)) as run:
-        assert run.process.wait(90) == 0, run.log.read_text(encoding="utf-8")
-    openings, loud = recorded(out)
-    assert not np.isnan(openings).any()
-    spoken = np.flatnonzero(loud > 0.02)
-    assert len(spoken) / FPS > 2, "the speech is in the recording"
-    during = slice(max(0, spoken[0] - 10), spoken[-1] + 10)
-    late, match = lag(openings[during], loud[during])
-    assert match > 0.6 and abs(late) <= 40, (late, match)
-    calm = openings[spoken[-1] + FPS :]
-    assert len(calm) > FPS and np.ptp(calm) < 0.3 * np.ptp(openings[during])
+    speech(tmp_path / "speech.wav", 14)
+    for number in range(MOST_TAKES):
+        out = tmp_path / f"out{number}.mp4"
+        lost = spoken_take(live_home, run_root, tmp_path / "speech.wav", out)
+        if not (said := faults(out)):
+            return
+        assert lost, said  # a machine that did not keep up tells nothing of the product; it is looked at again
+    raise AssertionError(said)
 
 
 @pytest.fixture
@@ -87,11 +124,9 @@ def talking(live_home: Path, run_root: Path, tmp_path: Path) -> Iterator[Studio]
 
 
 def test_a_killed_generator_costs_the_sound_nothing_and_comes_back(talking: Studio) -> None:
-    os.kill(talking.pids()["generator"], signal.SIGKILL)
-    sound = talking.collect_messages("sound", 3.0)
-    assert max(np.abs(m.array.astype(int)).max() for _, m in sound[-50:]) > 3000, "the sound goes on"
-    wait_for(
-        lambda: {m.facts["state"] for _, m in talking.collect_messages("face", 0.3)} == {"live"}, 15, "it speaks again"
-    )
-    shown = [(m.pts - m.facts["captured"], m.facts["driven"]) for _, m in talking.collect_messages("face", 1.0)]
-    assert len(set(shown)) == 1 and shown[0][1] == "voice", "faces are late by one fixed time"
+    with unwatched(talking):
+        os.kill(talking.pids()["generator"], signal.SIGKILL)
+        next_messages(talking, "sound", 50, lambda m: bool(np.abs(m.array.astype(int)).max(initial=0) > 3000))
+    until_state(talking, "live", "face")
+    shown = {(m.pts - m.facts["captured"], m.facts["driven"]) for m in next_messages(talking, "face", 25)}
+    assert len(shown) == 1 and shown.pop()[1] == "voice", "faces are late by one fixed time"

@@ -16,6 +16,7 @@ from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.browser.chromium import drop_file, needs_chromium
 from tests.support.browser.sync import in_sync
 from tests.support.files.sound_files import wav
+from tests.support.running.channel_looks import ENDS_S
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -72,14 +73,16 @@ def speech() -> bytes:
 
 
 def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Browser") -> None:
-    wait_for(lambda: channel.state()["outputs"]["livekit"]["state"] == "live", 40, "published")
+    wait_for(lambda: channel.state()["outputs"]["livekit"]["state"] == "live", what="published")
     console, viewer = browser.new_page(), browser.new_page()
+    for page in (console, viewer):
+        page.set_default_timeout(ENDS_S * 1000)
     console.goto(f"{channel.base}/#token={channel.token}")
     console.get_by_label("State", exact=True).get_by_text("ON AIR").wait_for()
     viewer.goto(f"{channel.base}{made_link(channel)}")
-    viewer.get_by_text("Live", exact=True).wait_for(timeout=20_000)
+    viewer.get_by_text("Live", exact=True).wait_for()
     full = "() => document.querySelector('video').videoHeight"
-    wait_for(lambda: viewer.evaluate(full) == height(channel), 20, "the full frame")
+    wait_for(lambda: viewer.evaluate(full) == height(channel), what="the full frame")
     viewer.evaluate(WATCH, list(mouth_box(channel)))
 
     late: list[float] = []
@@ -89,7 +92,7 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
         viewer.wait_for_timeout(1500)
         before = said(channel)
         drop_file(console, speech(), "speech.wav")
-        wait_for(lambda: said(channel) > before, 40, "said to the end")
+        wait_for(lambda: said(channel) > before, what="said to the end")
         viewer.wait_for_timeout(1000)
         late.extend(offsets(viewer.evaluate("() => window.noted")))  # a busy machine shows some syllables of a file
         return late
@@ -100,7 +103,7 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
 
 def made_link(channel: Studio) -> str:
     address = f"{channel.base}/api/v1/channels/main/viewers"
-    answer = httpx.post(address, headers={"Authorization": f"Bearer {channel.token}"}, trust_env=False)
+    answer = httpx.post(address, headers={"Authorization": f"Bearer {channel.token}"}, trust_env=False, timeout=ENDS_S)
     return str(answer.raise_for_status().json()["watch"])
 
 

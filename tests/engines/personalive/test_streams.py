@@ -109,7 +109,7 @@ def test_what_was_begun_is_fetched_later_in_another_thread(nets: PersonaLiveNetw
     fetched: list[RoiFrame] = []
     thread = Thread(target=lambda: fetched.extend(frame for wait in begun for frame in wait()))
     thread.start()
-    thread.join(60)
+    thread.join()
     assert same(fetched, run(wanted, frames)) and len(fetched) == 8
 
 

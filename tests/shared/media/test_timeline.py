@@ -4,7 +4,7 @@ import hashlib
 import struct
 import time
 from fractions import Fraction
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import av
@@ -250,15 +250,18 @@ def many(path: Path, count: int) -> Path:
     return path
 
 
-def test_hours_are_measured_and_entered_quickly(tmp_path: Path) -> None:
+def test_hours_are_measured_and_entered_without_decoding_all_of_it(tmp_path: Path) -> None:
     """Three hours at 25 frames a second: a second or two to measure, and reading begins at once anywhere."""
     path = many(tmp_path / "long.mp4", 270_000)
     begin = time.process_time()
+    with av.open(str(path)) as container:
+        assert sum(1 for _ in islice(container.decode(video=0), 2_700)) == 2_700
+    decoding, begin = 100 * (time.process_time() - begin), time.process_time()
     timeline = read_timeline(path)
     assert (timeline.rate, timeline.ticks, len(timeline.pts)) == (Fraction(25), 270_000, 270_000)
     ticks = [pts for pts, *_ in shown_frames(path, timeline.rate, 260_000, 260_050)]
     assert ticks[0] == 260_000 * 40_000 and len(ticks) == 50
-    assert time.process_time() - begin < 30, "far from decoding all of it"
+    assert time.process_time() - begin < decoding / 2, "by the processor's time for it in this very run"
 
 
 @pytest.mark.parametrize(

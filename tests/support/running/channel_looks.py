@@ -56,6 +56,12 @@ def recorded_seconds(run: Studio) -> float:
     return float(run.state().get("outputs", {}).get("record", {}).get("figures", {}).get("seconds", 0.0))
 
 
+def left_out(run: Studio) -> int:
+    """How much all services have left out so far; it is more when a machine has not kept up."""
+    rows = run.state().get("services", {}).values()
+    return sum(sum(row["drops"].values()) for row in rows)
+
+
 def refusal(run: Studio) -> str:
     """What a channel that does not start says, as one line."""
     assert run.process.wait(ENDS_S) == 1
