@@ -69,8 +69,9 @@ EYES_AND_EARS = """(() => {
             draw.drawImage(program, x * scale, y * scale, w * scale, h * scale, 0, 0, w, h);
             const bytes = draw.getImageData(0, 0, w, h).data;
             seen.push(bytes.reduce((sum, value, i) => (i % 4 === 1 ? sum + value : sum), 0) / (w * h));
-            const last = seen.slice(-10);
-            if (last.length === 10 && Math.max(...last) - Math.min(...last) < 3) still = last;
+            const last = seen.slice(-10); // black until there is a program
+            const [least, most] = [Math.min(...last), Math.max(...last)];
+            if (last.length === 10 && least > 20 && most - least < 3) still = last;
         }, 40);
     };
 })()"""
