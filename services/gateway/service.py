@@ -142,7 +142,7 @@ class Gateway:
         self._wake.set()
         deadline = time.monotonic() + CLOSE_WAIT_S
         for thread in reversed(self._threads):
-            # A recording is finished however long that takes: who cannot wait kills the process, like the supervisor.
+            # A recording is finished however long that takes; the supervisor kills a gateway that takes too long.
             thread.join(None if thread.name == RECORD else max(0.0, deadline - time.monotonic()))
         self.remote.close()
 

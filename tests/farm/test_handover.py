@@ -109,7 +109,7 @@ def test_a_redis_that_is_away_is_named(tmp_path: Path) -> None:
 def test_a_redis_that_does_not_answer_is_not_asked_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time costs REDIS_TIMEOUT_S; whoever hands a job in waits for all of them."""
+    """Each time costs REDIS_TIMEOUT_S, and submitting a job waits for all of them."""
     monkeypatch.setattr(queue, "REDIS_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)
