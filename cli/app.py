@@ -176,7 +176,7 @@ def render(
 @app.command()
 def worker(
     engines: Annotated[
-        str | None, typer.Option(help="Engines to work with, comma between; else all that run here.")
+        str | None, typer.Option(help="Engines to render with, separated by commas; by default all that run here.")
     ] = None,
     gpu: Annotated[int | None, typer.Option(min=0, help="Number of the GPU it may use.")] = None,
     redis: Annotated[

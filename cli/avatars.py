@@ -78,7 +78,7 @@ def avatar_choose(
 
 @avatars.command("list")
 def avatar_list(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """The avatars there are."""
+    """List the avatars."""
     from shared.avatar.build import list_avatars
     from shared.avatar.manifest import read_avatar_manifest
     from shared.avatar.model import avatars_folder

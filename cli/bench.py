@@ -59,7 +59,7 @@ def bench(
         return
     names = list(NAMES) if which == "all" else [which]
     if unknown := set(names) - set(NAMES):
-        raise StudioError(f"There is no benchmark '{unknown.pop()}'; there are {', '.join(NAMES)} and composite.")
+        raise StudioError(f"There is no benchmark '{unknown.pop()}'; choose one of {', '.join(NAMES)} and composite.")
     check_installed(names)
     for option, value in (("peer", peer), ("size", size)):
         if value is not None and not any(takes(name, option) for name in names):

@@ -21,7 +21,7 @@ from shared.jobs.status import WantedState
 from shared.jobs.store import LocalStore, Store, open_store
 from shared.jobs.view import UNKNOWN_CREATED, JobState, JobView
 
-jobs = typer.Typer(no_args_is_help=True, help="Jobs: renders in a queue, that survive what happens to their workers.")
+jobs = typer.Typer(no_args_is_help=True, help="Jobs: queued renders that survive failures of their workers.")
 out = Console(markup=False)
 
 JobsJsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output.")]
@@ -56,7 +56,7 @@ def submit(
     as_json: JobsJsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Hand in a job; it goes on when this command has ended."""
+    """Hand in a job; it continues when this command has ended."""
     from services.renderer.job.cost import cost_lines, job_cost
     from services.renderer.job.submit import JobRequest
     from services.renderer.job.submit import submit_to_store as hand_in
@@ -202,7 +202,7 @@ def pause(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) ->
 
 @jobs.command()
 def resume(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """Go on with a paused job."""
+    """Continue with a paused job."""
     _steer(job, "run", as_json, home)
 
 
@@ -271,7 +271,7 @@ def _steer(job: str, how: WantedState | Literal["retry"], as_json: bool, home: P
 
 
 def _tell_workers(settings: Settings, store: Store, job: str) -> None:
-    """There is work to do: where no worker runs, the studio's own is started."""
+    """Announce work: where no worker runs, the studio's own is started."""
     from services.local.render_farm import start_farm
     from shared.jobs.index import JobIndex
     from shared.jobs.manifest import read_job_manifest
@@ -304,7 +304,7 @@ def _watched(settings: Settings, store: Store, job: str, as_json: bool) -> int:
             return follow(store, job, out, as_json, staff.explained, FarmKeeper(settings).turn)
     except KeyboardInterrupt:
         _print_words(
-            as_json, {"id": job, "watched": False}, f"The job goes on; `studio jobs watch {job}` shows it again."
+            as_json, {"id": job, "watched": False}, f"The job continues; `studio jobs watch {job}` shows it again."
         )
         return INTERRUPTED
 

@@ -41,7 +41,7 @@ def time_left(seconds: float | None) -> str:
 
 
 def pace(found: JobView) -> str:
-    """Frames a second, or how far its units are, and the time that is left, while it goes on."""
+    """Frames a second, or how far its units are, and the time that is left, while it continues."""
     words = [f"{found.fps:.1f} fps" if found.fps else found.steps, time_left(found.eta)]
     return " · ".join(word for word in words if word) if found.state == "rendering" else ""
 

@@ -1,6 +1,6 @@
 """Captions drawn into frames: two lines at most on a dark box, inside the area that every screen shows.
 
-A sentence that needs more than two lines is shown in pages, one after the other by their share of its letters.
+A sentence that needs more than two lines is shown in pages, one after the other, each for its share of the letters.
 """
 
 from dataclasses import dataclass

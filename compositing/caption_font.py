@@ -110,7 +110,7 @@ def _missing(text: str, font: FontFile) -> frozenset[str]:
 
 @functools.lru_cache(4096)
 def _has(font: FontFile, char: str) -> bool:
-    """Whether the font draws it otherwise than what it does not have."""
+    """Whether the font has it: it is drawn differently from a missing letter."""
     sized = _probing(font)
     return unicodedata.category(char) in ("Cf", "Mn") or bytes(sized.getmask(char)) != bytes(sized.getmask(ABSENT))
 

@@ -1,7 +1,7 @@
 """What is drawn over a frame: letters on a translucent ground, made once as planes that a frame is blended with.
 
 NumPy alone draws it: a process that shows frames need not load the compositor's compiled loop, whose pixels these are
-to the bit.
+bit for bit.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Gets what publishing to LiveKit needs and the clone does not carry, once, into ~/.cache/persona-studio:
 # the server (the one on the path, else built with Go) and the library of the page that viewers open (from npm).
-# Usage: deploy/livekit.sh [--library]; with --library only the latter. Says in one line what cannot be had; the exit code is 1 when that is the server.
+# Usage: deploy/livekit.sh [--library]; with --library only the latter. Says in one line what is not available; the exit code is 1 when that is the server.
 set -euo pipefail
 server_version=v1.13.5
 client_version=2.23.0

@@ -27,7 +27,7 @@ if [ ${#missing[@]} -gt 0 ]; then
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     else
         echo "Please install: ${missing[*]} (for example: sudo apt-get install ${missing[*]})." >&2
-        # The venv module is needed to go on at all; the others may be there under another name.
+        # The venv module is needed to continue at all; the others may be there under another name.
         [[ "${missing[*]}" != *-venv* ]] || exit 1
     fi
 fi

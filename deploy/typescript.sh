@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the pages' JavaScript with TypeScript, as tsconfig.json says. TypeScript is fetched once into
 # ~/.cache/persona-studio, at the version and hash of deploy/typescript/package-lock.json, by the Node.js that the
-# development environment brings. Says in one line what was not checked where either cannot be had.
+# development environment brings. Says in one line what was not checked where either is not available.
 # Usage: deploy/typescript.sh [PYTHON]; PYTHON is the environment's, .venv/bin/python unless given.
 set -euo pipefail
 cd "$(dirname "$0")/.."

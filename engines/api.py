@@ -137,7 +137,7 @@ DEFAULT_CONTEXT = SessionContext()
 class EngineSession:
     """An engine opened on one avatar. Called by one thread at a time, which need not be the one that opened it.
 
-    draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state goes on as
+    draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state continues as
         if they had been drawn. What depends on frames draws all the same.
     quality: of a ladder of qualities the rung it is at, a value of the engine's option "quality"; "" without a ladder.
         May be read from any thread.
@@ -156,7 +156,7 @@ class EngineSession:
         """ROI frames that this block of voice completes.
 
         One for each tick (`shared.runtime.clock.tick_pts`, at the rate of the context) whose time and `voice_ahead_us`
-        the voice has reached, the same to the bit however the voice is cut into blocks. A block that does not follow
+        the voice has reached, the same bit for bit however the voice is cut into blocks. A block that does not follow
         the last one starts over, at the first tick that is not before it.
         """
         return []
@@ -181,7 +181,7 @@ class EngineSession:
         return {}
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
 
     def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
         """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned.
@@ -189,8 +189,8 @@ class EngineSession:
         None where this frame completes nothing. Override it where the device computes one batch while the next is
         begun.
 
-        What is returned waits for the frames and is called once, in any thread, also while the session goes on or is
-        reset: it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at
+        What is returned waits for the frames and is called once, in any thread, also while the session continues or
+        is reset: it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at
         most one is outstanding when the next `begin` is called. Both raise OutOfMemoryError.
         """
         frames = self.step(driving)
@@ -212,15 +212,15 @@ class EngineSession:
     def lower(self) -> str | None:
         """Step one rung down; returns one sentence that names the new rung, None where there is no lower one.
 
-        What is under way goes on where it can. Raises OutOfMemoryError, and is at the lower rung all the same.
+        What is under way continues where it can. Raises OutOfMemoryError, and is at the lower rung all the same.
         """
         return None
 
     def apply(self, options: EngineOptions) -> bool:
-        """Go on with other options while on air; what is under way goes on where it can.
+        """Continue with other options while on air; what is under way continues where it can.
 
-        False where it cannot: the host opens it again. Raises StudioError where an option cannot be had here, and stays
-        as it was; OutOfMemoryError, and has taken them over all the same.
+        False where it cannot: the host opens it again. Raises StudioError where an option is not available here, and
+        stays as it was; OutOfMemoryError, and then has taken the options over nevertheless.
         """
         return False
 
@@ -256,7 +256,7 @@ class Engine(ABC):
     """What frame and clip engines share. Made without arguments; making one is cheap and imports no model.
 
     Settings: how it runs on this machine, with the defaults of its options; None where it has none.
-    Options: what its frames depend on beside avatar and driver, chosen per scene and per job; None where it has none.
+    Options: what its frames depend on besides avatar and driver, chosen per scene and per job; None where it has none.
     weights_manifest: TOML file with the weights that it needs and the terms on which it may be used, in the form of
         pretrained_weights/README.md; None where it needs none.
     """
@@ -363,8 +363,8 @@ class FrameEngine(Engine):
         "template".
         """
         raise StudioError(
-            f"{self.info.title} plays no motion templates; choose an engine that does (`studio engines`), or another "
-            "driver."
+            f"{self.info.title} does not play motion templates; choose an engine that does (`studio engines`), or "
+            "another driver."
         )
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> MotionTemplate:

@@ -1,4 +1,4 @@
-"""A body's own face as what an engine moves: which plate frame a face is made for, and that frame's pixels."""
+"""A body's own face as an engine's source: which plate frame a face is made for, and that frame's pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class BodySource:
         """(h, w, 3) uint8 RGB of a plate frame.
 
         to_target: (2, 3) from the frame's pixels to those of the image; size: of it, (w, h). Beyond the frame its edge
-        goes on, or it is black.
+        continues, or it is black.
         """
         rgb = i420_to_rgb(self.plate.frame(index))
         beyond = cv2.BORDER_CONSTANT if black else cv2.BORDER_REPLICATE

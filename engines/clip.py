@@ -1,8 +1,8 @@
 """The interface of clip engines: models and services that make a whole clip, offline.
 
 A clip engine declares the units of a clip as a graph. Units run in any process of any worker, each at least once: one
-that was cut short begins again with nothing but the files of those it needs. What an engine keeps in itself (a model
-that it has loaded) stays while a worker goes on with the job, and may be gone after a unit that failed.
+that was interrupted starts over with nothing but the files of those it needs. What an engine keeps in itself (a model
+that it has loaded) stays while a worker continues with the job, and may be gone after a unit that failed.
 """
 
 from abc import abstractmethod
@@ -44,7 +44,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a clip costs.
+    """Estimated cost of a clip.
 
     work: of all units, in the measure of `rate` and seconds. rate: what this machine was measured to do in a second,
     None where it was not yet. unit: of both, such as "TFLOP". memory: bytes of the device. disk: bytes in the jobs
@@ -76,7 +76,7 @@ class ClipProgress(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What a unit is given.
+    """What the host gives a unit.
 
     scratch: an empty folder; the files in it when `run` returns are what the unit has made.
     made: the folder with the files of a unit that this one needs, to read only. Raises StudioError for any other unit.
@@ -109,7 +109,7 @@ class ClipEngine(Engine):
         """
 
     def estimate(self, clip: Clip) -> Estimate | None:
-        """What this clip costs, from formulas and what was measured here; None where the engine does not know.
+        """Estimate this clip's cost, from formulas and measurements here; None where the engine cannot tell.
 
         Cheap: loads no model. Raises StudioError.
         """
@@ -117,7 +117,7 @@ class ClipEngine(Engine):
 
     @abstractmethod
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
-        """Do one unit.
+        """Run one unit.
 
         The last one leaves the clip as CLIP_FILE in its scratch folder: a video of the clip's length, at its rate or
         any other, its frames without a label. Its sound is ignored: the driver's is used. Raises StudioError, and

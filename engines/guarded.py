@@ -19,7 +19,7 @@ from shared.errors import StudioError, named
 
 
 class EngineFaultError(StudioError):
-    """An engine's own code failed. In another process, with everything loaded again, it may not."""
+    """An engine's own code failed. It may work in another process, with everything loaded again."""
 
 
 @contextmanager
@@ -42,7 +42,7 @@ def open_session(engine: FrameEngine, avatar: Avatar, context: SessionContext) -
 def hear_together(
     engine: FrameEngine, sessions: "Sequence[GuardedSession]", blocks: Sequence[VoiceBlock]
 ) -> list[list[RoiFrame]]:
-    """What each of an engine's sessions gives for its block of voice.
+    """Frames that each of an engine's sessions returns for its block of voice.
 
     They are drawn in one call where the engine can (`FrameEngine.draw_batch`). Raises EngineFaultError, and
     StudioError, as `GuardedSession.hear`.
@@ -50,7 +50,9 @@ def hear_together(
     with engine_faults(engine.info.title):
         drawn = engine.draw_batch([each.session for each in sessions], list(blocks))
     if len(drawn) != len(sessions):
-        raise StudioError(f"{engine.info.title} draws for {len(drawn)} sessions of {len(sessions)}; update it.")
+        raise StudioError(
+            f"{engine.info.title} returns frames for {len(drawn)} of {len(sessions)} sessions; update it."
+        )
     return [session.checked(frames) for session, frames in zip(sessions, drawn, strict=True)]
 
 
@@ -137,7 +139,7 @@ class GuardedSession(EngineSession):
         return wait
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
-        """What raises in here may come from `frames`, which are the host's own: it passes as it is."""
+        """Exceptions of `frames`, which are the host's own, pass unchanged."""
         for frame in self.session.together(frames):
             if isinstance(frame, RoiFrame):
                 self.checked([frame])
@@ -157,7 +159,9 @@ class GuardedSession(EngineSession):
     def checked(self, frames: list[RoiFrame]) -> list[RoiFrame]:
         """The frames themselves. Raises StudioError where one is not of the form that the engine declares."""
         if not isinstance(frames, list) or not all(isinstance(frame, RoiFrame) for frame in frames):
-            raise StudioError(f"{self._info.title} returns no list of frames; update it or choose another engine.")
+            raise StudioError(
+                f"{self._info.title} does not return a list of frames; update it or choose another engine."
+            )
         side = self._info.roi_size
         for frame in frames:
             pixels = frame.pixels

@@ -1,4 +1,4 @@
-"""Options of an engine: what its frames depend on beside avatar and driver, chosen per scene and per job.
+"""Options of an engine: what its frames depend on besides avatar and driver, chosen per scene and per job.
 
 They are checked wherever they come in. A process that may load the engine checks them by its class (`Engine.options`);
 one that must stay light, such as the gateway, by the JSON schema that the generator reports (`options_of_schema`). Both

@@ -53,7 +53,7 @@ def canonical_name(name: str, added: Mapping[str, str] = NONE) -> str:
 def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     """The engine of this name or alias.
 
-    Raises StudioError when there is none, its module cannot be imported, or it is no engine.
+    Raises StudioError when there is none, its module cannot be imported, or it is not an engine.
     """
     found = installed(added)
     if DEFAULT_ENGINE not in found:
@@ -103,7 +103,7 @@ def load_frame_engine(name: str, added: Mapping[str, str] = NONE) -> FrameEngine
 
 
 def template_suffixes(added: Mapping[str, str] = NONE) -> frozenset[str]:
-    """How the names of motion templates end that an engine here plays, lower case with the dot."""
+    """File suffixes of the motion templates that an engine here plays, lower case with the dot."""
     found = {TEMPLATE_SUFFIX}
     for name in names(added):
         try:

@@ -1,4 +1,4 @@
-"""A voice as one stretch of sound a tick, however it was cut into blocks."""
+"""A voice as one stretch of sound per tick, however it was cut into blocks."""
 
 from fractions import Fraction
 
@@ -64,7 +64,7 @@ class VoiceTicks:
         return {"voice": self._sound.copy(), "voice_at": np.array([self._end, self._tick], np.int64)}
 
     def restore(self, state: StateMapping) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._sound = np.asarray(state["voice"], np.int16)
         self._end, self._tick = (int(value) for value in state["voice_at"])
 

@@ -38,7 +38,7 @@ def xformers_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: torch.dtype = torch.float16) -> str:
-    """Why xFormers cannot be had on this device, the end of a sentence that begins with its name; "" where it can.
+    """Why xFormers is not available on this device, the end of a sentence that begins with its name; "" where it is.
 
     Loads it, and has it compute a little: `tried`, (b, heads, n, d) as an engine's heads are, in the precision of the
     engine.

@@ -1,7 +1,7 @@
 """Weights by rule: every tensor of a network is a function of its name alone.
 
-Two processes have the same ones with no file between them. What they make is noise, at the sizes of a trained network's
-numbers: matrices are scaled by their inputs, scales lie near 1, offsets near 0.
+Two processes have the same ones with no file between them. What they produce is noise with the magnitudes of a trained
+network's values: matrices are scaled by their inputs, scales lie near 1, offsets near 0.
 """
 
 import hashlib

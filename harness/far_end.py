@@ -32,7 +32,7 @@ from shared.runtime.clock import SOUND_RATE_HZ
 BLOCK_SAMPLES = SOUND_RATE_HZ // 50
 TRIALS = 10
 REST, SPEAK = 2.5, 1.4  # seconds between two vowels, and of a vowel until it is interrupted
-CLEAR = 4.0  # times the unrest of a waiting face that a change of the mouth must be, to be one
+CLEAR = 4.0  # a change of the mouth counts from this many times the unrest of a waiting face
 
 
 def vowel(seconds: float) -> NDArray[np.int16]:
@@ -122,7 +122,7 @@ def _produce(socket: ClientConnection, sound: NDArray[np.int16], begun: float, s
 
 
 def first_movement(received: Received, begun: float) -> list[float]:
-    """When the mouth first looked otherwise than it did in the second before; empty when it never did."""
+    """When the mouth first looked different from the second before; empty when it never did."""
     before = np.array([luma for at, luma in received.box if begun - 1 < at < begun])
     if len(before) < 5:
         return []

@@ -204,7 +204,7 @@ def preferred() -> None:
     try:
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     except OSError:
-        pass  # without the right to it the machine had better be quiet
+        pass  # without the right to raise priority, the machine should be quiet
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def _quiet(sound: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def speak_sound(face: Face, sound: AudioSamples, block: int = 960) -> list[SpeechMotion]:
-    """All that a speaker does with a sound that comes in blocks."""
+    """The motion that a speaker makes of a sound in blocks."""
     speaker = Speaker(face, RATE)
     said: list[SpeechMotion] = []
     for at in range(0, len(sound), block):

@@ -69,7 +69,7 @@ class StandInServer:
         request.wfile.write(body)
 
     def begin_stream(self, request: BaseHTTPRequestHandler, kind: str) -> None:
-        """The head of an answer in blocks."""
+        """Send the head of a chunked response."""
         request.send_response(200)
         request.send_header("content-type", kind)
         request.send_header("transfer-encoding", "chunked")

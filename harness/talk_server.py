@@ -118,7 +118,7 @@ class TalkServer(StandInServer):
 
 @contextmanager
 def talk_server() -> Iterator[TalkServer]:
-    """A server that runs."""
+    """A running server."""
     server = TalkServer()
     try:
         yield server

@@ -66,7 +66,7 @@ class AudioQueue:
         return samples, leaves
 
     def clear(self) -> None:
-        """Nothing waits any more, as was wanted: what comes next begins softly, and that is no hole."""
+        """The queue is empty, as was wanted: what comes next begins softly, and that is not a hole."""
         self.empty, self._cleared = 0.0, True
         self._surplus.clear()
         self._skipped = None

@@ -55,7 +55,7 @@ class RoomCaptions(RoomListener):
         self._ready.set()
 
     async def run(self) -> None:
-        """Until it is cancelled."""
+        """Publish captions until cancelled."""
         while True:
             await self._ready.wait()
             self._ready.clear()

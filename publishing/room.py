@@ -71,7 +71,7 @@ class RoomSession:
         self._sent = 0, 0.0
 
     async def run(self, token: str) -> RoomFailure | None:
-        """Why it ended; None when it was left because it is not wanted any more."""
+        """Why it ended; None when it was left because it is no longer wanted."""
         room = rtc.Room(self._loop)
         room.on("disconnected", self._on_disconnected)
         room.on("reconnecting", self._on_reconnecting)

@@ -49,7 +49,7 @@ def publisher_token(settings: Settings) -> str:
 
 
 def viewer_token(settings: Settings, minutes: float) -> ViewerToken:
-    """May watch and listen in this room, nothing else, and must join within `minutes`."""
+    """A token that may watch and listen in this room, nothing else, and must be used within `minutes`."""
     identity, expires = f"viewer-{secrets.token_hex(8)}", int(time.time() + minutes * 60)
     grants = {"canPublish": False, "canSubscribe": True}
     return ViewerToken(_signed(settings, identity, grants, expires), identity, expires)

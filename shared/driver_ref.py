@@ -89,7 +89,7 @@ class DriverRef:
 
     @classmethod
     def of_file(cls, path: Path, *, recorded: bool = False) -> "DriverRef":
-        """Return the driver that this file is. recorded: it is recorded motion, whatever its name."""
+        """Return the driver for this file. recorded: it is recorded motion, whatever its name."""
         return cls.parse(f"{'motion' if recorded else 'file'}:{path_text(path)}")
 
     def __str__(self) -> str:

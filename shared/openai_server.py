@@ -44,12 +44,12 @@ class OpenAIServer:
 
     @property
     def name(self) -> str:
-        """What it is called: its role and its host."""
+        """The server's name in messages: its role and its host."""
         return f"The {self.role} {urlsplit(self.url).hostname or ''}"
 
     @asynccontextmanager
     async def answer(self, path: str, **request: Any) -> AsyncIterator[httpx2.Response]:
-        """Its answer to a POST, whose body is yet to be read. Raises ServerError, also while it is read."""
+        """The server's answer to a POST, with the body yet to be read. Raises ServerError, also while it is read."""
         try:
             answer = await self._begun(path, request)
             try:

@@ -45,12 +45,12 @@ class SessionSpec:
     agent: str = ""
 
     def without_room(self) -> "SessionSpec":
-        """What shall be drawn, and nothing of where it is shown."""
+        """The part of the session that says what is drawn, without where it is shown."""
         return replace(self, url="", token="", identity="", agent="")
 
 
 def packed_sessions(sessions: Iterable[SessionSpec]) -> NDArray[np.uint8]:
-    """All that are wanted, as the payload of one message."""
+    """Pack the wanted sessions as the payload of one message."""
     return np.frombuffer(msgpack.packb([asdict(each) for each in sessions]), np.uint8)
 
 

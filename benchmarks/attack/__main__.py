@@ -71,7 +71,7 @@ def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PART
 def _beside_a_channel(
     home: Path, folder: Path, part: Callable[[int], int], parts: tuple[str, ...]
 ) -> Iterator[AttackRow]:
-    """All that a channel bears while it is on air and records; the last row is the recording itself."""
+    """Every attack on a channel that is on air and records; the last row is the recording itself."""
     out = folder / "attacked.mp4"
     with studio(home, folder / "run", "--port", "0", "--record", str(out)) as run:
         run.on_air()

@@ -45,7 +45,7 @@ def guests(voices: int, requests: int, kills: int) -> Iterator[AttackRow]:
 
 
 def _load(studio: SessionStudio) -> None:
-    """A first session to its first frames: what an engine loads is no growth."""
+    """A first session to its first frames: what an engine loads is not growth."""
     room = f"first-{uuid.uuid4().hex[:6]}"
     with TalkingAgents(studio) as agents:
         agent = agents.add(room, watching=True)

@@ -68,7 +68,7 @@ def farm_kills(home: Path, files: Path, count: int) -> AttackRow:
 def strange_store(run: Studio, count: int) -> AttackRow:
     """`count` strange files among the jobs of a studio on air, in and beside whole jobs.
 
-    `studio jobs list` goes on listing.
+    `studio jobs list` continues listing.
     """
     row, generator = AttackRow("strange files in the store"), np.random.default_rng(SEED)
     settings = load_settings(home=run.home)

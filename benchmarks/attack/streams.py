@@ -124,7 +124,7 @@ def _end(alone: Alone, row: AttackRow, memory: int) -> None:
     try:
         wait_for(lambda: alone.process.poll() is not None or alone.follows(), 30)
     except AssertionError:
-        row.wrong(f"{alone.service} follows no scene any more")
+        row.wrong(f"{alone.service} no longer follows the scene")
     if alone.process.poll() is not None:
         row.died += 1
         row.wrong(f"{alone.service} ended with {alone.process.returncode}")

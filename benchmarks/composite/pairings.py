@@ -62,8 +62,8 @@ Progress = Callable[[str], None]
 class PairingRow(TypedDict):
     """One portrait on one body with one driver.
 
-    Shares of the plate's bare skin in per cent, in the mean over the frames and at their 95th percentile; sharpness,
-    drawn: see above. frames: how many were looked at.
+    Percentages of the plate's bare skin, as the mean over the frames and their 95th percentile; sharpness, drawn:
+    see above. frames: how many were examined.
     """
 
     portrait: str
@@ -157,7 +157,7 @@ def files_of(where: str, what: str, *kinds: SignedKind) -> list[Path]:
 
 
 def driving_of(path: Path) -> list[Driving]:
-    """What capture makes of a driver's frames. Raises StudioError when it shows no face."""
+    """Driving frames that capture makes from a driver's frames. Raises StudioError when it shows no face."""
     follower, ticks = FaceFollower(), []
     with VideoReader(path, max_side=FOLLOWED_SIDE_PX) as reader:
         for pts, rgb in reader:

@@ -1,1 +1,1 @@
-"""Benchmarks of single engines, alone and beside their originals."""
+"""Benchmarks of single engines, alone and compared with their originals."""

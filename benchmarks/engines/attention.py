@@ -1,4 +1,4 @@
-"""xFormers' attention beside PyTorch's own, at the largest shapes that the diffusion engines ask for."""
+"""xFormers' attention compared with PyTorch's own, at the largest shapes that the diffusion engines ask for."""
 
 import statistics
 from functools import partial
@@ -34,7 +34,7 @@ def compared(device: "torch.device", shapes: dict[str, tuple[int, int, int, int]
 def beside(
     device: "torch.device", shape: tuple[int, int, int, int], attend: "Attend", calls: int = CALLS
 ) -> BenchmarkFigures:
-    """The same for one shape. attend: compared with PyTorch's own."""
+    """Figures for one shape. attend: the attention that is compared with PyTorch's own."""
     import torch
     import torch.nn.functional as F
 

@@ -1,4 +1,4 @@
-"""DH_live on one core: each part of a frame, beside the original's in the same run, and eight faces drawn as one batch.
+"""DH_live on one core: each part of a frame, compared with the original in the same run, and eight faces as one batch.
 
 Weights are by rule and files stand-ins: what is drawn is noise, at the cost of the real one. Times are of the process's
 own CPU time, the least of many calls, ours and the original's in turn.
@@ -129,7 +129,9 @@ def _theirs(checkout: Path, state: dict[str, Any]) -> dict[str, Callable[[], obj
         models = importlib.import_module("talkingface.models.DINet_mini")
         sound = importlib.import_module("talkingface.models.audio2bs_lstm")
     except ImportError as error:
-        raise StudioError(f"{checkout} is no checkout of DH_live that runs here ({error}); see its README.") from None
+        raise StudioError(
+            f"{checkout} is not a checkout of DH_live that runs here ({error}); see its README."
+        ) from None
     finally:
         sys.path.pop(0)
     pipeline = models.DINet_mini_pipeline2(3, 12, cuda=False).eval()

@@ -77,9 +77,9 @@ def _measure() -> dict[str, object]:
 
 
 def _on_film(faces: list[Face], neutral: Face) -> tuple[float, float]:
-    """Milliseconds a frame of the film's own face, and over those of the portrait's.
+    """Milliseconds per frame of the film's own face, and their ratio to those of the portrait's.
 
-    The film speaks, which costs the most.
+    The person in the film speaks, which costs the most.
     """
     engine, film = load_frame_engine("mesh"), filmed_body(scale=1.0)
     portrait = engine.open(film)

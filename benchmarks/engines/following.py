@@ -87,7 +87,7 @@ def verdict(figures: Followed) -> str:
 
 
 def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[ImageArray]]:
-    """What capture makes of the driver's frames, and those with a face made smaller."""
+    """Driving frames that capture makes from the driver, and the images with a face, reduced."""
     follower = FaceFollower()
     driving, shrunk = [], []
     with VideoReader(path, max_side=FOLLOWED_SIDE_PX) as reader:

@@ -93,7 +93,7 @@ def _ways() -> tuple[str, ...]:
 
 
 def _alone(work: Callable[..., Any], *given: Any) -> Any:
-    """What `work` gives in a new process that has compiled nothing yet.
+    """Result of `work` in a new process that has compiled nothing yet.
 
     Told as it comes, for the whole takes minutes.
     """

@@ -1,6 +1,6 @@
 """PersonaLive with random weights.
 
-A call by part, frames a second, memory, first frame, drift, delay, beside the original.
+A call by part, frames a second, memory, first frame, drift, delay, compared with the original.
 
 `--peer CHECKOUT` runs the original's own online loop (commit 32f401d of GVCLab/PersonaLive) in a process of its own on
 the same device, weights and frames, in turns with ours, so that both see the same machine. `--size full` is the
@@ -95,7 +95,7 @@ def measure(
     gpu = device.type == "cuda"
     name = size or ("full" if gpu else "tiny")
     if name not in SIZES:
-        raise StudioError(f"There is no size '{name}'; there are {', '.join(SIZES)}.")
+        raise StudioError(f"There is no size '{name}'; choose one of {', '.join(SIZES)}.")
     if name == "full" and not gpu:
         raise StudioError("The full size wants a GPU, and PyTorch finds none; `--size tiny` runs on a CPU.")
     precisions = sorted({way.precision for way in ways(gpu)})
@@ -137,7 +137,7 @@ class EngineBench:
         self._tflop: dict[bool, float] = {}  # of a call, with the small decoder and without
 
     def run(self, these: list[Way]) -> None:
-        """Measure them. A way that cannot be had or breaks is listed with the reason."""
+        """Measure them. A way that is not available or breaks is listed with the reason."""
         with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
             begun = Path(folder) / "frames.npy"
             if self._peer:

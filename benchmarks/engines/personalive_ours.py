@@ -54,7 +54,7 @@ def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> Per
 
     Not to be called in inference mode: threads fill them, which have no mode of their caller's.
     """
-    diffusers.utils.logging.set_verbosity_error()  # it warns of nothing
+    diffusers.utils.logging.set_verbosity_error()  # its warnings have no cause
     small = size.vae["block_out_channels"][:1] * 4 if size.name == "tiny" else (64,) * 4
     made = PersonaLiveNetworks(
         reference=by_rule(ReferenceUNet(**size.unet), "reference"),
@@ -143,7 +143,7 @@ def record_chunks(nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool,
 
 
 def relative_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
-    """Root mean square of the difference, as a part of the other's."""
+    """Root mean square of the difference, as a fraction of the other's."""
     a, b = one.astype(np.float64), other.astype(np.float64)
     return float(np.sqrt(((a - b) ** 2).mean() / max((b**2).mean(), 1e-30)))
 

@@ -1,10 +1,10 @@
 """The original PersonaLive (commit 32f401d of GVCLab/PersonaLive) from a checkout, in a process of its own.
 
-It is asked line by line.
+It reads one request per line.
 
-Its online loop (`src/wrapper.py`) is run as it is, on weights by rule: only its reading of checkpoint files is left
-out. With a virtual environment in the checkout (CHECKOUT/.venv) it is that one's Python that runs it, with the
-libraries it was written for; else this one, which needs einops and omegaconf besides.
+Its online loop (`src/wrapper.py`) runs unchanged, on weights by rule: only its reading of checkpoint files is left out.
+If the checkout has a virtual environment (CHECKOUT/.venv), that one's Python runs it, with the libraries it was written
+for; otherwise this one does, which then also needs einops and omegaconf.
 """
 
 import functools
@@ -34,7 +34,7 @@ class OriginalPersonaLive:
     def __init__(self, checkout: Path, size: str) -> None:
         """Raise StudioError where the folder is not the original's."""
         if not (checkout / WRAPPER).is_file():
-            raise StudioError(f"{checkout} is no checkout of PersonaLive: it has no {WRAPPER}.")
+            raise StudioError(f"{checkout} is not a checkout of PersonaLive: it has no {WRAPPER}.")
         own = checkout / ".venv" / "bin" / "python"
         self._said = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 closed with the process
         self._process = subprocess.Popen(
@@ -71,7 +71,7 @@ class OriginalPersonaLive:
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._said):
-            with suppress(OSError):  # what was written and never read is no matter any more
+            with suppress(OSError):  # what was written and never read no longer matters
                 if pipe is not None:
                     pipe.close()
 
@@ -198,7 +198,7 @@ def make_importable(checkout: Path) -> None:
     """Put the checkout on the path, with what it only imports stood in for where it is not there."""
     sys.dont_write_bytecode = True
     for name in ("diffusers", "diffusers.image_processor", "transformers"):
-        importlib.import_module(name)  # these look for what they can use before any of it is stood in for
+        importlib.import_module(name)  # these detect optional libraries, before any of them is replaced by a stand-in
     for name in UNUSED:
         try:
             importlib.import_module(name)
@@ -284,7 +284,7 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
     try:
         made.enable_xformers_memory_efficient_attention()
         made.has_xformers = True
-    except Exception:  # its own constructor goes on without, too
+    except Exception:  # its own constructor continues without, too
         made.has_xformers = False
     return made
 

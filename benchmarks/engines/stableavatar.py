@@ -1,4 +1,4 @@
-"""What a clip's units cost a worker beside the networks: loads, overhead, and memory by the length of the speech.
+"""What a clip's units cost a worker besides the networks: loads, overhead, and memory by the length of the speech.
 
 Tiny networks: what they compute says nothing; what is around them is the same at any size. Each length is done in a
 process of its own, one unit after the other, by the class that does a farm's:
@@ -121,7 +121,7 @@ def _kind(unit: str) -> str:
 
 
 def _forget_peak() -> None:
-    """The highest resident memory is measured from now on."""
+    """Reset the peak of resident memory."""
     Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 

@@ -86,7 +86,7 @@ def turned_head(image: ImageArray, face: Face, yaw: float) -> ImageArray:
 
 
 def _without_head(image: ImageArray, face: Face) -> ImageArray:
-    """The image with what is around the head over it."""
+    """The image with the mean colour around the head painted over the head."""
     hull = cv2.convexHull(face.points[OVAL, :2].astype(np.float32))[:, 0]
     middle = hull.mean(axis=0)
     head: NDArray[np.uint8] = np.zeros(image.shape[:2], np.uint8)

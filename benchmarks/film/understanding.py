@@ -27,7 +27,7 @@ SHORT_S, LONG_S = 10.0, 60.0
 def measure(seconds: float | None = None, films: Sequence[Path] = ()) -> BenchmarkFigures:
     """Shares by film and clip, and the peak memory in MB of a body of 10 s and of a long one.
 
-    seconds: of the long one, 60.
+    seconds: length of the long one, 60 by default.
     """
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as scratch:
         if not films:

@@ -1,4 +1,4 @@
-"""Sessions added until the studio refuses one, and how those go that it took."""
+"""Sessions added until the studio refuses one, and how the accepted ones fare."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What is left of sessions that have ended, and how soon those are back whose process was killed."""
+"""What ended sessions leave behind, and how soon sessions return whose process was killed."""
 
 import os
 import signal
@@ -59,7 +59,7 @@ def killed(studio: SessionStudio, service: str, count: int) -> BenchmarkFigures:
     """`count` kills of a process beside a viewer.
 
     `back_s`: seconds from each until the viewer gets frames again, drawn ones where it is the faces' process; `gap_s`:
-    the longest without a frame. The others of the studio go on.
+    the longest without a frame. The others of the studio continue.
     """
     back, gaps, others = [], [], 0
     with TalkingAgents(studio) as agents:

@@ -55,7 +55,7 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
 
 
 def rendered(store: Any, jobs: list[Any]) -> int:
-    """Frames done of all jobs."""
+    """Number of frames rendered, over all jobs."""
     return sum(status(store, job.id).done for job in jobs)
 
 

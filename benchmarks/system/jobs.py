@@ -1,4 +1,4 @@
-"""What rendering by a farm costs beside rendering in one go, how it grows with workers, and how it bears a long queue.
+"""Cost of rendering by a farm compared with one go, how it grows with workers, and how it bears a long queue.
 
 The engine sleeps COST_MS a frame where workers are counted, so that their number and not this machine's cores decides.
 """
@@ -185,9 +185,9 @@ def queue(settings: Settings) -> dict[str, Any]:
 
 
 def drain(settings: Settings, store: LocalStore) -> dict[str, Any]:
-    """Two workers on the queue until DRAINED jobs are done.
+    """Run two workers on the queue until DRAINED jobs are done.
 
-    Resident memory and Redis when a third is done, and then.
+    Returns the resident memory and Redis' memory after a third of the jobs, and at the end.
     """
     with farm(settings, 2, cost=0) as workers:
         look = JobQueue(settings)

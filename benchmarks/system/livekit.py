@@ -43,7 +43,7 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
 
 
 def frame_costs(width: int, height: int) -> dict[str, float]:
-    """Handing one frame to the library, over one copy of its I420 planes; medians of interleaved rounds."""
+    """Cost of handing one frame to the library, relative to a copy of its I420 planes; interleaved medians."""
     i420 = FlashFrames((width, height)).frame_at(1, Fraction(25))
     rgb = np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
     rgba = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), np.uint8)

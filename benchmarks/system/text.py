@@ -1,4 +1,4 @@
-"""How soon a text is heard: from the request to the first sound of the program, beside what the voice takes by itself.
+"""How soon a text is heard: from the request to the first sound of the program, and what the voice takes by itself.
 
 A whole channel, driven by speech, speaks a sentence by a server of its own on loopback that answers at once, and by
 espeak-ng where it is installed. The voice's own time is measured in the same run, from its call to its first block.

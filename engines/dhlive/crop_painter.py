@@ -18,7 +18,7 @@ SHARPNESS, INSIDE = 10.0, 0.9  # a pixel is mouth where its blue is 0 or 1, and 
 
 
 class CropPainter:
-    """For faces of one generation, several at a time. Pure: what comes out depends on what goes in alone."""
+    """Paints faces of one generation, several at a time. Pure: the output depends only on the input."""
 
     def __init__(self, geometry: Geometry, edges: NDArray[np.uint8], window: NDArray[np.uint8]) -> None:
         """edges: (S, S) uint8, how much of the warp holds.

@@ -16,7 +16,7 @@ from shared.media.array_types import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class FaceFiles:
-    """What drawing takes beside the networks.
+    """Files that drawing needs besides the networks.
 
     offsets: (6, 267, 3) float32. edges: (S, S) uint8. window: (h, w) uint8.
     """
@@ -27,7 +27,7 @@ class FaceFiles:
 
     @classmethod
     def read(cls, files: dict[str, Path], generation: Generation) -> "FaceFiles":
-        """Read what drawing takes beside the networks.
+        """Read the files that drawing needs besides the networks.
 
         files: by the manifest's names. Raises StudioError in one sentence.
         """

@@ -8,8 +8,9 @@ from enum import Enum
 class Geometry:
     """Sizes in pixels, width before height.
 
-    crop: side of the square face crop that is warped. window: what of its middle the network draws.
-    sound_rate: of the filter bank, Hz. shift: outputs of the audio network by which a video frame is ahead of its own.
+    crop: side of the square face crop that is warped. window: the part of its middle that the network draws.
+    sound_rate: sample rate of the filter bank, Hz. shift: number of audio outputs by which a video frame uses a later
+    one than its own.
     """
 
     crop: int

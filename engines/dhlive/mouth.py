@@ -29,7 +29,7 @@ DEVICE_ADVICE = "set STUDIO_DHLIVE_DEVICE to cpu"
 
 
 class MouthPerson(NamedTuple):
-    """What a network takes of one person: the style's modulations, or reference features with their mixture."""
+    """One person as a network takes it: the style's modulations, or reference features with their mixture."""
 
     tensors: tuple[Tensor, ...]
 
@@ -75,7 +75,7 @@ class Mouth:
         return cls(generation, drawing, load_audio(present(files, AUDIO)), FaceFiles.read(files, generation), device)
 
     def known(self, reference: NDArray[np.float64]) -> MouthPerson:
-        """What the network takes of a person with this reference (see `Person`)."""
+        """The person with this reference (see `Person`), as the network takes it."""
         numbers = torch.from_numpy(reference.astype(np.float32)).to(self.device)
         with torch.inference_mode():
             if isinstance(self.drawing, Mini1Network):

@@ -1,4 +1,4 @@
-"""What frames of the engine depend on, beside avatar and voice."""
+"""What frames of the engine depend on, besides avatar and voice."""
 
 from typing import Literal
 

@@ -55,7 +55,7 @@ class DhliveSession(EngineSession):
         draw([(self, self._shot(rest))])  # what is compiled and allocated on first use is so now, not on air
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """Frames for a block of voice, each drawn by itself, so that it is the same to the bit beside any others."""
+        """Frames for a block of voice, each drawn by itself, so that it is the same bit for bit beside any others."""
         return [draw([(self, shot)])[0] for shot in self.shots(block)]
 
     def idle(self, pts: int) -> list[RoiFrame]:

@@ -83,7 +83,7 @@ class ServiceClient:
 
 
 def _reply(body: Any) -> Reply:
-    """Raise ValueError, TypeError, KeyError or AttributeError for what is no answer."""
+    """Raise ValueError, TypeError, KeyError or AttributeError for what is not an answer."""
     data = body.get("data") or {}
     return Reply(
         code=int(body["code"]),

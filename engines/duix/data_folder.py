@@ -80,7 +80,7 @@ class DataFolder:
             except FileNotFoundError:
                 return None
             except (ValueError, TypeError):
-                raise StudioError(f"{path} is damaged; delete it, and the job begins again.") from None
+                raise StudioError(f"{path} is damaged; delete it, and the job starts over.") from None
 
     def write(self, record: TaskRecord) -> None:
         """Record that a task was sent; the record is on the disk when this returns."""
@@ -157,7 +157,7 @@ class DataFolder:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoSpaceError(f"There is no space left in {self.path}; free some and the job goes on.") from None
+                raise NoSpaceError(f"There is no space left in {self.path}; free some and the job continues.") from None
             raise StudioError(
                 f"The service's data folder {self.path} cannot be used ({error.strerror}); check the setting "
                 "duix.services."
@@ -170,7 +170,7 @@ def result_name(code: str) -> str:
 
 
 def copy_file(source: Path, target: Path, ask: Callable[[], None]) -> None:
-    """Copy in blocks, with a call of `ask` after each. Raises OSError, and what `ask` raises."""
+    """Copy in blocks, calling `ask` after each. Raises OSError, and what `ask` raises."""
     with source.open("rb") as read, target.open("wb") as write:
         while block := read.read(BLOCK_BYTES):
             write.write(block)

@@ -89,7 +89,7 @@ class DuixEngine(ClipEngine):
             context.progress(100, 100)
             return
         _copy(context.made(VIDEO) / VIDEO_FILE, context)
-        pool.clean(code)  # the video is published: no process comes for it any more
+        pool.clean(code)  # the video is published: no other process will ask for it
         context.progress(1, 1)
 
     def duix_settings(self) -> DuixSettings:

@@ -1,4 +1,4 @@
-"""What the service is given: the host's film, as long as the speech, and the speech."""
+"""Input of the service: the host's film, as long as the speech, and the speech."""
 
 import wave
 from collections.abc import Callable

@@ -78,7 +78,7 @@ class Pool:
         """Have the video made, unless it is being made or has been, and copy it to `path`.
 
         What there is of it at the service stays, until `clean`. Raises StudioError; what failed then is gone, and a new
-        call begins again.
+        call starts over.
         """
         while True:
             owner = next((each for each in self.services if each.folder.record(task.code) is not None), None)
@@ -180,8 +180,7 @@ class Pool:
         service.since = now if service.since is None else service.since
         if all(each.out_of_patience(now) for each in self.services):
             raise StudioError(
-                f"Duix-Avatar at {service.url} {why}; check that its container runs and has nothing else to do, then "
-                "retry."
+                f"Duix-Avatar at {service.url} {why}; check that its container is running and idle, then retry."
             )
 
     def _ask(self, service: Service, client: ServiceClient, task: Task, record: TaskRecord) -> TaskRecord | None:
@@ -230,7 +229,7 @@ class Pool:
             copy_file(found or folder.temp / result_name(record.code), path, self._look)
         except OSError as error:
             if error.errno == errno.ENOSPC:
-                raise NoSpaceError(f"There is no space left for {path}; free some and the job goes on.") from None
+                raise NoSpaceError(f"There is no space left for {path}; free some and the job continues.") from None
             raise StudioError(f"The video in {folder.temp} cannot be copied ({error.strerror}); retry.") from None
 
     def _fault(self, folder: DataFolder, record: TaskRecord) -> str:

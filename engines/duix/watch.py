@@ -24,10 +24,10 @@ from shared.errors import StudioError
 class Patience:
     """How long to wait for the service, in seconds.
 
-    poll: between two queries. look: between two looks at what is wished. grace: for which a task that was sent may be
-    unknown. file: for which a finished file may be missing. stall, least: without progress, and for all of a task, at
-    the least: longer speech has longer. silence: for which a service may not answer. first_pause, longest_pause: before
-    it is tried again where it is busy; doubles.
+    poll: between two queries. look: between two checks for a cancellation. grace: how long a task that was sent may
+    be unknown. file: how long a finished file may be missing. stall, least: minimum without progress, and for a whole
+    task; longer speech gets more. silence: how long a service may not answer. first_pause, longest_pause: before a busy
+    service is tried again; doubles.
     """
 
     poll: float = 2.0
@@ -42,7 +42,7 @@ class Patience:
 
 
 class SilentError(StudioError):
-    """A service that does not answer any more. why: in a few words."""
+    """A service that no longer answers. why: in a few words."""
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(f"Duix-Avatar at {url} does not answer ({why}); check that its container runs, then retry.")

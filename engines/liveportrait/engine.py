@@ -56,7 +56,7 @@ class LivePortraitEngine(FrameEngine):
         return super().probe()
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "LivePortraitSession":
-        """With little memory, without a batch, whose frames may differ from single ones by a grey level."""
+        """Open a session; with low_memory without batches, whose frames may differ from single ones by a grey level."""
         from engines.liveportrait.session import LivePortraitSession
 
         networks, settings = self._loaded(context.low_memory)

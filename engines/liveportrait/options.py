@@ -1,4 +1,4 @@
-"""What frames of the engine depend on, beside avatar and driver."""
+"""What frames of the engine depend on, besides avatar and driver."""
 
 from pydantic import Field
 

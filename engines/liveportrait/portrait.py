@@ -1,4 +1,4 @@
-"""A source face through the networks once, and its image under any keypoints."""
+"""A source face, encoded once, and its image for any keypoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class SourceFeatures:
-    """What of a source image its frames are made of.
+    """Features of a source image from which its frames are drawn.
 
     volume: (1, C, D, 64, 64) and compressed: (1, 4, D, 64, 64), in the networks' precision. keypoints: (1, 21, 3)
     float32, on the device. points: the same as an array, (21, 3). around: (3, 512, 512) float32, the ROI's pixels where

@@ -138,7 +138,7 @@ class LivePortraitSession(EngineSession):
         )
 
     def restore(self, state: StateArrays) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._driver = MotionDriver.restored(self._variance, self._networks.read, state)
         self._steady = CausalSmoother(self._variance)
         if state["steady"].size:

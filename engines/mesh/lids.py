@@ -22,7 +22,7 @@ class LidRig:
         self._upper, self._lower, self._free = _lid_weights(self._base, face.eye_distance)
 
     def hold(self, skin: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A (468, 3) movement of the skin without what the lids do by `close`."""
+        """A (468, 3) movement of the skin without the part that the lids make in `close`."""
         return np.asarray(skin * self._free[:, None], np.float32)
 
     def close(self, ratios: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -53,7 +53,7 @@ class LipRig:
     def part(
         self, skin: NDArray[np.float32], motion: MeshMotion, filmed: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """What to add to a movement of the skin so that the lips are as far apart as the motion says.
+        """The addition to a movement of the skin that sets the lips as far apart as the motion says.
 
         Both are (468, 3) in pixels; the motion's opening is in eye distances.
 

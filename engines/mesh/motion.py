@@ -1,4 +1,4 @@
-"""What a driver's face does, freed of whose face it is: the few numbers that move a portrait.
+"""Motion of a driver's face, independent of whose face it is: the few numbers that move a portrait.
 
 Lengths are in eye distances, measured in head space (x to the image's right, y down, z away from
 the viewer, when the head looks straight at it), so that a large driver moves a small portrait alike.

@@ -1,4 +1,4 @@
-"""What is seen between the lips.
+"""The inside of the mouth, between the lips.
 
 The portrait's own teeth where it shows them, else a row of teeth that catches the face's light, and behind it a dark
 mouth with a tongue.

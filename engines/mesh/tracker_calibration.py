@@ -1,6 +1,6 @@
 """How a tracker reads the portrait's own images, and a motion corrected so that it reads them as it read the driver.
 
-A tracker is no ruler. It takes a lifted upper lip for a nod and a mouth pulled aside for a turn, in every portrait
+A tracker is not a ruler. It takes a lifted upper lip for a nod and a mouth pulled aside for a turn, in every portrait
 about alike; and it reads one portrait's mouth or nod as larger or smaller than another's. The first is a rule
 here; the second is measured when the portrait is opened, on images of known movements.
 """
@@ -61,7 +61,7 @@ SETTLE_FRAMES = 3  # images after which the video tracker has come to rest
 
 @dataclass(frozen=True, slots=True)
 class TrackerCalibration:
-    """What to make of a motion before it is drawn.
+    """Corrections of a motion before it is drawn.
 
     turn: (3,) factors of yaw, pitch and roll. lips: factor of their gap. lids: power of a lid's closure, above 1 where
     the portrait's eyes are so large that they would seem to close before the driver's; shut stays shut. blink: (3,)
@@ -74,7 +74,7 @@ class TrackerCalibration:
     blink: NDArray[np.float64]
 
     def corrected(self, motion: MeshMotion) -> MeshMotion:
-        """The motion that, drawn, reads as this one."""
+        """The motion that the tracker reads as this one once it is drawn."""
         read = expression(motion) @ EXPRESSION + self.blink * float(1.0 - np.minimum(motion.lids, 1.0).mean())
         turn = motion.turn * self.turn - TRUST * np.tanh(read / TRUST)
         closure = np.clip((1.0 - motion.lids) / (1.0 - SHUT), 0.0, 1.0)

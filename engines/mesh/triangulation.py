@@ -11,7 +11,7 @@ MARGIN_PX = 10_000
 def delaunay(points: NDArray[np.float32]) -> NDArray[np.int32]:
     """(M, 3) indices of the triangles of (N, 2) points, which are all different.
 
-    Of four on a circle either pair may come.
+    For four points on a circle, either diagonal may be chosen.
     """
     left, top = (int(v) for v in np.floor(points.min(axis=0)) - MARGIN_PX)
     right, bottom = (int(v) for v in np.ceil(points.max(axis=0)) + MARGIN_PX)

@@ -1,4 +1,4 @@
-"""What makes the networks faster, each doing what its name says or refusing in one sentence."""
+"""Ways to make the networks faster; each is applied as named, or refused in one sentence."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ NONE_INSTEAD = "set STUDIO_PERSONALIVE_ACCELERATION=none."
 
 
 def acceleration_refusal(acceleration: Acceleration, device: torch.device) -> str:
-    """Why this acceleration cannot be had here, or ""."""
+    """Why this acceleration is unavailable here, or ""."""
     if acceleration == "tensorrt":
         return "TensorRT engines are not built by this version; set STUDIO_PERSONALIVE_ACCELERATION=compile or none."
     if acceleration == "xformers" and (problem := xformers_problem(device)):

@@ -34,7 +34,7 @@ class HeadPose:
 
 
 def read_pose(heads: dict[str, Tensor]) -> HeadPose:
-    """What the extractor's heads say.
+    """Read the pose from the extractor's heads.
 
     An angle is the mean of 66 bins of 3 degrees from -97.5 on, each as probable as its softmax.
     """

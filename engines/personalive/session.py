@@ -65,7 +65,7 @@ class PersonaLiveSession(EngineSession):
         self._read()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        """Four frames at every fourth, from the sixteenth on. Without a face the last motion is held."""
+        """Returns four frames at every fourth input, from the sixteenth on. Without a face the last motion is held."""
         wait = self.begin(driving)
         return [] if wait is None else wait()
 
@@ -106,7 +106,7 @@ class PersonaLiveSession(EngineSession):
         if lower is None:
             return None
         self._change(lower)
-        return f"PersonaLive goes on with {lower.title}."
+        return f"PersonaLive continues with {lower.title}."
 
     def apply(self, options: EngineOptions) -> bool:
         """Go to the rung that they say; another seed begins with other noise."""
@@ -141,7 +141,7 @@ class PersonaLiveSession(EngineSession):
             return state | saved_window(self._window)
 
     def restore(self, state: StateArrays) -> None:
-        """Go on where `save` left off, at the quality that it was.
+        """Continue where `save` left off, at the quality that it was.
 
         Raises StudioError where that needs a decoder which is not here.
         """

@@ -1,4 +1,4 @@
-"""The window's state as plain arrays, from which the next segment of a render goes on with the same frames."""
+"""The window's state as plain arrays, from which the next segment of a render continues with the same frames."""
 
 import numpy as np
 import torch

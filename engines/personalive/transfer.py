@@ -1,4 +1,4 @@
-"""What the driver does, as the window takes it: pose features of the portrait's head and motion tokens of the face."""
+"""The driver's motion as the window takes it: pose features of the portrait's head and motion tokens of the face."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a clip is conditioned on beside its speech: the reference image, as the transformer and CLIP see it."""
+"""What a clip is conditioned on besides its speech: the reference image, as the transformer and CLIP see it."""
 
 import numpy as np
 import torch

@@ -36,7 +36,7 @@ class VideoDecoder:
 def frames_of(decoded: Tensor, original: bool = False) -> NDArray[np.uint8]:
     """(1, 3, n, h, w) in -1..1 -> (n, h, w, 3) RGB, to the nearest grey level.
 
-    As the original does, down to the one below.
+    original: rounded down, as the original does.
     """
     unit = (decoded[0].float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 3, 0) * 255
     whole = unit if original else unit.round()

@@ -1,4 +1,4 @@
-"""What a clip costs: work in TFLOP, memory and disk in bytes, by formula.
+"""Cost of a clip, by formula: work in TFLOP, memory and disk in bytes.
 
 Seconds by what this machine was measured to do.
 """
@@ -16,7 +16,7 @@ from shared.config.cache_dir import cache_folder
 from shared.runtime.files import write_atomically
 
 TERA = 1e12
-SEEN_TOKENS, HEARD_TOKENS = 769, 17  # that a token looks at beside its window
+SEEN_TOKENS, HEARD_TOKENS = 769, 17  # that a token attends to besides its window
 DECODE_FLOP, ENCODE_FLOP = 3.4e7, 5.0e6  # of the VAE at full size: a latent frame's pixel, a frame's pixel
 TEXT_TFLOP, CLIP_TFLOP, LISTEN_TFLOP = 4.0, 0.4, 0.1  # both prompts; the image; speech of a window
 LATENT_BYTES = 16 * 4 / 64  # float32, a pixel of a latent frame

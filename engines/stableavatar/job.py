@@ -39,7 +39,7 @@ from shared.media.colour import rgb_to_i420
 from shared.media.mp4 import Mp4Writer
 
 CONDITIONS, LATENTS = "conditions.safetensors", "latents.safetensors"
-PREVIEW_STEPS = 5  # every so many steps the clip's first window shows what it has become
+PREVIEW_STEPS = 5  # steps between two previews of the clip's first window
 LATENT_PX = 8
 
 
@@ -80,7 +80,7 @@ class UnitWork:
         return layout_of(self.clip, self.options, self.model, read_count(self.context.made(units.LISTEN)))
 
     def encode(self) -> None:
-        """Texts, image and the condition of every window; the encoders are let go of one after the other."""
+        """Encode texts, image and the condition of every window; each encoder is released after use."""
         self.loaded.let_go()
         at = torch.device("cpu") if self.loaded.settings.offload != "none" or self.context.low_memory else self.device
         steps = iter(range(1, 6))
@@ -186,7 +186,7 @@ class UnitWork:
         def on_block(*_: int) -> None:
             nonlocal done
             if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)  # else a second's work would lie in its queue
+                torch.cuda.synchronize(self.device)  # otherwise a second of work would wait in its queue
             done += 1
             self.context.progress(done, rows * blocks)
 

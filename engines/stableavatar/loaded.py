@@ -1,4 +1,4 @@
-"""What a worker has loaded for a job: on which device, in which precision, and kept from one unit to the next."""
+"""Networks that a worker has loaded for a job, kept from one unit to the next."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ TOO_BIG = "StableAvatar's networks are too large for a CPU; it needs an NVIDIA G
 
 
 def quiet_libraries() -> None:
-    """Libraries that warn of nothing and draw progress bars into the log stop it."""
+    """Silence libraries that warn without cause and draw progress bars into the log."""
     for library in (diffusers_logging, transformers_logging):
         library.set_verbosity_error()
         library.disable_progress_bar()
@@ -122,7 +122,7 @@ class Loaded:
 
 @contextmanager
 def out_of_memory(device: torch.device) -> Iterator[None]:
-    """What PyTorch raises where a device has too little memory, as a sentence."""
+    """Turn PyTorch's out-of-memory error into one with a one-sentence message."""
     try:
         yield
     except torch.OutOfMemoryError:

@@ -1,4 +1,4 @@
-"""What a clip depends on, beside avatar and speech."""
+"""What a clip depends on, besides avatar and speech."""
 
 from typing import Literal
 

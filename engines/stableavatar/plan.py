@@ -42,7 +42,7 @@ def count_samples(driver: Path) -> int:
 
 
 def read_count(folder: Path) -> int:
-    """The samples that were heard, as the unit that heard them wrote it down."""
+    """Number of sound samples, as recorded by the unit that read them."""
     return int(json.loads((folder / COUNT).read_text(encoding="utf-8"))["samples"])
 
 

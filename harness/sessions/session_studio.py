@@ -59,7 +59,7 @@ class SessionStudio:
         wait_for(lambda: set(self.pids()) == set(SERVED_BY) and self.answers(), STARTS_S, "the studio of sessions")
 
     def pids(self) -> dict[str, int]:
-        """The process of each service that beats."""
+        """Process id of each service that sends pulses."""
         return {name: pulse.pid for name, pulse in self.pulses().items()}
 
     def pulses(self) -> dict[str, Pulse]:
@@ -100,7 +100,7 @@ class SessionStudio:
         self.http.delete(f"/sessions/{session}").raise_for_status()
 
     def capacity(self) -> dict[str, Any]:
-        """What room there is for more."""
+        """How many more sessions fit, as the API says."""
         return dict(self.http.get("/capacity").json())
 
     def close(self) -> None:

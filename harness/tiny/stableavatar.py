@@ -67,7 +67,7 @@ def make_weights(folder: Path) -> None:
 
 
 def text_state() -> dict[str, Tensor]:
-    """The text encoder's, by the names that the authors publish."""
+    """Weights of the text encoder, by the names that the authors publish."""
     from engines.stableavatar.networks.encoders import UMT5_NAMES
 
     config = UMT5Config(

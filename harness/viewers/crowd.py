@@ -30,7 +30,7 @@ class Crowd:
         self._process.stdin.flush()
 
     def leave(self, after: int = 0) -> int:
-        """All go once there were so many visits; how many there were."""
+        """End all visits once there were this many; returns how many there were."""
         said, _ = self._process.communicate(f"{after}\n", timeout=120)
         return int(said)
 
@@ -43,7 +43,7 @@ class Crowd:
 
 
 class _Visits:
-    """How many there were, and when there were enough."""
+    """Counts visits, and says when there were enough."""
 
     def __init__(self) -> None:
         self.count = 0

@@ -38,7 +38,7 @@ class ReceivedCaption(TypedDict):
 
 @dataclass(slots=True)
 class Received:
-    """What came. Times are seconds since the subscriber began to connect.
+    """What a subscriber received. Times are seconds since the subscriber began to connect.
 
     frames: rows of (time, width, height, mean luma, frame id or -1, milliseconds since the capture it states or -1,
     mean luma of the lower eighth's left half less its right half).

@@ -1,4 +1,4 @@
-"""All that an engine of another package needs. docs/engine-authoring.md shows a whole one.
+"""Everything that an engine in another package needs. docs/engine-authoring.md shows a whole one.
 
 What stands here changes with notice only. `persona_studio.engine.testing` checks an engine against the rules.
 """

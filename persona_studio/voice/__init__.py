@@ -1,4 +1,4 @@
-"""All that a voice of another package needs. docs/text-and-voices.md shows a whole one.
+"""Everything that a voice in another package needs. docs/text-and-voices.md shows a whole one.
 
 What stands here changes with notice only.
 """

@@ -1,6 +1,6 @@
 """Live sound kept in step with the channel clock, whatever the clock of the sound card does.
 
-A card that says 48 kHz runs some ten to some hundred parts in a million beside it: after an hour of counting samples
+A sound card that claims 48 kHz is off by ten to a few hundred parts per million: after an hour of counting samples
 the voice would be a third of a second away from the lips. So the time of arrival is followed slowly, by playing the
 voice up to half a per cent slower or faster, which is inaudible, and never by a jump, which is a click.
 """
@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from shared.media.voice_ring import stretched
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
-AVERAGING_S = 4.0  # seconds over which arrival times are averaged: they tremble, the drift does not
+AVERAGING_S = 4.0  # seconds over which arrival times are averaged: they jitter, the drift does not
 BEGIN, ENOUGH = 4_000.0, 1_500.0  # us of distance at which correcting begins and ends
-CORRECTION_S = 2.0  # seconds in which a distance is to be made good
+CORRECTION_S = 2.0  # seconds in which a distance is corrected
 MOST = 0.005  # of speed
 HOLE_US = 200_000  # us; further away than this it is not drift but a hole
 
@@ -38,7 +38,7 @@ class DriftCorrector:
         out = stretched(samples, round(len(samples) * (1 + self._correction())))
         at = self._end
         self._end += len(out) * US / SOUND_RATE_HZ
-        # what has been made good is not in the average any more
+        # what has been corrected is no longer in the average
         self._away -= len(out) * US / SOUND_RATE_HZ - len(samples) * US / SOUND_RATE_HZ
         return round(at), out
 

@@ -129,7 +129,7 @@ class Capture:
         driver.mark_served()
 
     def _catch_up(self, late: int) -> None:
-        """After a stall the file goes on from where it is: time that was not seen is not made up for.
+        """After a stall the file continues from where it is: time that was not seen is not made up for.
 
         A new epoch, because sound that was sent ahead belongs to the old time.
         """

@@ -133,7 +133,7 @@ class DriverReader:
                 self._put(DriverSoundBlock(*steady.place_block(start + item.pts + slack, item.samples), item.drives))
             if self._stop.is_set():
                 return
-        raise StudioError("The driver stream ended; connecting again.")
+        raise StudioError("The driver stream ended; reconnecting.")
 
     def _read_file(self, path: Path) -> None:
         offset = end = 0

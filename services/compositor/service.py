@@ -110,7 +110,7 @@ class Compositor:
 def program_facts(
     tick: int, avatar: str, composed: Composed, state: str, captured: int, label: bool
 ) -> dict[str, object]:
-    """Facts of a program message beside its pixels. label: whether outputs draw the label."""
+    """Facts of a program message besides its pixels. label: whether outputs draw the label."""
     return {
         "tick": tick,
         "avatar": avatar,

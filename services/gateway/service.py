@@ -286,7 +286,7 @@ class Gateway:
         self._wake.set()
 
     def _send_sessions(self, at: int) -> None:
-        """All goes to who joins rooms; who draws the faces needs no token and gets none."""
+        """Send everything to the process that joins rooms; the one that draws faces needs no token and gets none."""
         self._sessions_due = at + US
         wanted = self.sessions.wanted()
         self._rooms.send(at, packed_sessions(wanted))
@@ -303,7 +303,7 @@ class Gateway:
                 meter.drops[f"{kind} skipped"] = count
         for outlet in self.feed.outlets:
             for kind, count in outlet.drops.items():
-                # What the preview leaves out without viewers, or to show the newest, is no loss.
+                # What the preview leaves out without viewers, or to show the newest, is not a loss.
                 if outlet.name != "preview" and count:
                     meter.drops[f"{outlet.name} {kind}"] = count
         for reason, count in self.remote.drops.items():

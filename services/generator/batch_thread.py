@@ -17,7 +17,7 @@ from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.work_share import WorkShare
 
-HEARD_BLOCKS = 75  # blocks of voice that may wait for a session; beyond that it goes on at the present
+HEARD_BLOCKS = 75  # blocks of voice that may wait for a session; beyond that it continues at the present
 NEWEST_SAMPLES = SOUND_RATE_HZ * 4 // 25  # of the voice that waits whose faces are drawn; those before are late already
 MADE_FRAMES = 500  # frames that may wait to be sent, of all sessions
 
@@ -90,13 +90,13 @@ class BatchThread:
             return made
 
     def taken_failures(self) -> Mapping[str, str]:
-        """Sessions that have failed since this was asked last, and why; they are no members any more."""
+        """Sessions that have failed since the last call, and why; they are no longer members."""
         with self._guard:
             failed, self._failed = self._failed, {}
             return failed
 
     def counted(self) -> Counter[str]:
-        """What was dropped, by reason, since the last call."""
+        """Drops by reason since the last call."""
         with self._guard:
             drops, self._drops = self._drops, Counter()
             return drops
@@ -129,10 +129,10 @@ class BatchThread:
             return [self._heard_alone(*each) for each in batch]
 
     def _newest(self, member: BatchMember, block: VoiceBlock) -> VoiceBlock:
-        """What shall be drawn of a block.
+        """The part of a block that is drawn.
 
-        What lies too far back is heard and not drawn: an engine that is too slow for its sessions would fall ever
-        further behind.
+        What is too old is heard and not drawn: an engine that is too slow for its sessions would fall behind
+        further and further.
         """
         past = len(block.samples) - NEWEST_SAMPLES
         if past <= 0:
@@ -166,7 +166,7 @@ class BatchThread:
 
 
 def _next(member: BatchMember) -> VoiceBlock:
-    """All that waits, as one block: what does not follow has taken the place of what was before."""
+    """Everything that waits, as one block; a block that does not follow replaces what was before it."""
     blocks = list(member.heard)
     member.heard.clear()
     return VoiceBlock(blocks[0].pts, np.concatenate([each.samples for each in blocks]))

@@ -1,8 +1,8 @@
 """A session live, in a thread of its own: an engine may take longer than a frame, and several driving frames at a time.
 
-It works on the newest driving frames: what came meanwhile and is not needed is dropped and counted, so that the delay
-is that of the engine and never grows. Voice is heard whole and in order, however late. What comes out in a burst is
-handed on one by one, as far apart as the driver's frames, or the ticks of the voice, were.
+It works on the newest driving frames: frames that arrived meanwhile and are not needed are dropped and counted, so that
+the delay is that of the engine and never grows. Voice is heard whole and in order, however late. What comes out in a
+burst is handed on one by one, as far apart as the driver's frames, or the ticks of the voice, were.
 """
 
 import threading
@@ -22,10 +22,10 @@ from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
 WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest go first
 HANDED_FRAMES = 60  # ROI frames that may wait to be handed on, at least; and three batches of them
-VOICE_BLOCKS = 75  # blocks of voice that may wait, one a tick; beyond that the engine goes on at the present
+VOICE_BLOCKS = 75  # blocks of voice that may wait, one a tick; beyond that the engine continues at the present
 VOICE_LEAD_US = 24_000  # us before a program tick at which its face is handed on at the earliest
-STOOD_STILL_US = 2 * US  # without a turn of the loop: the process was stopped, or the machine asleep
-SLOWER = 1.1  # than the driver, by this much, is too slow
+STOOD_STILL_US = 2 * US  # without a turn of the loop the process was stopped, or the machine asleep
+SLOWER = 1.1  # slower than the driver by this much is too slow
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class EngineThread:
         self._options = self._applied = opened.options  # wanted, and handed to the session
         self._refused = False  # the session cannot take over what is wanted
         self._too_much: str | None = None  # why it is to go one rung down: memory ran out, or "" where it is too slow
-        self._rung = 0  # counts the times that it went to another one
+        self._rung = 0  # how often the session went to another one
         self._batches = 0  # since the last call that made frames
         self._call: EngineCall | None = None  # the one whose frames are waited for
         self._turned: int | None = None  # when the loop last turned, as far as it says so
@@ -122,7 +122,7 @@ class EngineThread:
             self._guard.notify_all()
 
     def apply(self, options: EngineOptions) -> None:
-        """Go on with these options."""
+        """Continue with these options."""
         with self._guard:
             self._options = options
             self._guard.notify_all()
@@ -152,7 +152,7 @@ class EngineThread:
             return ready[-1]
 
     def counted(self) -> Counter[str]:
-        """What was dropped, by reason, since this was asked last."""
+        """Drops by reason since the last call."""
         with self._guard:
             drops, self._drops = self._drops, Counter()
             return drops
@@ -335,7 +335,7 @@ class EngineThread:
 
     def _ran_out(self, error: OutOfMemoryError, rung: int) -> None:
         with self._guard:
-            if rung == self._rung:  # else there is more room by now
+            if rung == self._rung:  # otherwise memory has become free by now
                 self._too_much = str(error)
                 self._guard.notify_all()
 

@@ -10,7 +10,7 @@ import numpy as np
 from engines.api import RoiFrame
 
 STEADY_BATCHES = 8  # batches, or bursts, over which everything is judged
-RATE_WINDOW_FRAMES = 50  # driver frames over which their rate is
+RATE_WINDOW_FRAMES = 50  # driver frames over which their rate is measured
 
 
 class EngineLatency:
@@ -24,7 +24,7 @@ class EngineLatency:
         self._took: deque[int] = deque(maxlen=STEADY_BATCHES)
         self._batches: deque[int] = deque(
             maxlen=STEADY_BATCHES
-        )  # that a call needed: several where it skips frames itself
+        )  # driver frames per call: several where the session skips frames itself
         self._done = 0  # when the last call was
 
     def begin(self) -> None:
@@ -59,7 +59,7 @@ class EngineLatency:
 
     @property
     def load(self) -> float:
-        """What a call takes as a part of the time that the driver leaves for it, 0 until that is known."""
+        """Duration of a call as a fraction of the time that the driver leaves for it, 0 until that is known."""
         if len(self._took) < STEADY_BATCHES or not (left := self.frames * self._interval()):
             return 0.0
         return float(np.mean(self._took)) / left

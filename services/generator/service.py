@@ -25,7 +25,7 @@ from shared.wire.message import Message, WireError
 
 log = structlog.get_logger()
 DEAF = "{} is moved by a face on video, not by a voice; choose another engine or driver."
-STALE_US = 3 * US // 10  # a driving frame older than this is not worth a face any more
+STALE_US = 3 * US // 10  # a driving frame older than this is no longer worth a face
 PROBE_PERIOD_US = 5 * US  # between two looks at which engines can run: weights are pulled while on air
 
 
@@ -88,7 +88,7 @@ class Generator:
         self._say()
 
     def _open(self) -> None:
-        """A model may take seconds to load, and the pulse must go on. The old session goes on too."""
+        """A model may take seconds to load, and the pulse must continue. The old session continues too."""
         self.loop.meter.state = "opening"
         self._opener.begin_opening(*self._wanted, self._options)
 
@@ -220,7 +220,7 @@ class Generator:
         return now() + US if due is None else due
 
     def _hand_on(self, at: int) -> None:
-        """What the engine made, at its time."""
+        """Send what the engine made, each frame at its time."""
         if self._thread is not None and (paced := self._thread.due_frame(at)) is not None:
             self._send(paced)
 

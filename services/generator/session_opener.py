@@ -69,7 +69,7 @@ class OpenedSession:
 
 
 class SessionOpener:
-    """What was asked for last is opened; what was asked for before it is given up. Owned by the loop's thread."""
+    """Opens the session that was requested last and gives up earlier requests. Owned by the loop's thread."""
 
     def __init__(self, settings: Settings, done: Callable[[], None]) -> None:
         """done: called, in a thread, when something was opened or could not be."""
@@ -96,7 +96,7 @@ class SessionOpener:
         threading.Thread(target=run, name="open", daemon=True).start()
 
     def finished_session(self) -> OpenedSession | None:
-        """What was opened, once; None while that is not done. Raises what opening it raised."""
+        """The opened session, returned once; None while it is opening. Raises what opening raised."""
         if self._latest is None or not self._latest.done():
             return None
         future, self._latest = self._latest, None
@@ -114,8 +114,8 @@ class SessionOpener:
 def opened_session(settings: Settings, engine: str, avatar: str, given: Given = NOTHING) -> OpenedSession:
     """Load an avatar and open an engine on it.
 
-    given: its options in the scene; where they cannot be had it opens with those of the settings, and a note. Raises
-    StudioError.
+    given: its options in the scene; where they are not available it opens with those of the settings, and a note.
+    Raises StudioError.
     """
     loaded = load_avatar(avatar_folder(settings.home, avatar))
     return session_on(load_frame_engine(engine, settings.engines), loaded, settings.rate, given)

@@ -20,7 +20,7 @@ from shared.scene import Scene
 log = structlog.get_logger()
 ENDED = "The recorded motion has ended; choose another driver or switch looping on."
 LEAD_US = 24_000  # us before a program tick at which the first frame is played: the engine fits in between
-LATE_US = 2 * US // 10  # after a stall this long it goes on from where it is: unseen time is not made up for
+LATE_US = 2 * US // 10  # after a stall this long it continues from where it is: unseen time is not made up for
 
 
 class TemplatePlayer:
@@ -63,7 +63,7 @@ class TemplatePlayer:
     def set_engine(self, name: str, engine: FrameEngine) -> None:
         """Set the engine that is open now.
 
-        A template goes on under another avatar, and starts over under another engine.
+        A template continues under another avatar, and starts over under another engine.
         """
         self._engine = engine
         self._want(self._wanted[0], name)
@@ -72,7 +72,7 @@ class TemplatePlayer:
         """A template was read, or could not be."""
         self.wake.clear()
         if self._reading is None or not self._reading.done():
-            return  # one that is not wanted any more
+            return  # one that is no longer wanted
         future, self._reading = self._reading, None
         try:
             self._template = future.result()

@@ -10,7 +10,7 @@ from shared.wire.message import Message, WireError
 
 # From the last sample that a face needs to the tick that shows it: the voice's way here, the engine, the face's way on.
 VOICE_MARGIN_US = 35_000
-BACKLOG_TICKS = 3  # ticks of voice handed over at most; a generator that was away for longer goes on at the present
+BACKLOG_TICKS = 3  # ticks of voice handed over at most; a generator that was away for longer continues at the present
 
 
 class VoiceLine:
@@ -38,7 +38,7 @@ class VoiceLine:
         self._drives = False
 
     def on_voice(self, message: Message) -> bool:
-        """Keep a block; whether a new epoch has begun, so that what was heard before is void. Raises WireError."""
+        """Keep a block. Returns whether it begins a new epoch, which voids what was heard before. Raises WireError."""
         if message.format != "s16":
             raise WireError("malformed")
         drives = message.fact("drives", bool)

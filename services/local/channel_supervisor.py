@@ -84,7 +84,7 @@ class Supervisor:
             self.turn()
 
     def turn(self) -> None:
-        """Wait up to 0.2 s for a pulse or a death and see to it."""
+        """Wait up to 0.2 s for a pulse or a death, and handle it."""
         ready = [fd for fd, _ in self._poller.poll(200)]
         self._watch.keep_endpoint()
         for message in self._watch.read():
@@ -178,7 +178,7 @@ def _prefer(pid: int) -> None:
 def listening_socket(host: str, port: int, *, asked: bool) -> socket.socket:
     """A listening socket that the gateway inherits, so that it keeps its port when it dies.
 
-    A port that was not asked for gives way to the next free one. Raises StudioError when none can be had.
+    A port that was not asked for gives way to the next free one. Raises StudioError when none is free.
     """
     tried = range(port, port + 1) if asked or port == 0 else range(port, min(port + PORTS_TRIED, 65536))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

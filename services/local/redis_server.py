@@ -164,7 +164,7 @@ class RedisKeeper:
         self._server: RedisServer | None = None
 
     def turn(self) -> None:
-        """See to it; called several times a second. Raises StudioError where Redis cannot be started."""
+        """Keep the server running; called several times a second. Raises StudioError where Redis cannot be started."""
         if self._settings.redis_url:
             return
         if self._server:

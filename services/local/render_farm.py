@@ -216,7 +216,7 @@ class FarmBeside:
                     self._needed.set()
             except StudioError as error:
                 log.debug("jobs_not_read", why=str(error))
-            except Exception:  # whatever lies in the store, the channel goes on
+            except Exception:  # whatever lies in the store, the channel continues
                 log.exception("jobs_not_read")
             self._over.wait(LOOK_S)
 
@@ -239,7 +239,7 @@ def main() -> int:
     lock = open_lock(path)
     leaving = path.with_name(LEAVING)
     while not try_lock(lock, LOOKERS_S):
-        # One that is about to end takes no job any more: what comes now is ours.
+        # One that is about to end no longer takes jobs: what comes now is ours.
         if ending or (given.until_idle is not None and not leaving.exists()):
             return 0
     leaving.unlink(missing_ok=True)

@@ -42,7 +42,7 @@ class AgentLink(RoomListener):
     ) -> None:
         """agent: identity of who may speak.
 
-        clear_sound: what waits to be heard is not heard any more. leave: the agent is gone for good.
+        clear_sound: what waits to be heard is no longer heard. leave: the agent is gone for good.
         """
         self.present = False
         self.reports = 0
@@ -117,7 +117,7 @@ class AgentLink(RoomListener):
     async def _read(
         self, reader: rtc.ByteStreamReader, segment: int, decoder: PcmDecoder, superseded: asyncio.Event
     ) -> None:
-        """One stream to its end, which may have been lost: another one begins, or nothing comes any more."""
+        """One stream to its end, which may have been lost: another one begins, or nothing more comes."""
         idle = 0.0
         try:
             while True:
@@ -183,7 +183,7 @@ class AgentLink(RoomListener):
 
 
 def _form(attributes: dict[str, str]) -> tuple[int, int] | None:
-    """(rate, channels) of a stream, None where they are not such as can be played."""
+    """(rate, channels) of a stream, None where it cannot be played."""
     rate, channels = attributes.get("sample_rate", ""), attributes.get("num_channels", "")
     if not (rate.isdecimal() and channels in ("1", "2") and LOWEST <= int(rate) <= HIGHEST):
         return None

@@ -27,7 +27,7 @@ from shared.wire.program import ProgramFrame, ProgramSound
 
 log = structlog.get_logger()
 QUEUED_FRAMES = 12  # frames and blocks of sound, six ticks', that a room may be behind until it is given sound alone
-QUEUED_MOST = 500  # of both, ten seconds', after which a room takes nothing any more
+QUEUED_MOST = 500  # of both, ten seconds', after which a room no longer takes anything
 CLOSE_WAIT_S = 1.0
 # After the last end: a room's objects refer to one another, and as long as they are there its connection's memory,
 # threads and sockets are. What was there at the start is not searched through, so it takes a few milliseconds.
@@ -90,7 +90,7 @@ class RoomGuest:
         publication = Publication(url=spec.url, identity=spec.identity, rate=self._settings.rate, guest=True)
         media = RoomMedia(first, self._settings.rate)
         link = self._link = AgentLink(
-            spec.agent, self.line, media.clear_sound, lambda: self.leave("The agent is not in the room any more.")
+            spec.agent, self.line, media.clear_sound, lambda: self.leave("The agent has left the room.")
         )
         feeding = asyncio.create_task(self._feed(media, link))
         staying = asyncio.create_task(
@@ -131,7 +131,7 @@ class RoomGuest:
         await media.feed(sound)
         if said.clears == self.line.clears:  # still, as it may have waited
             number, leaves = media.sound_leaves
-            # A block that was left out, to catch up, counts as heard: the transcript goes on behind it.
+            # A block that was left out, to catch up, counts as heard: the transcript continues behind it.
             link.heard.add(said.spans, leaves if number == sound.tick else self._loop.time())
 
     def _say(

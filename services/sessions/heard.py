@@ -55,7 +55,7 @@ class HeardSpeech:
                 heard.timers.append(self._loop.call_at(ends, self._end, span.segment))
 
     def interrupt(self, after: int) -> None:
-        """Nothing more is heard. after: number after that of the last segment so far."""
+        """End all segments: nothing more is heard. after: number after that of the last segment so far."""
         at = self._loop.time()
         for number in range(self._next, after):
             heard = self._heard.pop(number, SegmentHeard())

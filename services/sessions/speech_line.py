@@ -1,7 +1,7 @@
 """What an agent says, segment after segment, as one line of sound that ticks take from.
 
 The agent sends as fast as its synthesiser gives, or no faster than it speaks, or stalls. A segment begins when enough
-of it is there for the engine to look ahead, when it is whole, or when it has been waited for that long; it goes on
+of it is there for the engine to look ahead, when it is whole, or when it has been waited for that long; it continues
 likewise after it ran dry. A segment that ran dry has not ended.
 """
 
@@ -161,7 +161,7 @@ class SpeechLine:
             return SaidTick(samples, tuple(spans), self._clears)
 
     def coming(self, count: int) -> NDArray[np.int16]:
-        """What will be said after what was taken, as far as it is known, at most `count` samples.
+        """The samples after those taken so far, as far as they are known, at most `count`.
 
         Fewer while a segment flows of which more is awaited, else with silence at its end.
         """

@@ -210,7 +210,7 @@ def _shots(points: NDArray[np.int16], cuts: Sequence[int]) -> list[tuple[int, in
 def bridge(points: NDArray[np.int16], longest: int, cuts: Sequence[int] = ()) -> None:
     """Fill runs of at most `longest` absent faces between two of one shot, in place.
 
-    cuts: frames that begin another, in order.
+    cuts: frames that begin another shot, in order.
     """
     for first, end in _runs(points[:, 0, 0] == ABSENT):
         if first == 0 or end == len(points) or end - first > longest:

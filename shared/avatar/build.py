@@ -56,7 +56,7 @@ MAX_PORTRAIT_PX = 2048
 ROI_OF_FACE = 1.9  # side of the ROI over the size of the face
 THUMB_PX = 256
 MOST_FACES = 64
-COUNTED = 3  # levels of tiles in which further faces are counted, beside those that were found at once
+COUNTED = 3  # levels of tiles in which further faces are counted, in addition to those that were found at once
 BUILDING = ".building-"  # unfinished folders; no avatar's name can begin like this
 ABANDONED_S = 3600
 
@@ -105,7 +105,7 @@ def remove_avatar(home: Path, name: str) -> None:
 
 
 def check_rights(text: str) -> None:
-    """Raise StudioError for a statement of rights that is no text: it is shown, printed and kept in every result."""
+    """Raise StudioError for a statement of rights that is not a text: it is shown, printed and kept in every result."""
     if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\r\t" for char in text):
         raise StudioError("The rights hold characters that cannot be shown; write them as plain text.")
 

@@ -103,7 +103,7 @@ def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = l
     except OSError as error:
         file.close()
         raise StudioError(
-            f"The mattes of {folder.name} cannot be written ({error.strerror}); make room and try again."
+            f"The mattes of {folder.name} cannot be written ({error.strerror}); free some space and try again."
         ) from None
     finally:
         if isinstance(file.name, str):

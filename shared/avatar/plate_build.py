@@ -212,7 +212,7 @@ def place_on_body(
 
 
 def turned_note(roi_face: Face, faces: list[Face]) -> tuple[str, ...]:
-    """One sentence where a portrait is turned away from the plate's faces so far that it is seen, else none."""
+    """One sentence where a portrait is visibly turned away from the plate's faces, else none."""
     yaw, pitch = turned_against(roi_face, faces)
     turned = max(abs(yaw), abs(pitch))
     if turned <= TURNED_SEEN:
@@ -268,7 +268,7 @@ def fit_image(image: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
 def place_faces(roi_face: Face, film: Film, fps: float) -> NDArray[np.float64]:
     """(N, 2, 3) float64 placements of the ROI on the film's faces, bridged and smoothed inside each part of it.
 
-    The mean difference of the faces that were measured with more care is put right in all.
+    All are corrected by the mean difference of the faces that were measured more carefully.
     """
     source = roi_face.points[STABLE, :2].astype(np.float64)
     faces = film.track.faces

@@ -20,7 +20,7 @@ from shared.runtime.arrays import UNREADABLE_ARRAYS
 
 FRAMES, CUT_OUTS, CUT_OUT_INDEX = "plate.mjpg", "cutout.pngs", "cutout.npz"
 JPEG_QUALITY = 92
-LEAST_CLEAR = 0.001  # of a plate that is transparent: less is no cut-out
+LEAST_CLEAR = 0.001  # of a plate that is transparent: less is not a cut-out
 
 
 class SourceFrame(NamedTuple):

@@ -1,4 +1,4 @@
-"""What of a portrait is its face: not the hair, hat, shadow or background that lie inside its outline."""
+"""Which pixels of a portrait are its face: not the hair, hat, shadow or background that lie inside its outline."""
 
 import cv2
 import numpy as np
@@ -60,7 +60,7 @@ def portrait_skin(roi: ImageArray, face: Face) -> NDArray[np.uint8]:
     kept = feature_mask(roi.shape[:2], [face])
     points = cv2.findNonZero(kept)
     if points is not None:
-        cv2.fillConvexPoly(kept, cv2.convexHull(points), (1,))  # cheeks and nose between eyes and mouth are no hair
+        cv2.fillConvexPoly(kept, cv2.convexHull(points), (1,))  # cheeks and nose between eyes and mouth are not hair
     apart = cv2.distanceTransform(1 - kept, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     feature = 1 - np.clip(apart / (AROUND_FEATURES * face.eye_distance), 0, 1)
     feature = cv2.resize(feature, (side, side), interpolation=cv2.INTER_AREA)

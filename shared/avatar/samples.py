@@ -41,7 +41,7 @@ def ensure_sample_avatars(home: Path, progress: StageProgress = lambda stage, do
 
 
 def samples_lock(home: Path, progress: StageProgress) -> AbstractContextManager[None]:
-    """While another process makes samples in this home, wait; what it made is looked for inside. Raises OSError."""
+    """Wait while another process makes samples in this home; the caller then looks for them. Raises OSError."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return one_at_a_time(home / "samples.lock", lambda: progress("waiting for another studio's samples", 0.0))
 

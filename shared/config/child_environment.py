@@ -11,7 +11,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 def outside_environment() -> dict[str, str]:
-    """Return this process's environment for a program that is not the studio's: no setting and no key of anything."""
+    """Return this process's environment for a program that is not the studio's, without any settings or keys."""
     return {key: value for key, value in os.environ.items() if not key.startswith(KEPT_BACK + STORE_KEYS)}
 
 

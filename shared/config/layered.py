@@ -108,7 +108,7 @@ class LayeredSettings(BaseSettings):
         return {}
 
     def foreign_prefixes(self) -> tuple[str, ...]:
-        """Return how variables begin that belong to others though they begin like ours."""
+        """Return prefixes of variables that belong to others although they begin with ours."""
         return ()
 
     @classmethod

@@ -74,7 +74,7 @@ def host_of(value: str) -> str:
         return ""
     try:
         parts = urlsplit("//" + value)
-        name, _ = parts.hostname or "", parts.port  # reading a port that is no number raises ValueError
+        name, _ = parts.hostname or "", parts.port  # reading a port that is not a number raises ValueError
         return canonical_host(name)
     except ValueError:
         return ""

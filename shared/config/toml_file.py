@@ -49,7 +49,7 @@ def toml_text() -> str:
             f"{path.absolute()} is a folder, but the settings file belongs there; move it, or start elsewhere."
         )
     if path.is_symlink() and not path.exists():
-        raise StudioError(f"{path.absolute()} is a link to a file that is not there; put it right, or remove it.")
+        raise StudioError(f"{path.absolute()} is a link to a file that does not exist; correct it, or remove it.")
     if not path.is_file():
         return ""
     try:

@@ -73,6 +73,6 @@ class FaceFollower:
         return pack_part("smoother", self._smoother.save()) | pack_part("neutral", self._neutral.save())
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._smoother.restore(unpack_part("smoother", state))
         self._neutral.restore(unpack_part("neutral", state))

@@ -13,8 +13,8 @@ SETTLE_US = 2 * US  # a better neutral may still be found this long after the dr
 FORGET_US = 3 * US  # a face that was away for longer is measured again
 OPEN_EYES = 0.09  # eye distances between open lids, about
 WIDE_MOUTH = 0.6  # eye distances between the corners of a mouth that smiles already; of mouths at rest 0.40 to 0.58
-DOUBT = 1.6  # tension from which a face is hardly one at rest
-PATIENCE_US = 6 * US  # one who was never at rest for so long has a face like that
+DOUBT = 1.6  # a face with more tension than this is hardly at rest
+PATIENCE_US = 6 * US  # a person who was never at rest for this long has a face like that
 CLEARLY = 0.8  # of the score of a doubtful neutral: what replaces it later than SETTLE_US is calmer by this much
 
 
@@ -107,7 +107,7 @@ class NeutralChooser:
         return {"points": self.face.points.copy(), "score": np.array(self._score), "times": times}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self.reset()
         if "points" in state:
             self.face, self._score = Face(np.asarray(state["points"], np.float32)), float(state["score"])

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from shared.face.landmarks import Face
 
-MAX_REST_DEGREES = 20.0  # degrees; a portrait turned further shows that it is an image
+MAX_REST_DEGREES = 20.0  # degrees; a portrait turned further is visibly flat
 
 
 def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
@@ -20,7 +20,7 @@ def rest_pose(portrait: Face, plate: list[Face]) -> tuple[float, float]:
 
 
 def turned_against(portrait: Face, plate: list[Face]) -> tuple[float, float]:
-    """(yaw, pitch), in degrees, of the plate's faces against the portrait's, in the median and without a limit."""
+    """Median (yaw, pitch), in degrees, of the plate's faces against the portrait's, without a limit."""
     own = portrait.pose
     yaw, pitch = (float(np.median([getattr(face.pose, of) for face in plate])) for of in ("yaw", "pitch"))
     return yaw - own.yaw, pitch - own.pitch

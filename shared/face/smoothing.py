@@ -59,7 +59,7 @@ class OneEuro:
         return {"value": self._value.copy(), "speed": self._speed.copy(), "pts": np.array(self._pts, np.int64)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self.reset()
         if "value" in state:
             self._value, self._speed = np.asarray(state["value"], np.float32), np.asarray(state["speed"], np.float32)
@@ -94,7 +94,7 @@ class FaceSmoother:
         return {**self._filter.save(), "unit": np.array(self._unit)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._filter.restore(state)
         self._unit = float(state["unit"])
 

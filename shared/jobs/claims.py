@@ -85,7 +85,7 @@ def claim_unit(
 
 
 def write_beat(store: Store, held: Claim, number: int, worker: str, facts: dict[str, Any]) -> bool:
-    """Say that the holder lives, with what it has to tell; False where the claim is another's by now."""
+    """Record that the holder is alive, with its facts; False where another holds the claim by now."""
     if not is_claim_held(store, held):
         return False
     store.write(f"{_place(held.job, held.unit)}/claim-{held.number:04d}.json", _beat(number, worker, facts))

@@ -20,7 +20,7 @@ DrivenBy = Literal["motion", "voice", "template"]
 
 
 class DamagedJobError(StudioError):
-    """A job's folder is there, but what it holds is not a job any more."""
+    """A job's folder is there, but what it holds is no longer a job."""
 
 
 class Span(NamedTuple):
@@ -33,9 +33,9 @@ class Span(NamedTuple):
 class Plan(BaseModel):
     """How a job is cut.
 
-    rate: frames a second, "25" or "30000/1001". ticks: frames of the whole; for a voice as its file says, the last
-    segment has what there really is. segment: ticks in each but the last. chained: each segment needs the one before
-    it.
+    rate: frames a second, "25" or "30000/1001". ticks: frames of the whole; for a voice the length that its file
+    states; the last segment has what there really is. segment: ticks in each but the last. chained: each segment needs
+    the one before it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -83,8 +83,8 @@ class JobProgress:
 def read_progress(store: Store, manifest: Manifest) -> JobProgress:
     """How far a job is: one listing for each unit that has been begun, but for those whose dependents are done already.
 
-    All of a clip engine's, which may be tens of thousands, and those of a frame engine that nothing is shown of. Raises
-    StudioError where the store cannot be read.
+    Such units are skipped: all of a clip engine's, of which there may be tens of thousands, and a frame engine's of
+    which nothing is shown. Raises StudioError where the store cannot be read.
     """
     graph, job = manifest.graph, manifest.id
     begun = set(store.list(f"{folder(job)}/units"))

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.jobs.store import Store
 
-MAX_RECORD_BYTES = 1 << 20  # of a small file; none of ours comes near
+MAX_RECORD_BYTES = 1 << 20  # size of a small file; none of ours comes near
 MAX_CLAIMS = 9999  # of a unit: the numbers that four digits hold
 _NUMBERED = re.compile(r"(claim|failed|returned)-([0-9]{4})\.json")
 NumberedKind = Literal["claim", "failed", "returned"]
@@ -66,7 +66,7 @@ class DoneRecord(Record):
 
 
 class WishRecord(Record):
-    """What the operator wishes of a job."""
+    """What the operator wants of a job."""
 
     wanted: Literal["run", "paused", "cancelled"] = "run"
 

@@ -1,4 +1,4 @@
-"""Whether anything can be at work at the jobs, or at one of them, in a sentence for those who wait."""
+"""Whether any worker can take the jobs, or one of them, as a sentence for users who wait."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -48,7 +48,8 @@ def staffed_engines(workers: Sequence[WorkerBeat] | None) -> frozenset[str]:
 def waiting_reason(engine: str, workers: Sequence[WorkerBeat] | None) -> str:
     """Why none of the workers takes a job of this engine: one sentence.
 
-    "" where one can, and where there are none at all or it is not known, which is no job's own trouble (`staff_note`).
+    "" where one can, and where there are none at all or it is not known, which is not a single job's problem
+    (`staff_note`).
     """
     living = [each for each in workers or () if each.alive]
     if not living or any(engine in each.engines for each in living):
@@ -92,7 +93,7 @@ class Staff:
         return with_waiting_reason(view, workers)
 
     def absence(self, workers: Sequence[WorkerBeat] | None) -> str:
-        """Return why none is at work where an operator runs the workers, who are these, None where Redis is away."""
+        """Return why no worker is running where an operator runs them. workers: None where Redis is away."""
         if workers is None:
             return self._queue.trouble or REDIS_SILENT
         return self._queue.refusal() or NO_WORKER

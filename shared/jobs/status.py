@@ -23,12 +23,12 @@ def jobs(store: Store) -> list[str]:
 
 
 def read_wanted_state(store: Store, job: str) -> WantedState:
-    """What the operator wishes of a job."""
+    """What the operator wants of a job."""
     return (read_record(store, f"{folder(job)}/wish.json", WishRecord) or WishRecord()).wanted
 
 
 def set_wanted_state(store: Store, job: str, want: WantedState) -> None:
-    """Say what is wished of a job. Raises StudioError for one that has ended, or does not exist."""
+    """Set what the operator wants of a job. Raises StudioError for one that has ended, or does not exist."""
     read_job_manifest(store, job)
     if result(store, job):
         raise StudioError(f"Job {job} is done already.")
@@ -47,7 +47,7 @@ def retry_parked(store: Store, job: str) -> None:
     damaged = [unit for unit in manifest.graph if claims.is_done_damaged(store, job, unit)]
     stuck = [unit for unit in manifest.graph if _stuck(claims.read_unit_state(store, job, unit))]
     if not stuck and not damaged and parked(store, job) is None:
-        raise StudioError(f"Nothing of job {job} has failed.")
+        raise StudioError(f"Job {job} has no failed units.")
     for unit in damaged:
         claims.forget_done(store, job, unit)
     for unit in stuck:
@@ -63,7 +63,7 @@ def delete_job(store: Store, job: str) -> None:
             raise StudioError(f"Job {job} is not finished; cancel it first.")
     except DamagedJobError:
         pass  # no worker can be at it
-    # The manifest goes first: what is left of a removal that was cut short is not a job any more.
+    # The manifest goes first: what is left of a removal that was cut short is no longer a job.
     store.remove(f"{folder(job)}/job.json")
     store.remove(folder(job))
 
@@ -74,7 +74,7 @@ def park(store: Store, job: str, reason: str, kind: str) -> None:
 
 
 def unpark(store: Store, job: str) -> None:
-    """The job goes on."""
+    """The job continues."""
     store.remove(f"{folder(job)}/parked.json")
 
 
@@ -93,7 +93,7 @@ def result(store: Store, job: str) -> ResultRecord | None:
 
 
 def status(store: Store, job: str) -> JobView:
-    """How a job stands; one that is damaged is parked with the reason. Raises StudioError where there is none."""
+    """State of a job; a damaged one is parked with the reason. Raises StudioError where there is none."""
     try:
         manifest = read_job_manifest(store, job)
     except DamagedJobError as damage:

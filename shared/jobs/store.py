@@ -46,7 +46,7 @@ class Store(Protocol):
         ...
 
     def move_in(self, source: Path, name: str) -> None:
-        """As `put`, and the local file is gone afterwards."""
+        """Like `put`, but the local file is gone afterwards."""
         ...
 
     def scratch(self, name: str) -> Path:
@@ -318,6 +318,6 @@ def _checked(name: str) -> str:
 
 def _sentence(where: str, error: Exception) -> StudioError:
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpaceError(f"There is no space left for {where}; free some and the job goes on.")
+        return NoSpaceError(f"There is no space left for {where}; free some and the job continues.")
     reason = getattr(error, "strerror", None) or str(error).strip().split("\n")[0] or type(error).__name__
     return StudioError(f"{where} cannot be reached ({reason}); check the jobs folder.")

@@ -1,4 +1,4 @@
-"""What of a job can be done now, and who is at what."""
+"""Which units of a job can be run now, and who runs which."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field

@@ -36,7 +36,7 @@ class SegmentStatus:
 
     @property
     def title(self) -> str:
-        """What a sentence begins with."""
+        """The beginning of a sentence about this segment."""
         if not self.unit:
             return f"Segment {self.number + 1}"
         return f"Unit {self.unit} ({self.words})" if self.words else f"Unit {self.unit}"
@@ -53,14 +53,14 @@ UNKNOWN_CREATED = "1970-01-01T00:00:00+00:00"  # of a damaged job whose id does 
 
 
 class JobView(BaseModel):
-    """How a job stands, with the names that JSON has.
+    """State of a job, with the names used in JSON.
 
     reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked job. ticks,
     done: frames; a clip engine's job has none done before its clip is written, and `steps` says how far it is. share:
-    what is done of the work, 0 to 1, by the weights of the units. fps: frames a second of all workers at it now. eta:
+    what is done of the work, 0 to 1, by the weights of the units. fps: frames a second of all its current workers. eta:
     seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview:
     whether there is a preview image. result: the finished file's name, bytes: its size, captions: that of its captions.
-    notes: what is to know of the driver, such as how much of it could not be read.
+    notes: remarks on the driver, such as how much of it could not be read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

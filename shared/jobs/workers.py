@@ -17,7 +17,7 @@ from shared.jobs.store import Store
 KEY = "studio:workers"
 FOLDER = "workers"  # of the store
 SILENT_S = 15.0  # of the observer's own time, or of Redis's, until a worker counts as gone
-GONE_S = 120.0  # until it is not shown any more
+GONE_S = 120.0  # until it is no longer shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Workers:
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def publish_beat(self, worker: WorkerBeat) -> None:
-        """Say that this worker lives; nothing where Redis is away."""
+        """Report that this worker is alive; does nothing where Redis is away."""
         client = self.queue.client()
         if client is None:
             return
@@ -108,7 +108,7 @@ class WorkerFiles:
     _seen: dict[str, tuple[bytes, float]] = field(default_factory=dict)
 
     def publish_beat(self, worker: WorkerBeat) -> None:
-        """Say that this worker lives; drop the files of those that have long said nothing. Raises StudioError."""
+        """Report that this worker is alive; drop the files of long silent workers. Raises StudioError."""
         self.store.write(f"{FOLDER}/{worker.name}.json", json.dumps(asdict(worker)).encode())
         now, there = self.clock(), {}
         for name in self.store.list(FOLDER):

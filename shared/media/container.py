@@ -104,4 +104,4 @@ class MediaFile(Finished):
             try:
                 self._part.unlink(missing_ok=True)
             except OSError:
-                pass  # its folder is gone, or is no folder
+                pass  # its folder is gone, or is not a folder

@@ -25,8 +25,8 @@ class EncoderSpec:
     """A video encoder and its options.
 
     name: FFmpeg's. options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood
-    everywhere (Apple's players want hvc1). ahead: by how many frames decoding is ahead of showing, given where the
-    encoder itself says it wrongly: libx265 of a few frames alone, fewer than it looks ahead.
+    everywhere (Apple's players want hvc1). ahead: by how many frames decoding is ahead of showing, set where the
+    encoder itself reports it wrongly: libx265 of a few frames alone, fewer than it looks ahead.
     """
 
     name: str

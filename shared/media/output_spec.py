@@ -26,7 +26,7 @@ HD_HEIGHT, HD_WIDTH = 576, 1280  # above that height, or from that width on, pla
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """What is delivered. Raises StudioError for what cannot be.
+    """What a render delivers. Raises StudioError for an impossible combination.
 
     codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
     fps: frames a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of

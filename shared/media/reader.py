@@ -119,7 +119,7 @@ class VideoReader:
 
     max_side: frames are scaled down so that neither side is longer.
     start: microseconds after the first frame; reading begins with the frame that is shown then. Its pixels and time
-        stamps, and all that follow, are those that reading from the beginning gives, to the bit.
+        stamps, and all that follow, are those that reading from the beginning gives, bit for bit.
     width, height: pixels after rotation and scaling. Frames of another size in mid-stream are fitted to it.
     fps: average frames a second. duration: seconds, 0.0 where unknown (a live source). promised: seconds of frames that
         the file states, None where it does not.

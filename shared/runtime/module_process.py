@@ -16,7 +16,7 @@ from typing import Any
 from shared.runtime.process import end_with
 
 NICENESS = 10  # the channel on air goes first
-MAX_OUTPUT_BYTES = 16 << 20  # of an answer with all that libraries print before it
+MAX_OUTPUT_BYTES = 16 << 20  # size of an answer, with everything that libraries print before it
 MAX_LINE_BYTES = 1 << 20  # of a line that is read while the process runs
 _BLOCK_BYTES = 1 << 16
 
@@ -90,7 +90,7 @@ async def _output(process: asyncio.subprocess.Process) -> bytes:
 
 
 async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
-    """Write its standard input and close it; a process that ends without reading all of it is no error."""
+    """Write its standard input and close it; a process that ends without reading all of it is not an error."""
     assert process.stdin is not None
     try:
         process.stdin.write(given)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Standard error goes nowhere meanwhile. LiteRT's first line heeds no log level; it comes when a model is made."""
+    """Discard standard error meanwhile. LiteRT's first line heeds no log level; it comes when a model is made."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

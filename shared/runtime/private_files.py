@@ -25,7 +25,7 @@ def keep_files_private() -> None:
 
 
 def close_to_others(folder: Path) -> None:
-    """Make a folder that is open to others its owner's alone, with all that lies in it; what its owner may do stays.
+    """Close a folder to everyone but its owner, with all that is in it; the owner's own permissions stay.
 
     One that is not there, is another user's, lies on a disk that cannot be written or is shared by all (/tmp) stays as
     it is.

@@ -50,7 +50,7 @@ class Voice(ABC):
     title: ClassVar[str]
 
     def settings(self) -> VoiceSettings | None:
-        """Its own settings, read where it is asked; None for a voice that has none. Raises StudioError."""
+        """The voice's own settings, read on each call; None for a voice that has none. Raises StudioError."""
         return None
 
     def probe(self) -> Unavailable | None:

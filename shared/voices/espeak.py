@@ -56,6 +56,8 @@ class EspeakVoice(Voice):
                 try:
                     pcm = wav.feed(block)
                 except ValueError:
-                    raise VoiceError("espeak-ng sends no WAV; is the program of that name the right one?") from None
+                    raise VoiceError(
+                        "espeak-ng does not send WAV; is the right program installed under that name?"
+                    ) from None
                 if pcm:
                     yield Spoken(pcm, wav.rate)

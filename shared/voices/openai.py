@@ -43,7 +43,7 @@ class OpenAIVoiceSettings(VoiceSettings):
 
 
 class OpenAIVoice(Voice):
-    """Whatever speaks behind `/v1/audio/speech`."""
+    """A voice behind `/v1/audio/speech`."""
 
     name = "openai"
     title = "OpenAI speech API"

@@ -1,4 +1,4 @@
-"""The voices of piper, a program (GPL-3, older ones MIT): the studio contains none and calls one that is installed."""
+"""Voices of piper, an installed program (GPL-3, older versions MIT) that the studio calls and does not contain."""
 
 import json
 import shutil
@@ -79,7 +79,7 @@ def _rate_of(model: Path) -> int:
         rate = None
     if type(rate) is not int or not LOWEST <= rate <= HIGHEST:
         raise VoiceError(
-            f"{model.name} and {about.name} are no voice of piper's; set STUDIO_VOICE_PIPER_MODEL to a voice's .onnx "
-            "file."
+            f"{model.name} and {about.name} are not a voice of piper's; set STUDIO_VOICE_PIPER_MODEL to a voice's "
+            ".onnx file."
         )
     return rate

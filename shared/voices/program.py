@@ -94,7 +94,7 @@ async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> str:
-    """The last line of its standard error."""
+    """The last line of a process's standard error."""
     assert process.stderr is not None
     kept = b""
     while block := await process.stderr.read(BLOCK_BYTES):
@@ -104,6 +104,6 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
 
 
 def _behind_us(parent: int) -> None:
-    """In the child: low priority, and an end when the parent ends, however it does, or has ended."""
+    """Run in the child: lower its priority, and end it when the parent ends for whatever reason, or has ended."""
     os.nice(NICENESS)
     end_with(parent)

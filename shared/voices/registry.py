@@ -52,12 +52,13 @@ def _installed() -> dict[str, EntryPoint]:
 def load_voice(name: str) -> Voice:
     """The voice of this name.
 
-    Raises StudioError when there is none, its module cannot be imported, or it is no voice.
+    Raises StudioError when there is none, its module cannot be imported, or it is not a voice.
     """
     found = _installed()
     if name not in found:
-        there = ", ".join(found) or "none, as after an update; run `make setup` again"
-        raise StudioError(f"There is no voice '{name[:60]}'; there is {there}.")
+        installed = ", ".join(found)
+        cure = f"choose one of {installed}" if found else "none is installed: run `make setup`, as after every update"
+        raise StudioError(f"There is no voice '{name[:60]}'; {cure}.")
     point = found[name]
     cure = f"update or remove the package {point.dist.name}" if point.dist is not None else "update its package"
     try:
@@ -65,7 +66,9 @@ def load_voice(name: str) -> Voice:
     except (Exception, SystemExit) as error:  # another package's code may fail at anything while it is imported
         raise StudioError(f"Voice '{name}' cannot be loaded from {point.value} ({named(error)}); {cure}.") from None
     if not isinstance(made, Voice) or made.name != name:
-        raise StudioError(f"Voice '{name}' cannot be loaded from {point.value} (it is no Voice of that name); {cure}.")
+        raise StudioError(
+            f"Voice '{name}' cannot be loaded from {point.value} (it is not a Voice of that name); {cure}."
+        )
     return made
 
 
@@ -116,6 +119,6 @@ def voice_summaries(chosen: str) -> list[VoiceSummary]:
 
 
 def settings_of_voices() -> list[VoiceSettings]:
-    """Those that the voices have of their own. Raises StudioError for one that is wrong."""
+    """Settings that voices define themselves. Raises StudioError for a wrong one."""
     found = (load_voice(name).settings() for name in _installed())
     return [own for own in found if own is not None]

@@ -1,6 +1,6 @@
 """A text as a speech file, made once.
 
-A sentence that was spoken is kept, so that an interrupted text goes on where it stopped.
+A sentence that was spoken is kept, so that an interrupted text continues where it stopped.
 
 `python -m shared.voices.speech_file` reads {text, voice} as JSON on standard input, and prints {"done", "total"} while
 it speaks and {"file", "captions"} in the end, or {"error"}.
@@ -72,7 +72,7 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise StudioError(f"{path.name} cannot be read ({error.strerror}).") from None
     except UnicodeDecodeError:
-        raise StudioError(f"{path.name} is no text in UTF-8; save it as such.") from None
+        raise StudioError(f"{path.name} is not UTF-8 text; save it as UTF-8.") from None
     check_text(text, path.name)
     return text
 

@@ -19,7 +19,8 @@ CLOSE_WAIT_S = 5.0  # for programs that are started or ended just now; what is l
 class VoiceThread:
     """A thread with an event loop for voices, started with the first sentence.
 
-    Nothing is fetched ahead: a voice goes on when its last block was taken, so that memory is bounded by who takes it.
+    Nothing is fetched ahead: a voice continues when its last block was taken, so that memory is bounded by who takes
+    it.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class VoiceThread:
                     async with asyncio.timeout(BLOCKED_S):
                         part = await asyncio.wrap_future(future)
                 except TimeoutError:
-                    raise VoiceError(f"{voice.title} does not answer any more; use another voice.") from None
+                    raise VoiceError(f"{voice.title} no longer responds; use another voice.") from None
                 if part is None:
                     return
                 yield part

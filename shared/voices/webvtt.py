@@ -13,7 +13,7 @@ from shared.runtime.clock import US
 
 WEBVTT_SUFFIX, WEBVTT_TYPE = ".vtt", "text/vtt"
 HEADER = "WEBVTT\n"
-# A bare "<" begins a tag and "&" a character reference; "-->" makes a line one of times.
+# A bare "<" begins a tag and "&" a character reference; "-->" makes a line a timing line.
 ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"})
 SHORTEST_US = 1000  # a cue ends after it begins
 
@@ -34,7 +34,7 @@ def webvtt(cues: Iterable[Cue]) -> str:
 
 
 def read_cues(text: str) -> list[Cue]:
-    """The cues of a file that `webvtt` wrote, in its order. Raises ValueError for another one."""
+    """The cues of a file that `webvtt` wrote, in its order. Raises ValueError for any other file."""
     head, *blocks = text.rstrip("\n").split("\n\n")
     if head != HEADER.strip():
         raise ValueError("no WebVTT of ours")
@@ -47,7 +47,7 @@ def read_cues(text: str) -> list[Cue]:
 
 
 def cue_block(cue: Cue) -> str:
-    """One cue as it stands in a file, behind the header or another cue. Line breaks in its text become spaces."""
+    """One cue as written to a file, after the header or another cue. Line breaks in its text become spaces."""
     start = max(0, cue.start)
     end = max(start + SHORTEST_US, cue.end)
     return f"\n{_time(start)} --> {_time(end)}\n{' '.join(cue.text.split()).translate(ESCAPED)}\n"

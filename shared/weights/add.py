@@ -38,7 +38,7 @@ class AddedFile:
 
 @dataclass(slots=True)
 class AddedFiles:
-    """What came of adding files.
+    """Result of adding files.
 
     added: files that were recognised and are in the weights folder now. refused: sentences about those that were not.
     """

@@ -61,7 +61,7 @@ def _pickled(path: Path) -> Any:
         raise StudioError(
             f"{path} holds more than tensors, which could run code here; it was refused. Use the authors' own file."
         ) from None
-    except Exception as error:  # its reader raises whatever a strange file leads it to
+    except Exception as error:  # the reader may raise anything for a strange file
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise StudioError(f"{path} cannot be loaded ({first}); {AGAIN}") from None
 
@@ -71,7 +71,7 @@ def _unwrapped(held: Any, path: Path, key: str | None) -> StateDict:
 
     if key is not None:
         if not isinstance(held, Mapping) or not isinstance(held.get(key), Mapping):
-            raise StudioError(f"{path} has no network '{key}' in it; it is another file than the engine needs.")
+            raise StudioError(f"{path} has no network '{key}' in it; it is not the file that the engine needs.")
         held = held[key]
     while isinstance(held, Mapping) and not any(isinstance(each, torch.Tensor) for each in held.values()):
         inner = [held[name] for name in WRAPPERS if isinstance(held.get(name), Mapping)]
@@ -79,10 +79,10 @@ def _unwrapped(held: Any, path: Path, key: str | None) -> StateDict:
             break
         held = inner[0]
     if not isinstance(held, Mapping):
-        raise StudioError(f"{path} holds no tensors; it is another file than the engine needs.")
+        raise StudioError(f"{path} holds no tensors; it is not the file that the engine needs.")
     state = {str(name): each for name, each in held.items() if isinstance(each, torch.Tensor)}
     if not state:
-        raise StudioError(f"{path} holds no tensors; it is another file than the engine needs.")
+        raise StudioError(f"{path} holds no tensors; it is not the file that the engine needs.")
     if all(name.startswith(PREFIX) for name in state):
         state = {name.removeprefix(PREFIX): each for name, each in state.items()}
     return state

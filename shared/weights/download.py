@@ -58,7 +58,7 @@ def _encrypted(request: httpx2.Request) -> None:
 def ask_for_offer(
     http: httpx2.Client, url: str, *, attempts: int = ATTEMPTS, pause: float = FIRST_PAUSE_S
 ) -> FileOffer:
-    """Size and hash of a file. Raises StudioError in one sentence where it cannot be had."""
+    """Size and hash of a file. Raises StudioError in one sentence where it is not available."""
     return _with_retries(lambda: _ask(http, url), url, attempts, pause)
 
 
@@ -94,7 +94,7 @@ def download_file(
     """Make `to` the offered file and return its SHA-256; what was there before stays until then.
 
     progress: called with the bytes that lie on the disk. check: says of the whole part, before it takes the name, what
-    is wrong with it, or "". An interrupted fetch leaves `.NAME.part`, and the next one goes on behind it when the
+    is wrong with it, or "". An interrupted fetch leaves `.NAME.part`, and the next one continues after it when the
     server still offers the same file. Raises StudioError in one sentence, NoSpaceError where the disk is full.
     """
     part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
@@ -139,7 +139,7 @@ def _filled(
     host = urlsplit(offer.url).hostname
     raise StudioError(
         f"{host} sent something other than {Path(urlsplit(offer.url).path).name} (SHA-256 {digest[:16]}… instead of "
-        f"{str(offer.sha256)[:16]}…); nothing of it was kept: try again, or another mirror."
+        f"{str(offer.sha256)[:16]}…); nothing was kept: try again, or another mirror."
     )
 
 
@@ -195,7 +195,7 @@ def _with_retries(
 def _unreachable(url: str, error: Exception) -> StudioError:
     host = urlsplit(url).netloc
     if isinstance(error, InterruptedDownload):
-        return StudioError(f"{host} does not finish {_name(url)}: {error}; what came is kept, pull again to go on.")
+        return StudioError(f"{host} does not finish {_name(url)}: {error}; what came is kept, pull again to continue.")
     why = str(error) or type(error).__name__
     return StudioError(
         f"{host} cannot be reached ({why}); check the connection, or name a mirror with STUDIO_WEIGHTS_HUB or "
@@ -204,7 +204,7 @@ def _unreachable(url: str, error: Exception) -> StudioError:
 
 
 def _refuse(answer: httpx2.Response) -> None:
-    """Raise Interrupted where waiting may help, StudioError where not, for an answer that is no file."""
+    """Raise Interrupted where waiting may help, StudioError where not, for an answer that is not a file."""
     code, url = answer.status_code, str(answer.url)
     if answer.is_success:
         return
@@ -215,7 +215,7 @@ def _refuse(answer: httpx2.Response) -> None:
             f"{answer.url.host} does not allow access to {_name(url)} ({code}); its owners may ask for a login."
         )
     if code in (404, 410):
-        raise StudioError(f"{answer.url.host} has no {_name(url)} any more ({code}); its authors may have moved it.")
+        raise StudioError(f"{answer.url.host} no longer has {_name(url)} ({code}); its authors may have moved it.")
     raise StudioError(f"{answer.url.host} answers {code} for {_name(url)}; try again, or another mirror.")
 
 
@@ -237,7 +237,7 @@ def _sha256(tag: str) -> str | None:
 
 
 def part_size(offer: FileOffer, to: Path) -> int:
-    """Bytes of an earlier, interrupted fetch that the next one will go on behind."""
+    """Bytes of an earlier, interrupted fetch that the next one will continue from."""
     part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
     return part.stat().st_size if offer.tag and part.is_file() else 0
 
@@ -253,7 +253,7 @@ def _lock(file: BufferedIOBase, to: Path) -> None:
 
 def _unwritable(to: Path, error: OSError) -> StudioError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpaceError(f"The disk of {to.parent} is full; what came is kept: make room and pull again.")
+        return NoSpaceError(f"The disk of {to.parent} is full; what came is kept: free some space and pull again.")
     return StudioError(f"{to} cannot be written ({error.strerror}); choose another folder with STUDIO_WEIGHTS.")
 
 

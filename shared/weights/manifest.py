@@ -65,7 +65,7 @@ class EngineWeights:
 
 @dataclass(frozen=True, slots=True)
 class PulledFile:
-    """What was true of a file when it was first fetched or first verified: later ones are held against it."""
+    """Facts of a file when it was first fetched or verified; later ones are compared with them."""
 
     size: int
     sha256: str

@@ -63,7 +63,7 @@ def _damaged_torch(path: Path, size: int, head: bytes) -> str:
             return "is truncated"
         # torch stores and never compresses: an entry larger than the file would only fill the memory
         if any(e.compress_type != zipfile.ZIP_STORED or e.file_size > size for e in entries):
-            return "is no file of torch's: it unpacks to more than it holds"
+            return "is not a PyTorch file: it unpacks to more than it holds"
         return ""
     if head.startswith(b"\x80"):
         return ""  # torch before 1.6 wrote a bare pickle, which has no length to hold against

@@ -1,6 +1,6 @@
 """A face on its way from the generator to the compositor.
 
-What a message of the "face" stream says beside its pixels.
+What a message of the "face" stream carries besides its pixels.
 """
 
 from dataclasses import dataclass

@@ -19,5 +19,5 @@ def test_a_run_without_the_original() -> None:
 
 
 def test_another_checkout_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StudioError, match="is no checkout of DH_live that runs here"):
+    with pytest.raises(StudioError, match="is not a checkout of DH_live that runs here"):
         dhlive.measure(peer=tmp_path, rounds=1)

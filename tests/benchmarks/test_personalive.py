@@ -58,7 +58,7 @@ def test_bars_are_met_missed_or_not_measured() -> None:
 
 
 def test_an_original_that_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(StudioError, match="is no checkout of PersonaLive"):
+    with pytest.raises(StudioError, match="is not a checkout of PersonaLive"):
         OriginalPersonaLive(tmp_path, "tiny")
     for path, content in (
         ("src/wrapper.py", ""),

@@ -56,8 +56,8 @@ def drawn(shape: tuple[int, ...], dtype: type = np.uint8) -> list[RoiFrame]:
         (drawn((SIDE_PX, 2 * SIDE_PX, 3)), r"frames of \(32, 64, 3\)"),
         (drawn((SIDE_PX, SIDE_PX, 3), np.float32), "frames of float32"),
         ([RoiFrame(0, "pixels")], "frames of str"),  # type: ignore[arg-type]
-        (None, "returns no list of frames"),
-        ([0], "returns no list of frames"),
+        (None, "does not return a list of frames"),
+        ([0], "does not return a list of frames"),
     ],
 )
 def test_frames_of_another_form_are_refused(out: Any, words: str) -> None:

@@ -39,5 +39,5 @@ def test_a_template_drives_from_the_command_line_and_no_driver_is_missed(
         wait_for(lambda: service_row(run, "capture").get("state") == "template", what="this one again")
         before = events(run)
         wait_for(lambda: note_of(run, "generator").startswith("The recorded motion has ended"), what="it ends")
-        wait_for(lambda: "No face comes of the recorded motion, idle." in events(run), what="an event")
+        wait_for(lambda: "Idle: the recorded motion shows no face." in events(run), what="an event")
         assert not any("lost" in text for text in events(run)[len(before) :]), events(run)

@@ -32,7 +32,7 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=BATCH)
     parser.add_argument("--begin", type=Path, help="weights to begin with, such as the published ones")
     parser.add_argument("--vgg", type=Path, help="torchvision's vgg19 weights, for the perceptual loss")
-    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in the folder")
+    parser.add_argument("--resume", action="store_true", help="continue from the checkpoint in the folder")
     asked = parser.parse_args()
     try:
         train(asked)

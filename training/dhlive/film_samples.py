@@ -1,4 +1,4 @@
-"""What the network learns from.
+"""Training samples from a film.
 
 A film's mouths, each with its lips painted over, and other mouths of the same person.
 """
@@ -75,7 +75,7 @@ class FilmSamples:
     def batch(self, numbers: NDArray[np.int64], chance: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """(B, 3, 80, 112) sources, (B, 12, 80, 112) references and (B, 3, 80, 112) targets, 0..1, of these frames.
 
-        Colours are varied, of a frame and its references alike.
+        Colours are varied, the same for a frame and its references.
         """
         open_ones = self.open_mouths()
         rows = []

@@ -1,4 +1,4 @@
-"""What a drawn mouth is judged by.
+"""Losses of a drawn mouth.
 
 A network that tells drawn from filmed, and, where its weights are given, what VGG19 sees.
 """

@@ -1,4 +1,4 @@
-"""The passes over a film: losses, steps, a checkpoint in the published form after each, from which training goes on."""
+"""The passes over a film: losses, steps, and after each a checkpoint, in the published form, from which to resume."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,14 +99,14 @@ class Trainer:
         write_torch(held, path)
 
     def resume(self, path: Path) -> None:
-        """Go on where `save` left off. Raises StudioError for another file."""
+        """Continue where `save` left off. Raises StudioError for another file."""
         try:
             held = torch.load(path, weights_only=True)
             for name, net in self._networks().items():
                 net.load_state_dict(held["state_dict"][name])
                 self.optimizers[name].load_state_dict(held["optimizer"][name])
             self.passes = int(held["epoch"])
-        except Exception as error:  # its reader raises whatever a strange file leads it to
+        except Exception as error:  # the reader may raise anything for a strange file
             raise StudioError(
                 f"Training cannot continue from {path} ({str(error)[:80]}); begin without --resume."
             ) from None

@@ -6,7 +6,7 @@ Every film is cut into clips of a window (81 frames), encoded once and kept in F
 the layers that hear trained whole) or, with --full, all blocks. The recipe is that of the published model: flow
 matching, AdamW, a loss that looks at face and lips, speech left out in a tenth of the steps. Writes
 `transformer3d-checkpoint-N.pt` and `lora-checkpoint-N.pt`, which the engine's options `checkpoint` and `lora` name, a
-sheet of samples with each, and `training.pt`, from which --resume goes on.
+sheet of samples with each, and `training.pt`, from which --resume continues.
 """
 
 import argparse
@@ -54,7 +54,7 @@ def main() -> int:
     )
     parser.add_argument("--begin", default="", help=f"a transformer of yours in {OWN} of the weights folder")
     parser.add_argument("--device", default="", help="cuda or cpu")
-    parser.add_argument("--resume", action="store_true", help=f"go on from {STATE} in the folder")
+    parser.add_argument("--resume", action="store_true", help=f"continue from {STATE} in the folder")
     asked = parser.parse_args()
     try:
         train(asked)

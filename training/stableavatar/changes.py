@@ -1,4 +1,4 @@
-"""What of the transformer is trained, and the files that come of it, in the form of the published ones."""
+"""The trained parts of the transformer, and their files in the published form."""
 
 import math
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class TrainedChanges:
         return LowRank(nn.Parameter(down.to(at)), nn.Parameter(up.to(at)), self.alpha / self.rank)
 
     def parameters(self) -> list[Any]:
-        """All that is trained, in an order that stays."""
+        """All trained parameters, in a stable order."""
         return [*self.own.values(), *(part for each in self.low_rank.values() for part in (each.down, each.up))]
 
     def lora_state(self) -> dict[str, Tensor]:

@@ -42,7 +42,7 @@ def films_in(folder: Path) -> list[Path]:
 
 
 def clips_of(film: Path, count: int, size: tuple[int, int]) -> Iterator[FilmClip]:
-    """Clips of `count` frames, one after the other; those without a face are passed over, and what is left at the end.
+    """Clips of `count` frames, one after the other, skipping those without a face and what is left at the end.
 
     size: width and height that frames are cut and scaled to, never squashed. Raises StudioError for a film without
     sound.

@@ -55,7 +55,7 @@ class TrainingClip:
 
     @classmethod
     def read(cls, path: Path, device: torch.device) -> "TrainingClip":
-        """What `prepare` has written."""
+        """Read what `prepare` wrote."""
         held = load_file(path, device=str(device))
         return cls(**{field.name: held[field.name] for field in fields(cls)})
 

@@ -48,7 +48,7 @@ def sampled(network: Transformer, clip: TrainingClip, steps: int = STEPS) -> Ten
 
 
 def write_sample(network: Transformer, model: Model, clip: TrainingClip, path: Path) -> None:
-    """A sheet: frames of the film above, what the network makes below."""
+    """Write a sheet: frames of the film above, what the network makes below."""
     made = sampled(network, clip)
     with torch.no_grad():
         vae = load_vae_file(model, network.device)

@@ -1,4 +1,4 @@
-"""The steps of training, and the file from which they go on as if they had never stopped."""
+"""The steps of training, and the file from which they continue as if they had never stopped."""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ UNHEARD, CLIP_LEVEL = 0.1, 0.3  # of the steps without speech, and of those in w
 
 @dataclass(frozen=True, slots=True)
 class StepDraw:
-    """What chance decides of a step.
+    """Random choices of a step.
 
     clip: its number. level: of the noise, 0..1. noise: of the latents' shape. weighting: 0..1.
     """
@@ -69,7 +69,7 @@ class TransformerTrainer:
         recipe, plain = float(loss.recipe.detach()), float(loss.plain.detach())
         if not math.isfinite(recipe):
             raise StudioError(
-                f"The loss overflowed at step {self.steps + 1}; go on with --resume and a smaller --rate."
+                f"The loss overflowed at step {self.steps + 1}; continue with --resume and a smaller --rate."
             )
         self.optimizer.zero_grad(set_to_none=True)
         loss.recipe.backward()
@@ -119,7 +119,7 @@ class TransformerTrainer:
         return velocity_loss(predicted, noise - clip.latents, weights)
 
     def save(self, path: Path) -> None:
-        """What is trained, in float32, with the optimiser. Raises StudioError."""
+        """Write the trained parameters, in float32, with the optimiser. Raises StudioError."""
         held = {
             "step": self.steps,
             "kind": self.changes.kind,
@@ -131,7 +131,7 @@ class TransformerTrainer:
         write_torch(held, path)
 
     def resume(self, path: Path) -> None:
-        """Go on where `save` left off. Raises StudioError for another file, or one of another training."""
+        """Continue where `save` left off. Raises StudioError for another file, or one of another training."""
         try:
             held = torch.load(path, weights_only=True, map_location="cpu")
             asked = self.changes.kind, self.changes.rank, self.changes.alpha
@@ -144,5 +144,5 @@ class TransformerTrainer:
             self.steps = int(held["step"])
         except Exception as error:  # its reader raises whatever a strange file leads it to
             raise StudioError(
-                f"Training cannot continue from {path} ({str(error)[:80]}); begin without --resume."
+                f"Training cannot continue from {path} ({str(error)[:80]}); start without --resume."
             ) from None

@@ -1,4 +1,4 @@
-"""What the viseme network learns from.
+"""Training material of the viseme network.
 
 Speech in many voices, spoiled as rooms and lines spoil it, with a label every 10 ms.
 """
@@ -198,7 +198,7 @@ def heard_example(sound: NDArray[np.int16], label: NDArray[np.int64]) -> Example
 
 
 def _spoilt(sound: NDArray[np.float32], chance: np.random.Generator) -> NDArray[np.float32]:
-    """Tone, room, line, noise and gain, each in some of the cases."""
+    """Degrade the sound by tone, room, line, noise and gain, each in some of the cases."""
     rate = SOUND_RATE_HZ
     # espeak's voices share one timbre: tilt and colour it
     for _ in range(int(chance.integers(1, 4))):

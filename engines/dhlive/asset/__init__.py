@@ -1,1 +1,1 @@
-"""What an avatar needs beside its film: read from and written to the published format, measured from a film, drawn."""
+"""What an avatar needs besides its film: read from and written to the published format, measured from a film, drawn."""

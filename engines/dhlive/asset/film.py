@@ -112,7 +112,7 @@ def shown_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float6
 
 
 def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[np.float64]:
-    """(N, 478, 3) the face in each frame that is played, in its pixels. Raises StudioError where one shows none."""
+    """The face in each played frame, (N, 478, 3) in its pixels. Raises StudioError where a frame has no face."""
     shown = shown_frames(plate)
     found = np.empty((len(shown), POINTS, 3))
     for run in runs(plate):

@@ -1,6 +1,6 @@
 """Arrays out of a pickle without unpickling it.
 
-Its instructions are followed on paper, and nothing is imported or called.
+Its instructions are interpreted symbolically; nothing is imported or called.
 
 Knows what a scikit-learn model of plain attributes is made of: names, numbers, tuples, dictionaries, and numpy arrays
 of numbers. Any other instruction, and any other class where a value is needed, is refused.
@@ -29,7 +29,7 @@ class UnreadableError(ValueError):
 
 @dataclass(slots=True, eq=False)
 class Made:
-    """What a pickle would have made: of what, from what, in which state. Nothing is made."""
+    """An object that a pickle would have made: class, arguments and state. Nothing is made."""
 
     of: Any
     arguments: Any = ()

@@ -37,7 +37,7 @@ class MouthShapes:
         return cls(_mirrored(mean[None])[0], _mirrored(shapes[:COEFFICIENTS]))
 
     def image(self, coefficients: FloatArray) -> ImageArray:
-        """(15, 30, 3) uint8 under (6,) coefficients."""
+        """The image (15, 30, 3) uint8 for (6,) coefficients."""
         mixed = coefficients.astype(np.float64) @ self.shapes + self.mean
         return np.asarray(mixed.clip(0, 255).reshape(HEIGHT, WIDTH, 3), np.uint8)
 

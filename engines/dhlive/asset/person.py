@@ -25,12 +25,12 @@ GENERATIONS = {
     STYLE: Generation.MINI2,
     STYLE + LUMINANCES: Generation.MINI2,
     int(np.prod(FEATURES)): Generation.MINI1,
-}  # by how many numbers a person is
+}  # generation by how many numbers a person has
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """What is known of a person in a film of N frames.
+    """Measurements of a person in a film of N frames.
 
     uid: a name. mesh: theirs, at rest. reference: (64,), (80,) or (6480,) float64 that the network knows them by.
     rects: (N, 4) int64 left, top, right, bottom of the square face crop, in the film's pixels. matrices: (N, 4, 4)
@@ -95,7 +95,7 @@ def _parsed(held: Any, where: str) -> Person:
     if sides.min() < 8 or sides.max() > 8192 or rects.min() < 0 or np.any(sides[:, 0] != sides[:, 1]):
         raise ValueError("its crops are not squares within a film")
     if not (np.isfinite(points).all() and np.isfinite(reference).all() and np.abs(points).max() < 1e5):
-        raise ValueError("it holds what are no numbers")
+        raise ValueError("it holds values that are not numbers")
     size, generation = held.get("size"), GENERATIONS[len(reference)]
     if size is not None and size != generation.geometry.crop:
         raise ValueError(f"its crops are of {str(size)[:20]} pixels")
@@ -112,7 +112,7 @@ def _parsed(held: Any, where: str) -> Person:
 
 
 def person_bytes(person: Person) -> bytes:
-    """The published format: once unpacked, what it defines equals the file that a person was read from to the byte."""
+    """The person in the published format: unpacked, what it defines equals the file it was read from byte for byte."""
     matrices = person.matrices.transpose(0, 2, 1).reshape(-1, MATRIX)
     points = np.concatenate([matrices, person.landmarks.reshape(-1, 2 * TRACKED)], axis=1)
     held: dict[str, Any] = {

@@ -16,7 +16,7 @@ State = tuple[Tensor, Tensor]
 
 
 class AudioNetwork(nn.Module):
-    """(B, 2 n, 80) log filter bank at 50 frames a second to (B, n, 6) at 25, and the state to go on from."""
+    """(B, 2 n, 80) log filter bank at 50 frames a second to (B, n, 6) at 25, and the state to continue from."""
 
     def __init__(self) -> None:
         super().__init__()

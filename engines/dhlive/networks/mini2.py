@@ -66,7 +66,7 @@ class MiniBlock(nn.Module):
         self.enlarges = enlarges
 
     def enlarged(self, x: Tensor) -> Tensor:
-        """What is convolved."""
+        """The input of the convolution."""
         return functional.interpolate(x, scale_factor=2, mode="nearest") if self.enlarges else x
 
     def forward(self, x: Tensor, style: Modulation) -> Tensor:

@@ -78,7 +78,7 @@ class FoldedMini2(nn.Module):
 
 
 def styled(x: Tensor, style: Modulation) -> Tensor:
-    """`StyleModulation` and a rectifier in the memory that is there, channels last.
+    """`StyleModulation` and a rectifier in place, channels last.
 
     Sums over the plane are products with a row.
     """

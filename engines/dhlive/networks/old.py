@@ -22,9 +22,9 @@ class OldPerson(NamedTuple):
 
 
 class OldNetwork(nn.Module):
-    """Draws the mouth: (B, 3, 256, 256) RGB 0..1, a face without one, to the face with it.
+    """Draws the mouth into a face whose mouth was removed: (B, 3, 256, 256) RGB 0..1 to the same shape.
 
-    Its place is taken by a small mouth image, (B, 3, 256, 256).
+    The place of the mouth is taken by a small mouth image, (B, 3, 256, 256).
     """
 
     def __init__(self, width: int = 128) -> None:

@@ -2,7 +2,7 @@
 
 Torch's threads wait for each other after each layer, and busily: on a machine whose cores are taken a frame would cost
 ten times its work. With one, a sum's order does not depend on the machine's cores either, so that two workers draw the
-same to the bit.
+same bit for bit.
 """
 
 from collections.abc import Iterator

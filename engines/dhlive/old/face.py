@@ -95,7 +95,7 @@ def _mouth_surface(lips: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _projected(matrices: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, K, 2) of canonical points (K, 3)."""
+    """Project canonical points (K, 3) into each frame: (N, K, 2)."""
     return np.asarray(np.einsum("nij,kj->nki", matrices[:, :2, :3], points) + matrices[:, None, :2, 3])
 
 

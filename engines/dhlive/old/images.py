@@ -1,4 +1,4 @@
-"""What the old network sees, 256 pixels a side, blue first.
+"""Input images of the old network, 256 pixels a side, blue first.
 
 The face with a hole, the mouth to fill it, and its references.
 """

@@ -1,6 +1,6 @@
-"""What the mouth makes of the audio network's outputs.
+"""Mouth coefficients from the audio network's outputs.
 
-Scaled, and held back where it would open further than a mouth does.
+They are scaled, and limited where the mouth would open further than a mouth does.
 """
 
 import numpy as np

@@ -20,7 +20,7 @@ QUIET = 32768 * 10 ** (-50 / 20)  # root mean square of a pair's own 40 ms below
 
 
 class Output(NamedTuple):
-    """What the network gives for a pair of frames.
+    """Output of the network for a pair of frames.
 
     values: (6,) float32. quiet: whether the pair's own 40 ms are silence.
     """
@@ -30,9 +30,10 @@ class Output(NamedTuple):
 
 
 class Listener:
-    """Output n is made of the pair of frames that begins 40 n ms after the stream's first sample.
+    """Outputs of the audio network.
 
-    Each is computed by itself, so that outputs are the same to the bit however the sound is cut. Not thread-safe.
+    Output n is computed from the pair of frames that begins 40 n ms after the stream's first sample, each output by
+    itself, so that outputs are identical bit for bit however the sound is cut. Not thread-safe.
     """
 
     def __init__(self, network: AudioNetwork, rate: int) -> None:
@@ -42,7 +43,7 @@ class Listener:
         self.begin()
 
     def begin(self) -> None:
-        """Nothing has been heard."""
+        """Return the state before anything has been heard."""
         self.count = 0  # outputs given so far
         self._sound = np.zeros(self._kept, np.int16)  # from `_kept` before the next pair's time on
         self._state = silent_state()
@@ -82,7 +83,7 @@ class Listener:
         return {"sound": self._sound.copy(), "count": np.array(self.count), "hidden": hidden, "cell": cell}
 
     def restore(self, state: StateMapping) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._sound, self.count = np.asarray(state["sound"], np.int16), int(state["count"])
         hidden, cell = (torch.from_numpy(np.asarray(state[name], np.float32).copy()) for name in ("hidden", "cell"))
         self._state = hidden, cell

@@ -76,7 +76,7 @@ class Speech:
         return SpeechTick(pts, self._shown.copy(), True)
 
     def reset(self) -> None:
-        """Nothing has been heard. A mouth that was speaking closes within two frames."""
+        """Forget what was heard. A mouth that was speaking closes within two frames."""
         self._forget()
 
     def _forget(self) -> None:
@@ -140,7 +140,7 @@ class Speech:
         }
 
     def restore(self, state: StateMapping) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._listener.restore(unpack_part("listener", state))
         rows = np.asarray(state["outputs"], np.float32)
         self._outputs = [Output(row[:COEFFICIENTS].copy(), bool(row[COEFFICIENTS])) for row in rows]

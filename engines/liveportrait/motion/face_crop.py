@@ -48,7 +48,7 @@ def openings(face: Face) -> Ratios:
 
 
 def ratios(measured: NDArray[np.float32]) -> Ratios:
-    """The same from (3,) `Face.opening_ratios`."""
+    """The ratios from (3,) `Face.opening_ratios`."""
     gain, offset = EYES
     return Ratios(np.maximum(measured[:2] * np.float32(gain) + np.float32(offset), np.float32(0.0)), measured[2])
 

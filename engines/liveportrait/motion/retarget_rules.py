@@ -23,7 +23,7 @@ EYES_OPEN, EYES_USUAL = 0.18, 0.39  # a source video whose eyes begin more close
 
 @dataclass(frozen=True, slots=True)
 class RetargetOptions:
-    """What of a driver a source follows.
+    """Which parts of a driver's motion a source follows.
 
     region: all of it, the expression, the head's pose, lips or eyes alone. relative: changes since the anchor, not the
     driver's own values. stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the driver's
@@ -58,18 +58,18 @@ class Correctors:
     lips: Callable[[FloatArray], FloatArray]
 
     def stitch(self, source: FloatArray, driven: FloatArray) -> FloatArray:
-        """The driven keypoints with what the shoulders need."""
+        """The driven keypoints, corrected so that the shoulders stay in place."""
         delta = self.stitching(np.concatenate([source.ravel(), driven.ravel()]))
         points = driven + delta[:63].reshape(POINTS, 3)
         points[:, :2] += delta[63:]
         return points
 
     def eye_delta(self, source: FloatArray, own: FloatArray, wanted: float) -> FloatArray:
-        """What opens the source's eyes from `own` (2,) to `wanted`."""
+        """Change of the keypoints that opens the source's eyes from `own` (2,) to `wanted`."""
         return self.eyes(_joined(source, [*own, wanted])).reshape(POINTS, 3)
 
     def lip_delta(self, source: FloatArray, own: float, wanted: float) -> FloatArray:
-        """What opens the source's lips from `own` to `wanted`."""
+        """Change of the keypoints that opens the source's lips from `own` to `wanted`."""
         return self.lips(_joined(source, [own, wanted])).reshape(POINTS, 3)
 
 

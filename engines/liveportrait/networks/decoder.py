@@ -100,7 +100,7 @@ class SpadeDecoder(nn.Module):
         return torch.sigmoid(self.conv_img(nn.functional.leaky_relu(x, LEAK)))
 
     def fuse(self) -> None:
-        """The same numbers by fewer and wider convolutions: every norm of one size looks at the same map."""
+        """Merge convolutions into fewer, wider ones, same result: every norm of one size looks at the same map."""
         middle = [norm for i in range(MIDDLE) for norm in self.get_submodule(f"G_middle_{i}").norms]
         groups = [middle, self.up_0.norms, self.up_1.norms]
         wide = [_side_by_side([norm.mlp_shared[0] for norm in group]) for group in groups]

@@ -124,7 +124,7 @@ class WarpingNetwork(nn.Module):
         return Warped(out, deformation, occlusion)
 
     def fuse(self) -> None:
-        """The same numbers without a batch norm."""
+        """Fold the batch norm into its convolution, with the same result."""
         for block in [block for block in self.modules() if isinstance(block, ConvNorm)]:
             fold_norm(block, "conv")
         fold_norm(self.dense_motion_network.hourglass.decoder, "conv")

@@ -40,7 +40,7 @@ UNDRAWN_ROI = (ROI_SIZE_PX, ROI_SIZE_PX, 4)
 
 
 class BodyRenderer:
-    """Everything measured from a film once, and `render`. Not thread-safe."""
+    """Draws a film's own face with everything that was measured from the film once. Not thread-safe."""
 
     def __init__(self, avatar: Avatar, source: BodySource) -> None:
         self._source = source

@@ -110,11 +110,11 @@ def _close_lips(local: NDArray[np.float64]) -> None:
 def _talks(gaps: NDArray[np.float64], fps: float) -> NDArray[np.float32]:
     """(N,) 0 to 1 for (N,) gaps of a film's lips: how much they go to and fro.
 
-    A smile that comes or stays is no talk; in a film that speaks, lips that are apart count as well.
+    A smile that comes or stays is not talk; in a film that speaks, lips that are apart count as well.
     """
     followed = np.empty_like(gaps)
     at = float(gaps[0])
-    for index, gap in enumerate(gaps.tolist()):  # follows with some play, so that noise is no movement
+    for index, gap in enumerate(gaps.tolist()):  # follows with some play, so that noise is not movement
         at = min(max(at, gap - PLAY), gap + PLAY)
         followed[index] = at
     reach = max(1, round(TALK_S * fps))

@@ -58,7 +58,7 @@ def mouth(told: NDArray[np.float32], effort: float, presence: float) -> MouthSha
     """The mouth for (PAST + 1 + FUTURE, 13) probabilities of visemes round its time.
 
     effort: about 1, less in soft syllables. presence: 0 to 1, whether this is a pause within speech, when the mouth
-    stays ready to go on.
+    stays ready to continue.
     """
     share = BLEND @ told
     gap, wide, forward, _ = (float(v) for v in share @ MOUTHS)

@@ -1,4 +1,4 @@
-"""What is heard of a voice: its spectrum every 10 ms, and how loud it is against itself and its room."""
+"""Features of a voice: its spectrum every 10 ms, and its loudness against itself and its room."""
 
 from functools import cache
 from typing import Any

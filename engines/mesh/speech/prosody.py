@@ -1,4 +1,4 @@
-"""What a head does while its mouth speaks: nods on what is stressed, turns with a new phrase, blinks where it ends."""
+"""Movements of a head while its mouth speaks: nods on stress, turns with a new phrase, blinks at its end."""
 
 from dataclasses import astuple, dataclass
 

@@ -65,7 +65,7 @@ class Speaker:
         return said
 
     def reset(self) -> None:
-        """Nothing has been heard. The mouth closes within two frames, the head comes to rest in its own time."""
+        """Forget what was heard. The mouth closes within two frames; the head comes to rest in its own time."""
         self._listener = self._listener.fresh_stream()
         self._forget()
 
@@ -122,7 +122,7 @@ class Speaker:
         }
 
     def restore(self, state: StateArrays) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._listener.restore(state)
         self._told = np.asarray(state["told"], np.float32)
         self._rhythm = Prosody.restored(_floats(state["rhythm"]))

@@ -32,7 +32,7 @@ FAST, SLOW = FRAME_S / (FRAME_S + 0.02), FRAME_S / (FRAME_S + 0.05)
 LAG = 5  # frames between two spectra that are compared
 STILL_DB = 1.5  # scale on which a spectrum's change in LAG frames counts as stillness
 SILENT = 0.5  # probability from which a frame is silence: nothing is learnt from it
-PAUSE, TRUST = 100, 30  # frames of silence after which trust begins again, and of sound for which it lasts
+PAUSE, TRUST = 100, 30  # frames of silence after which trust starts over, and of sound for which it lasts
 SYLLABLES_DB, STILL, TOGETHER = 1.5, 0.1, 0.3  # the measures of speech, before any is heard
 # More than speech has, and by how many decibels more of it lowers what the syllables are worth.
 MOST_STILL, STILL_COST_DB = 0.37, 3.0
@@ -97,7 +97,7 @@ class SpeechShare:
         }
 
     def restore(self, state: StateArrays) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._rows = np.array(state["share_rows"], np.float64)
         measures = np.asarray(state["share_measures"], np.float64)
         self._syllables, self._still, self._swing, self._together = (float(v) for v in measures)

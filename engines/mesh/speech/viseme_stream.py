@@ -97,7 +97,7 @@ class VisemeStream:
         }
 
     def restore(self, state: StateArrays) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self._sound = np.asarray(state["sound"], np.int16)
         self._bands = np.asarray(state["bands"], np.float32)
         self._level = LoudnessLevel(*(float(v) for v in state["level"]))

@@ -44,7 +44,7 @@ class TemporalAttention(Attention):
 
 
 class AttentionBlock(nn.Module):
-    """The attentions, one after the other, and the feed-forward, each on what is normalised and added to it."""
+    """The attentions, one after the other, and the feed-forward: each takes the normalised input and is added to it."""
 
     def __init__(self, channels: int, attentions: list[Attention]) -> None:
         super().__init__()

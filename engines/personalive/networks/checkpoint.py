@@ -1,8 +1,8 @@
 """The published checkpoints, put together as the networks need them.
 
-The denoising network comes in three files: the Stable Diffusion UNet it grew from, what training changed of it with
-the motion modules, and the temporal modules. A later file wins over an earlier one, and together they must cover every
-tensor, or a network would run on noise.
+The denoising network comes in three files: the Stable Diffusion UNet it is based on, the weights that training changed
+together with the motion modules, and the temporal modules. A later file wins over an earlier one, and together they
+must cover every tensor, or a network would run on noise.
 """
 
 from collections.abc import Mapping

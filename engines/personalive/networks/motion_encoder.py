@@ -118,7 +118,7 @@ class MotionEncoder(nn.Module):
     pe: Tensor
 
     def __init__(self, width: int = 64, attention: int = 1024) -> None:
-        """width: channels of the first layer; attention: of the attentions. Others than these are for tests."""
+        """width: channels of the first layer; attention: of the attentions. Other values are for tests."""
         super().__init__()
         self.model = Features(width, attention)
         self.final_proj = nn.Linear(TOKENS * WIDTH, TOKENS * WIDTH)

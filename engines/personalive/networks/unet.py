@@ -100,7 +100,7 @@ class ReferenceUNet(UNet2DConditionModel):
 
 @dataclass(slots=True)
 class Memory:
-    """What stays the same from call to call.
+    """Values that stay the same from call to call.
 
     Of each transformer what a bank gives it, and what the portrait's CLIP does.
 
@@ -180,7 +180,7 @@ def insert_modules(block: nn.Module, widths: list[int]) -> None:
 
 
 def join_memories(memory: Memory, more: Memory) -> Memory:
-    """Both at once; the portrait's constants are the same in both."""
+    """Join two memories; the portrait's constants are the same in both."""
     keys = [torch.cat(both, 2) for both in zip(memory.keys, more.keys, strict=True)]
     values = [torch.cat(both, 2) for both in zip(memory.values, more.values, strict=True)]
     return Memory(keys, values, memory.constants)

@@ -132,7 +132,7 @@ def load_hearing(folder: Path) -> Wav2Vec2Model:
 
 
 class naming:
-    """What lacks the tensors by which a network is known is another file: one sentence."""
+    """Report a file without a network's characteristic tensors as the wrong file, in one sentence."""
 
     def __init__(self, what: str) -> None:
         self.what = what

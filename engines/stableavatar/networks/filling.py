@@ -1,4 +1,4 @@
-"""Tensors into a network made without any: every one of them, or one sentence."""
+"""Fill a network that was made without tensors: with every one of them, or fail in one sentence."""
 
 from collections.abc import Mapping
 from typing import Any

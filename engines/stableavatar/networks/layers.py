@@ -68,7 +68,7 @@ def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int, 
 
 
 def scale_shift(hidden: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """What time makes of normed tokens."""
+    """Scale and shift normed tokens by the time."""
     return hidden * (1 + scale) + shift
 
 

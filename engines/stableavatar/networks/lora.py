@@ -34,7 +34,7 @@ def read_lora(path: Path, network: nn.Module) -> dict[str, LowRank]:
 
 
 def lora_of(state: Mapping[str, Tensor], network: nn.Module, file: str) -> dict[str, LowRank]:
-    """The changes that these tensors are. Raises StudioError in one sentence."""
+    """The low-rank changes in these tensors. Raises StudioError in one sentence."""
     linear = {name.replace(".", "_"): name for name, each in network.named_modules() if isinstance(each, nn.Linear)}
     changes: dict[str, LowRank] = {}
     for key in state:
@@ -92,7 +92,7 @@ class LiveLora:
         ]
 
     def remove(self) -> None:
-        """Take them off again."""
+        """Remove the changes from the network."""
         for hook in self._hooks:
             hook.remove()
 

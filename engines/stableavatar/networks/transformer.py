@@ -49,7 +49,7 @@ class Sizes:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> "Sizes":
-        """What the base's config.json says, and the tensors where it says nothing.
+        """Sizes from the base's config.json, or from the tensors where it has none.
 
         Raises KeyError, TypeError, ValueError.
         """

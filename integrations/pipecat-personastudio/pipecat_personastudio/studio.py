@@ -26,7 +26,7 @@ class _RetryableError(PersonaStudioException):
 
 
 class StudioClient:
-    """One studio's API. Close it when it is not needed any more."""
+    """One studio's API. Close it when it is no longer needed."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url.rstrip("/")

@@ -1,4 +1,4 @@
-"""The video service: what a bot says goes to its avatar, and the avatar's frames and sound go on down the pipeline."""
+"""The video service: a bot's speech goes to its avatar, whose frames and sound continue down the pipeline."""
 
 import asyncio
 import os
@@ -123,7 +123,7 @@ class PersonaStudioVideoService(AIService):
         return True
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override] # as every processor's
-        """Send the avatar into its room and wait until it is there. A bot without a studio goes on by voice."""
+        """Send the avatar into its room and wait until it is there. A bot without a studio continues by voice."""
         await super().setup(setup)
         self._rate = setup.audio_out_sample_rate
         events = RoomEvents(self._push_image, self._push_sound, self._on_started, self._on_finished, self._changed.set)
@@ -262,7 +262,7 @@ class PersonaStudioVideoService(AIService):
                 why = note or "The avatar has left."
             elif self._shown and shown != self._shown:
                 # By itself it says so at once. One that came back under its name was gone for a while before that.
-                why, alive = "The avatar is not in the room any more.", time.time() - (RETURN_S if shown else 0.0)
+                why, alive = "The avatar has left the room.", time.time() - (RETURN_S if shown else 0.0)
             if why:
                 await self._go_on_by_voice(room, why, alive)
             elif shown and not missed and not self._own_words:
@@ -276,7 +276,7 @@ class PersonaStudioVideoService(AIService):
         spoke, self._shown = self._shown, ""
         if not spoke:
             return
-        self.create_task(room.clear())  # as one that has lost its studio: it must not go on
+        self.create_task(room.clear())  # as one that has lost its studio: it must not continue
         for frame in self._unheard.taken_rest(alive):
             self._own_words = True
             await self.push_frame(frame)

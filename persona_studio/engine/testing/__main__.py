@@ -36,7 +36,7 @@ def main() -> int:
         rules = rules_for(made())
         if unknown := set(asked.rule or ()) - {rule.__name__ for rule in rules}:
             print(
-                f"There is no rule {unknown.pop()}; there are {', '.join(rule.__name__ for rule in rules)}.",
+                f"There is no rule {unknown.pop()}; choose from {', '.join(rule.__name__ for rule in rules)}.",
                 file=sys.stderr,
             )
             return 2

@@ -14,13 +14,13 @@ LENGTH_SLACK_S = 1.0  # as the studio allows: models make frames in blocks
 
 
 def it_is_offline(subject: ClipSubject) -> None:
-    """It runs offline alone, and does not say that it holds frames back."""
+    """A clip engine runs offline only, and does not declare that it holds frames back."""
     require(subject.info.modes == {"offline"}, f"Its modes are {set(subject.info.modes)}, not offline alone.")
     require(subject.info.output == "frame", f"Its output is '{subject.info.output}'; a clip's frames are whole.")
 
 
 def units_are_a_graph(subject: ClipSubject) -> None:
-    """Its units have names and needs that hold, and are the same however often it is asked."""
+    """The units' names and needs are valid, and the same however often they are asked for."""
     units = list(subject.units())
     try:
         check_units(units)
@@ -30,7 +30,7 @@ def units_are_a_graph(subject: ClipSubject) -> None:
 
 
 def a_clip_is_made(subject: ClipSubject) -> None:
-    """Its units, each with an engine and the files it needs alone, make a clip of the driver's length.
+    """The units, each run by its own engine with only the files it needs, make a clip of the driver's length.
 
     They say how far they are.
     """
@@ -45,7 +45,7 @@ def a_clip_is_made(subject: ClipSubject) -> None:
 
 
 def a_unit_may_begin_again(subject: ClipSubject) -> None:
-    """A unit that was stopped begins again in the same engine, and what was made before it stays as it is."""
+    """A unit that was stopped starts over in the same engine, and what was made before it stays as it is."""
     units, work = subject.units(), UnitRun(subject)
     engine = subject.make()
     for unit in units:
@@ -68,7 +68,7 @@ def units_stop_when_asked(subject: ClipSubject) -> None:
         except Asked:
             work.do(unit, subject.make())
         else:
-            raise BrokenRuleError(f"Unit {unit.name} never asks whether it must stop, or goes on all the same.")
+            raise BrokenRuleError(f"Unit {unit.name} never asks whether it must stop, or continues regardless.")
 
 
 def _hashes(folder: Path) -> dict[str, str]:

@@ -73,7 +73,7 @@ def frames_have_the_drivers_times(subject: FrameSubject) -> None:
 
 
 def flush_gives_what_is_held(subject: FrameSubject) -> None:
-    """At the end of a driver come the frames that were held back, to the last one, and no more."""
+    """At the end of a driver the session returns every frame that it held back, and no more."""
     for feed in subject.feeds:
         if feed == "voice":
             continue  # its ticks are counted by another rule
@@ -112,7 +112,7 @@ def voice_gives_every_tick(subject: FrameSubject) -> None:
 
 
 def voice_may_be_cut_anyhow(subject: FrameSubject) -> None:
-    """The same frames to the bit, however the voice is cut into blocks."""
+    """The same frames bit for bit, however the voice is cut into blocks."""
     _hears(subject)
     samples = subject.voice()
     whole = subject.reference("voice")
@@ -122,7 +122,7 @@ def voice_may_be_cut_anyhow(subject: FrameSubject) -> None:
 
 
 def undrawn_frames_keep_the_state(subject: FrameSubject) -> None:
-    """A session that does not draw goes on as if it had."""
+    """A session that does not draw continues as if it had."""
     drawing = subject.info.depends_on == "frames"
     for feed in subject.drivers:
         inputs, whole = subject.inputs(feed), subject.reference(feed)
@@ -189,7 +189,7 @@ def the_ladder_ends(subject: FrameSubject) -> None:
     for _ in range(MOST_RUNGS):
         if session.lower() is None:
             return
-    raise BrokenRuleError("There is always a lower quality.")
+    raise BrokenRuleError("`lower` never arrives at a lowest quality.")
 
 
 def _hears(subject: FrameSubject) -> None:

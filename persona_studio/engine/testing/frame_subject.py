@@ -147,7 +147,7 @@ class FrameSubject(EngineSubject[FrameEngine]):
         return voice((START_US + length) / US)[begin : begin + length * SOUND_RATE_HZ // US]
 
     def whole_run(self, feed: Feed, other: bool = False) -> Run:
-        """What a session gives that nothing disturbs."""
+        """Frames of a session that nothing disturbs."""
         if (feed, other) not in self._runs:
             session = self.open()
             steps = [give(session, each) for each in self.inputs(feed, other)]

@@ -19,7 +19,7 @@ SIDES_PX = range(MIN_ROI_SIDE_PX, MAX_ROI_SIDE_PX + 1)
 
 
 def info_is_consistent(subject: EngineSubject[Any]) -> None:
-    """Its name can be a file's, a table's and a variable's; the figures fit each other and what it declares."""
+    """The engine's name is valid for a file, a table and a variable; its figures are consistent."""
     info, engine = subject.info, subject.engine
     require(NAME.fullmatch(info.name), f"The name '{info.name}' is not a lower case word of a-z, 0-9 and '_'.")
     require(info.title.strip(), "It has no title.")
@@ -44,7 +44,7 @@ def info_is_consistent(subject: EngineSubject[Any]) -> None:
 
 
 def options_travel(subject: EngineSubject[Any]) -> None:
-    """Its options are plain JSON and hold on another machine; one that it does not have is refused."""
+    """The engine's options are plain JSON and valid on another machine; an unknown one is refused."""
     options = subject.engine.options()
     carried = {} if options is None else json.loads(options.model_dump_json())
     require(subject.make().options(carried) == options, "Options that were handed over do not hold.")
@@ -58,7 +58,7 @@ def options_travel(subject: EngineSubject[Any]) -> None:
 
 
 def probe_is_cheap(subject: EngineSubject[Any]) -> None:
-    """It says whether it can run in a sentence, and importing and asking it loads no model library."""
+    """`probe` gives its reason in one sentence, and importing and probing load no model library."""
     known = [name for name in MODELS if name in subject.loaded]
     subject.make().weights()
     problem = subject.make().probe()
@@ -73,7 +73,7 @@ def probe_is_cheap(subject: EngineSubject[Any]) -> None:
 
 
 def prepare_keeps_to_itself(subject: EngineSubject[Any]) -> None:
-    """What it measures of an avatar is in files of its own name, and measured once."""
+    """`prepare` measures an avatar once, into files under the engine's own name."""
     subject.check_available()
     avatar = subject.fresh_avatar()
     before = _files(avatar.folder)

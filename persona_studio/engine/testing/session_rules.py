@@ -19,7 +19,7 @@ def the_first_is_like_the_second(subject: FrameSubject) -> None:
 
 
 def state_is_carried_whole(subject: FrameSubject) -> None:
-    """What is saved and restored in another session goes on to the bit; saving changes nothing."""
+    """A state restored in another session continues bit for bit; saving changes nothing."""
     for feed in subject.feeds:
         inputs, whole = subject.inputs(feed), subject.reference(feed)
         cuts, session, frames = {1, len(inputs) // 2 + 1, len(inputs) - 2}, subject.open(), list[RoiFrame]()
@@ -28,13 +28,13 @@ def state_is_carried_whole(subject: FrameSubject) -> None:
                 other = subject.open()
                 other.restore(_carried(session))
                 on = frames + run(other, inputs[number:])
-                check_same(on, whole, f"where another session goes on after {number} inputs of {feed}")
+                check_same(on, whole, f"where another session continues after {number} inputs of {feed}")
             frames += give(session, each)
         check_same(frames + session.flush(), whole, f"where the state was saved, from {feed}")
 
 
 def waiting_is_carried_too(subject: FrameSubject) -> None:
-    """The same while the host waits between two motions."""
+    """State is also carried while the host waits between two motions."""
     for feed in subject.drivers:
         if feed == "voice":
             continue
@@ -52,7 +52,7 @@ def waiting_is_carried_too(subject: FrameSubject) -> None:
             if isinstance(each, Driving)
         ]
         one, two = ([frame for pts in pauses for frame in of.idle(pts)] + run(of, rest) for of in (session, other))
-        check_same(two, one, "where another session goes on while the host waits")
+        check_same(two, one, "where another session continues while the host waits")
 
 
 def _carried(session: EngineSession) -> dict[str, np.ndarray]:
@@ -64,7 +64,7 @@ def _carried(session: EngineSession) -> dict[str, np.ndarray]:
 
 
 def reset_forgets(subject: FrameSubject) -> None:
-    """After a reset nothing is held back and no voice waits; from motion it goes on as it was opened.
+    """After a reset nothing is held back and no voice waits; from motion it continues as it was opened.
 
     After a voice the head may come to rest in its own time.
     """
@@ -83,14 +83,14 @@ def reset_forgets(subject: FrameSubject) -> None:
 
 
 def little_memory_shows_the_same(subject: FrameSubject) -> None:
-    """With little memory frames may take longer; they do not change."""
+    """With low_memory frames may take longer, but they do not change."""
     for feed in subject.drivers:
         frames = run(subject.open(low_memory=True), subject.inputs(feed))
         check_same(frames, subject.reference(feed), "with low_memory", subject.tolerance)
 
 
 def threads_may_change(subject: FrameSubject) -> None:
-    """It is opened by one thread and called by others, one at a time."""
+    """A session is opened by one thread and called by others, one at a time."""
     with ThreadPoolExecutor(1) as one, ThreadPoolExecutor(1) as two:
         for feed in subject.drivers:
             subject.reference(feed)
@@ -145,7 +145,7 @@ def a_batch_shows_single_frames(subject: FrameSubject) -> None:
 
 
 def begin_is_step(subject: FrameSubject) -> None:
-    """What is begun and waited for, at once or after the next was begun, is what `step` gives."""
+    """`begin` gives the frames of `step`, waited for at once or after the next one was begun."""
     if not subject.open().overlaps:
         raise SkipTest("it has no begin of its own")
     for feed in subject.feeds:

@@ -72,7 +72,7 @@ class EngineSubject(Generic[E]):
 
 
 def folder() -> Path:
-    """An empty folder that goes when the process ends."""
+    """An empty folder that is removed when the process ends."""
     made = Path(tempfile.mkdtemp(prefix="studio-conformance-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made

@@ -10,7 +10,7 @@ from shared.errors import StudioError
 
 
 def templates_are_its_own(subject: FrameSubject) -> None:
-    """It refuses files that are no motion template of its own, and reads again what it recorded."""
+    """It refuses files that are not motion templates of its own, and reads again what it recorded."""
     info, suffixes = subject.info, subject.engine.template_suffixes
     require(
         ("template" in info.inputs) == bool(suffixes),

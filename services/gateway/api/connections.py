@@ -43,13 +43,13 @@ class BoundedHttp(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """A peer has sent something."""
+        """Take in what a peer has sent."""
         if not self.transport.is_closing():
             super().data_received(data)
             self._watch()
 
     def on_response_complete(self) -> None:
-        """An answer is sent."""
+        """Note that a response was sent."""
         super().on_response_complete()
         self._watch()
 

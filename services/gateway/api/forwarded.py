@@ -155,7 +155,7 @@ def _last(headers: Headers, name: str) -> str:
 
 
 def _with_port(host: str, port: str | None) -> str:
-    """A host with the port that came apart from it."""
+    """A host with a port that was sent separately."""
     alone = not host.rpartition("]")[2].count(":")
     return f"{host}:{port}" if port and alone and port.isascii() and port.isdecimal() and len(port) < 6 else host
 

@@ -124,7 +124,7 @@ class ChannelCollector(Collector):
             "studio_livekit_live", "1 while published to LiveKit", value=float(state.state == "live")
         )
         for name, figure, meaning in (
-            ("studio_livekit_viewers", "viewers", "Participants beside the studio"),
+            ("studio_livekit_viewers", "viewers", "Participants other than the studio"),
             ("studio_livekit_kilobits", "kbps", "Sent to LiveKit, kbit/s"),
             ("studio_livekit_loss", "loss", "Share of video packets lost on the way to LiveKit"),
             ("studio_livekit_round_trip_milliseconds", "rtt_ms", "Round trip to LiveKit"),
@@ -133,7 +133,7 @@ class ChannelCollector(Collector):
 
 
 class JobCollector(Collector):
-    """What was read of the jobs."""
+    """Figures that were read from the jobs."""
 
     def __init__(self, figures: JobFigures) -> None:
         self._figures = figures

@@ -1,4 +1,4 @@
-"""Who may ask what: host, origin, token; and the headers every answer carries.
+"""Access checks on requests: host, origin, token; and the headers every answer carries.
 
 The console is on loopback, but every web page the operator visits can send requests there too. So: the Host must be one
 of ours (against DNS rebinding), a foreign Origin may change nothing and open no socket, the token is needed for all but
@@ -20,7 +20,7 @@ from shared.config.proxy import canonical_host, host_of
 from shared.config.settings import Settings
 
 API = ("/api/v1/", "/v1/")  # the latter are paths of other applications' plugins
-MAX_BODY_BYTES = 64 << 10  # of a request that is no upload
+MAX_BODY_BYTES = 64 << 10  # of a request that is not an upload
 UPLOADS = re.compile(r"/api/v1/(avatars|drivers|jobs|sessions|channels/[^/]+/speech)")
 TOO_LARGE = f"A request has at most {MAX_BODY_BYTES >> 10} KB here; send less."
 NO_TOKEN = "The operator's token is missing or wrong; it is in the file `token` in the studio's home."
@@ -133,7 +133,7 @@ async def _refuse(
 
 
 def same_token(given: str, token: str) -> bool:
-    """Compared in constant time."""
+    """Whether two tokens are equal, compared in constant time."""
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), token.encode())
 
 

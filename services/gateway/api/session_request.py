@@ -1,4 +1,4 @@
-"""What a session is asked for with: JSON, or a form that brings a portrait.
+"""Requests for a session: JSON, or a form with a portrait.
 
 Besides its own fields a request may have those of existing plugins of LiveKit Agents, so that such a plugin works with
 the studio when its API's URL is set to the studio's: bey's (`avatar_id`, `url`, `token`) and bitHuman's form

@@ -40,7 +40,7 @@ from shared.uploaded_driver import LONGEST_TITLE, TITLE_SUFFIX, UPLOAD, upload_t
 
 LONGEST_REASON = 500  # characters
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
-# Of uploads that are no recorded motion; the first of those whose name ends otherwise.
+# Of uploads that are not recorded motion; the first of those whose name ends otherwise.
 MEDIA_SUFFIXES = (".media", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 
@@ -144,7 +144,7 @@ NO_SAMPLE = "The sample clip is not made yet; `studio setup` makes it."
 
 
 def drivers(gateway: Gateway) -> list[DriverRow]:
-    """What can drive: word for the API, title, what it is where its title does not say, and why it cannot be had."""
+    """What can drive: word for the API, title, what it is where its title does not say, and why it is not available."""
     missing = not (drivers_folder(gateway.settings.home) / "sample.mp4").exists()
     rows = [_driver("sample", "Sample clip", unavailable=NO_SAMPLE if missing else "")]
     reported = gateway.health.service_facts("capture").get("cameras")
@@ -264,7 +264,7 @@ def speech_state(gateway: Gateway) -> SpeechState:
 
 
 def preview(gateway: Gateway) -> PreviewState:
-    """Viewers, and what a viewer costs by mode (measured also for the mode that none watches)."""
+    """Viewers, and what a viewer costs by mode (measured also for a mode without viewers)."""
     sizes, rate = gateway.preview.sizes, float(gateway.settings.rate)
     totals = gateway.audience.totals(operator=True)
     return PreviewState(
@@ -302,7 +302,7 @@ def livekit(gateway: Gateway) -> LiveKitState:
 
 
 def rtmp(gateway: Gateway) -> RtmpState:
-    """The push; of its address only what is no secret."""
+    """The push; of its address only what is not a secret."""
     push = gateway.rtmp
     unavailable = "" if push.shown else "There is no address: set rtmp_url in studio.toml, or STUDIO_RTMP_URL."
     return RtmpState(**push.state.as_dict(), address=push.shown, unavailable=unavailable)

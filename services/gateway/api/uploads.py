@@ -30,7 +30,7 @@ def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, 
 
 @dataclass(slots=True)
 class UploadForm:
-    """What came: text fields, and files.
+    """An uploaded form: text fields, and files.
 
     names: as their senders gave them; the files are called so as far as a file can be, each in a folder of its own, so
     that a sentence about one calls it as its owner does.

@@ -38,23 +38,23 @@ class WatchRefusal(Enum):
     BAD = 4401, "This link is not complete or not of this studio; ask for a new one."
     EXPIRED = 4402, "This link has expired; ask for a new one."
     REVOKED = 4403, "This link was withdrawn; ask for a new one."
-    SILENT = 4408, "This page fell silent; open it again."
-    LINK_FULL = 4429, "This program has all the viewers that its link allows; try later."
-    STUDIO_FULL = 4430, "This program has all the viewers that the studio allows; try later."
+    SILENT = 4408, "This page stopped responding; reload it."
+    LINK_FULL = 4429, "The maximum number of viewers for this link has been reached; try again later."
+    STUDIO_FULL = 4430, "The maximum number of viewers of this studio has been reached; try again later."
 
     @property
     def code(self) -> int:
-        """Of the socket's end."""
+        """Close code of the socket."""
         return self.value[0]
 
     @property
     def sentence(self) -> str:
-        """For the viewer."""
+        """The sentence that the viewer reads."""
         return self.value[1]
 
 
 class WatchRefusedError(StudioError):
-    """One who may not watch, with the reason."""
+    """A viewer may not watch; the message gives the reason."""
 
     def __init__(self, refusal: WatchRefusal) -> None:
         super().__init__(refusal.sentence)
@@ -111,7 +111,7 @@ class WatchLinks:
         return made
 
     def links(self) -> list[WatchLink]:
-        """Those that have not expired, oldest first."""
+        """Links that have not expired, oldest first."""
         at = self._clock()
         return [link for link in self._links.values() if link.expires > at]
 

@@ -1,4 +1,4 @@
-"""Who watches by which link: so many at a time as the link and the studio allow, and let go once they may not stay."""
+"""Viewers by link: as many at a time as link and studio allow, disconnected once they may no longer stay."""
 
 import asyncio
 from collections import Counter
@@ -68,7 +68,7 @@ class WatchSeats:
         return made
 
     def revoke(self, name: str) -> bool:
-        """Make a link void and let its viewers go at once; whether there was one. Raises StudioError."""
+        """Revoke a link and disconnect its viewers at once; returns whether it existed. Raises StudioError."""
         if not self.links.remove(name):
             return False
         watched = self.watching()[name]
@@ -77,7 +77,7 @@ class WatchSeats:
         return True
 
     def let_go(self) -> None:
-        """End viewers whose link is not good any more, and those that have fallen silent."""
+        """End viewers whose link is no longer valid, and those that have fallen silent."""
         for viewer in self._viewers:
             if refusal := self.links.standing(viewer.link):
                 self.end(viewer, refusal)
@@ -98,7 +98,7 @@ class WatchSeats:
             await asyncio.sleep(CHECK_PERIOD_S)
 
     def plate_name(self, avatar: str) -> str:
-        """What pages are told in place of the avatar's name; another plate of the same avatar has another.
+        """The name that pages get in place of the avatar's; another plate of the same avatar has another.
 
         "" without one.
         """

@@ -14,11 +14,11 @@ from services.gateway.audience.links import WatchRefusal
 from services.gateway.preview.encoder import PreviewMessages
 from services.gateway.preview.viewers import IN_FLIGHT, PreviewViewer
 
-MOST_IN_FLIGHT = 12  # half a second at 25 frames a second: a trip there and back that is longer costs frames
-MOST_TEXT_CHARACTERS = 512  # of a message of the page
-MOST_MESSAGES_A_SECOND = 300  # a page says about fifty: frames and sounds it has had, now and then a ping
+MOST_IN_FLIGHT = 12  # half a second at 25 frames a second: a longer round trip costs frames
+MOST_TEXT_CHARACTERS = 512  # size of a message from the page
+MOST_MESSAGES_A_SECOND = 300  # a page sends about fifty: acknowledgements of frames and sounds, and some pings
 MOST_BAD_MESSAGES = 20
-SILENCE_S = 15.0  # a page says something every two seconds
+SILENCE_S = 15.0  # a page sends something every two seconds
 
 
 @dataclass(eq=False, slots=True)
@@ -52,7 +52,7 @@ class WatchViewer(PreviewViewer):
         self._heard = self.clock()
 
     def is_silent(self) -> bool:
-        """Whether nothing has come from it for so long that it is no page that shows the program."""
+        """Whether nothing has come from it for so long that it is not a page that shows the program."""
         return self.clock() - self._heard > SILENCE_S
 
     def accepts(self, text: str) -> bool:
@@ -80,12 +80,12 @@ class WatchViewer(PreviewViewer):
         return min(MOST_IN_FLIGHT, max(IN_FLIGHT, math.ceil(self._trip_s * self.rate) + 1))
 
     def hello(self, preview: PreviewMessages) -> dict[str, int | str]:
-        """Of the avatar only what the page cannot do without: its plate has a name that says nothing."""
+        """The first message: of the avatar only what the page needs; its plate has a meaningless name."""
         return {
             "number": preview.number, "plate": self.plate_name(preview.avatar), "width": preview.width,
             "height": preview.height,
         }  # fmt: skip
 
     def note_sent(self) -> None:
-        """A frame is on its way."""
+        """Note that a frame is on its way."""
         self._sent_at.append(self.clock())

@@ -67,7 +67,7 @@ class RemoteDriver:
         self._publisher.send(pts, samples, "s16", facts={"kind": "sound", "rate": SOUND_RATE_HZ})
 
     def discard_voice(self) -> None:
-        """Whatever voice is on its way is not to be heard any more."""
+        """Drop the voice that is on its way."""
         self._publisher.epoch = now()
         self._publisher.send(now(), facts={"kind": "end"})
 

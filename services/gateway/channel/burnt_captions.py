@@ -51,7 +51,7 @@ class BurntCaptions:
         self._captions = (*(each for each in self._captions if each.id != caption.id), caption)[-KEPT:]
 
     def overlay(self, frame: ProgramFrame) -> Overlay | None:
-        """What is drawn on this frame, None for nothing, as while captions are not wanted."""
+        """What is drawn on this frame; None for nothing, for example while captions are off."""
         if not self._wanted:
             return None
         self._size = frame.width, frame.height

@@ -52,7 +52,7 @@ class Captions:
         return bool(self._lines)
 
     def add_listener(self, listener: Callable[[Caption], None]) -> None:
-        """Tell it of every change, in the event loop."""
+        """Call a listener with every change, in the event loop."""
         self._listeners.append(listener)
 
     def remove_listener(self, listener: Callable[[Caption], None]) -> None:
@@ -60,11 +60,11 @@ class Captions:
         self._listeners.remove(listener)
 
     def add_expecting(self, listener: Callable[[str], None]) -> None:
-        """Tell it the text of each line that is on its way, a moment before it is heard; it may still be taken back."""
+        """Call a listener with each coming line's text, a moment before it is heard; it may still be taken back."""
         self._expecting.append(listener)
 
     def follow(self, at: int, lines: Iterable[SpokenLine] = ()) -> None:
-        """Tell what has changed up to this time, in microseconds. lines: all whose beginning has left."""
+        """Report what has changed up to this time, in microseconds. lines: all whose beginning has left."""
         for line in lines:
             if line.start is not None and line.start > self._begun and line.id not in self._lines:
                 self._lines[line.id] = line

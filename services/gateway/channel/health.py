@@ -22,10 +22,10 @@ CHANNEL_WORDS: tuple[ChannelWord, ...] = get_args(ChannelWord)
 
 @dataclass(frozen=True, slots=True)
 class EngineDelay:
-    """What an engine that takes several frames at a time says of its delay, the generator's fact `delay`.
+    """Delay of an engine that takes several frames at a time, as the generator's fact `delay` reports it.
 
-    frames: it takes at once. calls: that a frame passes its window in. interval_ms: between driver frames. call_ms:
-    that a call takes. ms: from motion to face; floor_ms: what that cannot go below.
+    frames: how many it takes at once. calls: in how many a frame passes its window. interval_ms: between driver
+    frames. call_ms: length of a call. ms: from motion to face; floor_ms: the least that this can be.
     """
 
     frames: float
@@ -96,7 +96,7 @@ class ChannelHealth:
         self._sampled = 0
 
     def receive_pulse(self, message: Message) -> None:
-        """A pulse. Raises WireError for one that is none."""
+        """Take in a pulse. Raises WireError for a malformed one."""
         pulse = Pulse.from_dict(message.facts)
         if pulse.service not in SERVICES or not all(type(n) is int for n in pulse.drops.values()):
             raise WireError("malformed")
@@ -114,7 +114,7 @@ class ChannelHealth:
         return at - heard.at if heard else None
 
     def service_facts(self, service: str) -> dict[str, Any]:
-        """What a service last said of itself beside its figures."""
+        """What a service last reported of itself besides its figures."""
         heard = self.heard.get(service)
         return heard.pulse.facts if heard else {}
 
@@ -133,7 +133,7 @@ class ChannelHealth:
         return scene.driver_ref.is_voice or self.service_facts("capture").get("voice") is True
 
     def needs_driver_image(self, scene: Scene) -> bool:
-        """Whether the engine on air, or the one that is to be, needs the driver's image.
+        """Whether the engine on air, or the one that the scene wants, needs the driver's image.
 
         True while that is not known.
         """
@@ -234,7 +234,7 @@ def _rates(drops: list[dict[str, int]]) -> dict[str, float]:
 
 def _sentence(before: str, after: str, template: bool) -> str:
     if after == "IDLE" and template:
-        return "No face comes of the recorded motion, idle."
+        return "Idle: the recorded motion shows no face."
     if after == "IDLE":
         return "Driver lost, idle." if before == "ON AIR" else "Idle: no face in the driver yet."
     if after == "ON AIR":
@@ -243,5 +243,5 @@ def _sentence(before: str, after: str, template: bool) -> str:
     return {
         "OFF": "Off air.",
         "STARTING": "Starting.",
-        "RECOVERING": "Recovering, the last frame is held.",
+        "RECOVERING": "Recovering: the last frame is shown.",
     }[after]

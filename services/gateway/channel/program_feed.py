@@ -37,7 +37,7 @@ class OutputQueue:
     open: False while the output is off, which then is given nothing and holds nothing.
     clean: its frames are as they came, without label and captions; only for an output whose right to that is stated.
     captions: they are burnt into its frames where the scene wants that; not where its viewers have them as text.
-    counting: False while what is left out is no loss, because no viewer is there yet.
+    counting: False while what is left out is not a loss, because no viewer is there yet.
     """
 
     def __init__(self, name: str, *, frames: int, sounds: int) -> None:

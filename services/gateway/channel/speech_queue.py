@@ -46,7 +46,7 @@ class Utterance:
     """One thing to say.
 
     state: queued, started, ended or interrupted. seconds: of sound received so far; `complete` when that is all.
-    patient: what fills it says by itself when it goes on no more. lines: the sentences of a text. Times are
+    patient: what fills it reports by itself when it has stopped for good. lines: the sentences of a text. Times are
     microseconds on the channel clock.
     """
 
@@ -76,7 +76,7 @@ class Utterance:
         return self.complete and not self._blocks
 
     async def write(self, samples: NDArray[np.int16]) -> bool:
-        """Add (n,) int16 mono at 48 kHz once there is room; False when it is not wanted any more."""
+        """Add (n,) int16 mono at 48 kHz once there is room; False when it is no longer wanted."""
         for at in range(0, len(samples), BLOCK_SAMPLES):
             await self._room.wait()
             if self.is_over:
@@ -122,7 +122,7 @@ class Utterance:
         self._changed()
 
     def rewind(self) -> None:
-        """What has left was emptied on its way before anybody heard it."""
+        """Take back what has left: it was dropped on its way and never heard."""
         self._blocks.extendleft(reversed(self._left))
         self.buffered += sum(len(block) for block in self._left)
         self._left.clear()
@@ -142,7 +142,7 @@ class Utterance:
 
 
 class SpeechQueue:
-    """The queue.
+    """The queue of utterances.
 
     `send(pts, samples)` gives voice out, `hush()` empties what is on its way, `delay()` is how much later than its pts
     the program plays a voice (microseconds). `heard()` is whether what is sent now is passed on: a channel that has
@@ -252,7 +252,7 @@ class SpeechQueue:
     def _give(self, utterance: Utterance, at: int) -> bool:
         """Whether the next utterance may follow."""
         while self._end < at + AHEAD_US:
-            if self._end < at - LATE_US:  # nothing is on its way any more
+            if self._end < at - LATE_US:  # nothing is on its way now
                 if at < self._wait_until and not self._heard():
                     return False
                 due = max(at + (TEXT_LEAD_US if utterance.patient else LEAD_US), self._not_before)

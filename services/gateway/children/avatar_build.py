@@ -26,7 +26,7 @@ from shared.runtime.progress import StageProgress
 class AvatarRequest(BaseModel):
     """What to build.
 
-    still: second of the film to take as the portrait; exclude: its parts not to show, FROM-TO in seconds each;
+    still: second of the film to take as the portrait; exclude: parts to leave out, each FROM-TO in seconds;
     keep_film: whether the source film stays with the avatar.
     """
 

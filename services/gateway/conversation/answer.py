@@ -67,14 +67,14 @@ class HostAnswer:
             yield sentence
 
     def follow(self, utterance: Utterance) -> None:
-        """The utterance has another state; interrupted, the rest of the answer is not wanted."""
+        """Take the utterance's new state; once it is interrupted, the rest of the answer is dropped."""
         if utterance.is_over:
             self.over.set()
             if utterance.state == "interrupted":
                 self.stop()
 
     def stop(self) -> None:
-        """Ask for no more of it."""
+        """Stop asking for the rest of the answer."""
         self.stopped = True
         if self.task:
             self.task.cancel()

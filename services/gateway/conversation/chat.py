@@ -10,11 +10,11 @@ from shared.openai_server import OpenAIServer, ServerError, error_words
 from shared.voices.sentences import LOOKED_AHEAD, sentences
 
 PATIENCE_S = 20.0  # until its first word, and between two
-ANSWER_S = 120.0  # for all of it
-MOST_CHARACTERS = 4000  # of an answer, some four minutes; what is longer is cut
+ANSWER_S = 120.0  # for the whole answer
+MOST_CHARACTERS = 4000  # length of an answer, about four minutes of speech; longer ones are cut
 MOST_LINE_BYTES = 256 << 10
 MOST_BYTES = 4 << 20
-EVENT_WORDS = (b":", b"event:", b"id:", b"retry:")  # lines of an event stream that are no data
+EVENT_WORDS = (b":", b"event:", b"id:", b"retry:")  # lines of an event stream that are not data
 END_MARK = b"[DONE]"
 UNSPOKEN = str.maketrans("", "", "*`|")  # marks that a voice would read out
 THOUGHT, THOUGHT_END = "<think>", "</think>"  # in which some models reason before they answer
@@ -55,7 +55,7 @@ async def chat_answer(
                 if count >= MOST_CHARACTERS:
                     return
     except TimeoutError:
-        raise ServerError(f"{server.name} does not come to the end of an answer; is it overloaded?") from None
+        raise ServerError(f"{server.name} does not finish its answer; is it overloaded?") from None
     if not count:
         raise ServerError(f"{server.name} gave no answer; ask again, or check {server.setting}_MODEL.")
     if not ended:
@@ -113,7 +113,7 @@ def _content(server: OpenAIServer, data: bytes) -> tuple[str, bool]:
 
 def _no_stream(server: OpenAIServer) -> ServerError:
     return ServerError(
-        f"{server.name} sends something that is no streamed chat; check {server.setting}_URL, which ends with /v1."
+        f"{server.name} sends something that is not a streamed chat; check {server.setting}_URL, which ends with /v1."
     )
 
 
@@ -157,7 +157,7 @@ class _Spoken:
 
 
 class SentenceStream:
-    """The sentences of a text that grows. One is given out when so much follows that it cannot go on."""
+    """The sentences of a text that grows. One is given out when so much follows that it cannot continue."""
 
     def __init__(self) -> None:
         self._text = ""
@@ -173,7 +173,7 @@ class SentenceStream:
         return self._next(found[: max(0, last)])
 
     def finish(self) -> list[str]:
-        """Return the rest: that was all."""
+        """Return the remaining sentences: the answer is complete."""
         return self._next(sentences(self._text))
 
     def _next(self, found: list[str]) -> list[str]:

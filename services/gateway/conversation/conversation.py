@@ -39,11 +39,11 @@ from shared.openai_server import OpenAIServer
 from shared.runtime.clock import now
 
 log = structlog.get_logger()
-MOST_TURNS = 2  # that wait to be written down: a minute of speech
+MOST_TURNS = 2  # turns that wait to be transcribed: a minute of speech
 QUIET_S = 5.0  # after a talker's last words and their answer, until a chat line is answered between them
 NO_QUESTION = "There is nothing in it to answer; write a question."
 TOO_SLOW = "The speech-to-text server is too slow for what is spoken; wait for the host."
-FOR_VIEWERS = "The host cannot answer just now; try again later."  # the reason is the operator's
+FOR_VIEWERS = "The host cannot answer just now; try again later."  # only the operator sees the reason
 FAILED = "The studio failed at an answer; its log says why."
 TALKING = "Another person is talking with the host; try again when they have finished."
 
@@ -63,7 +63,7 @@ class HostConversation:
         self._history = History()
         self._talker: Talker | None = None
         self._turns: asyncio.Queue[tuple[TurnEnded, int]] = asyncio.Queue(MOST_TURNS)
-        self._writing: asyncio.Future[str] | None = None  # of a turn that is being written down
+        self._writing: asyncio.Future[str] | None = None  # transcription of a turn, while it runs
         self._due: QuestionTimes | None = None  # of a question that has no answer yet
         self._asker: Talker | None = None  # of the last question; none for a chat line's
         self._talked_at = -QUIET_S  # monotonic seconds at which a talker, or an answer to them, was last heard
@@ -72,11 +72,11 @@ class HostConversation:
         self._state: TalkState = "listening"
         self._settings: ConversationSettings | None = None
         self._servers: tuple[OpenAIServer, OpenAIServer] | None = None
-        self._closing: list[asyncio.Future[None]] = []  # of servers of other settings
+        self._closing: list[asyncio.Future[None]] = []  # clients of servers from earlier settings
         speech.captions.add_listener(self._hear_host)
 
     def join(self, settings: ConversationSettings, *, operator: bool) -> Talker:
-        """The seat of who talks. Raises TalkerPresentError."""
+        """Take the talker's seat. Raises TalkerPresentError."""
         if self._talker is not None:
             raise TalkerPresentError(TALKING)
         self.use(settings)
@@ -108,7 +108,7 @@ class HostConversation:
         self._show_state()
 
     def end_turn(self, turn: TurnEnded) -> None:
-        """A person has finished."""
+        """Take the end of a person's turn."""
         self._talked_at = time.monotonic()
         if turn.pcm:
             try:
@@ -152,7 +152,7 @@ class HostConversation:
         return waiting
 
     async def run(self) -> None:
-        """Have turns written down, for as long as the gateway runs."""
+        """Transcribe turns for as long as the gateway runs."""
         while True:
             turn, decided = await self._turns.get()
             writing = self._writing = asyncio.ensure_future(self._written(turn))
@@ -213,7 +213,7 @@ class HostConversation:
                 self._fail(answer.utterance.note, self._asker, logged=True)
 
     def _end_answer(self, task: asyncio.Task[None]) -> None:
-        """The answer is over, however it ended. Called also for one that was stopped before it began."""
+        """Clean up after an answer, however it ended. Also called for one that was stopped before it began."""
         if not task.cancelled() and (error := task.exception()):
             log.error("answer_failed", exc_info=error)
             self._fail(FAILED, self._asker)
@@ -223,7 +223,7 @@ class HostConversation:
         self._go_on()
 
     def _keep(self, answer: HostAnswer) -> None:
-        """No more of it will be heard: what was is a line, before anything that a person adds."""
+        """Keep what was heard of an answer that is over as a line, before anything that a person adds."""
         if answer.kept:
             return
         answer.kept = True
@@ -267,7 +267,7 @@ class HostConversation:
         if self._talker is not None and self._talker.operator:
             self._speech.interrupt()
         elif answer is not None and answer.utterance is not None:
-            self._speech.cancel(answer.utterance.id)  # what else is spoken is not the viewer's to stop
+            self._speech.cancel(answer.utterance.id)  # a viewer may not stop any other speech
         if answer is not None:
             answer.stop()
             self._keep(answer)

@@ -23,7 +23,7 @@ class History:
         self._add("user", text)
 
     def add_host(self, text: str) -> None:
-        """The host was heard; nothing of it is no line."""
+        """The host was heard; an answer of which nothing was heard makes no line."""
         if text:
             self._add("assistant", text)
 
@@ -82,5 +82,5 @@ def knowledge(path: Path) -> str:
     except UnicodeDecodeError:
         raise StudioError(f"{path} is no UTF-8 text; save it as one.") from None
     if "\0" in text:
-        raise StudioError(f"{path} is no text; give a plain text or Markdown file.")
+        raise StudioError(f"{path} is not a text file; give a plain text or Markdown file.")
     return text.strip()

@@ -51,7 +51,9 @@ async def transcribed(server: OpenAIServer, settings: ConversationSettings, pcm:
 
 
 def _no_transcript(server: OpenAIServer) -> ServerError:
-    return ServerError(f"{server.name} sends something that is no transcript; check {server.setting}_URL and _MODEL.")
+    return ServerError(
+        f"{server.name} sends something that is not a transcript; check {server.setting}_URL and _MODEL."
+    )
 
 
 def _wav(pcm: bytes) -> bytes:

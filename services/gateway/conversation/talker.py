@@ -1,4 +1,4 @@
-"""Who talks with the host: a microphone, typed questions, and what they are told. One at a time."""
+"""The person who talks with the host: a microphone, typed questions, and the messages back. One at a time."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ MOST_MESSAGES = 200  # waiting for one who takes none in; the oldest are left ou
 
 
 class TurnListener(Protocol):
-    """Told when a talker begins to speak and has finished."""
+    """Notified when a talker begins to speak and has finished."""
 
     def begin_turn(self) -> None:
         """The talker has begun to speak."""

@@ -21,9 +21,9 @@ BLOCK_BYTES = 2 * BLOCK_SAMPLES
 BLOCK_MS = 1000 * BLOCK_SAMPLES // SPEECH_RATE_HZ
 SPEECH, STILL_SPEECH = 0.5, 0.35  # the network's own: from where speech begins, and below which it has ended
 BEGIN_BLOCKS = 3  # of speech one after the other, until a person has begun: a click is shorter
-LEAD_BLOCKS = 10  # that are kept from before the beginning: a soft consonant is no speech yet
+LEAD_BLOCKS = 10  # that are kept from before the beginning: a soft consonant is not speech yet
 LEAST_BLOCKS = 5  # of speech in a turn; what has less is a cough, and is not written down
-LONGEST_MS = 30_000  # of a turn; one that goes on is another
+LONGEST_MS = 30_000  # of a turn; one that continues is another
 ONE_THREAD = "OMP_THREAD_LIMIT"
 AVX2 = 11  # OpenCV's CPU_AVX2, which its Python has no name for
 

@@ -216,7 +216,7 @@ class JobBoard:
         return path, Path(called).with_suffix(path.suffix).name
 
     async def submit(self, asked: dict[str, Any]) -> str:
-        """The new job's id. Raises HTTPException."""
+        """Submit a job; returns its id. Raises HTTPException."""
         async with self._gate:
             job = str((await submit_by_process(asked))["id"])
         await asyncio.to_thread(self.wake, job)

@@ -35,8 +35,8 @@ def inbox(home: Path) -> list[InboxFile]:
 def inbox_file(home: Path, name: str) -> Path:
     """The file of this name.
 
-    Raises StudioError for all that is no plain file directly in the inbox: a path, a link, a device, something that is
-    not there.
+    Raises StudioError for all that is not a plain file directly in the inbox: a path, a link, a device, something that
+    is not there.
     """
     called = "" if {"\0", "/"} & set(name) else str(text_path(name))
     path = inbox_folder(home) / called if _is_name(called) else None

@@ -7,7 +7,7 @@ from services.gateway.models.base import Answer
 
 
 class WatchLinkState(Answer):
-    """A link.
+    """A watch link.
 
     label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows at a time;
     watching: how many there are. talk: whether they may talk with the host.
@@ -33,7 +33,7 @@ class WatchLinkRow(WatchLinkState):
 
 
 class AudienceState(Answer):
-    """Who watches by links.
+    """Viewers by watch links.
 
     viewers: now. most: how many the studio allows over all links. bytes: sent to them since the start. dropped: frames
     and sounds that they were too slow for. links: those that have not expired, oldest first.

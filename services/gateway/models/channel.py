@@ -40,7 +40,7 @@ class RecordingStopped(Answer):
 class EngineState(Answer):
     """The engine on air.
 
-    quality: the one it is at, null where it has no ladder of them. delay: from motion to face beside what it cannot go
+    quality: the one it is at, null where it has no ladder of them. delay: from motion to face, and what it cannot go
     below, null for an engine that takes its frames one by one. delay_history: milliseconds over the last minute, oldest
     first.
     """

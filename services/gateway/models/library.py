@@ -78,8 +78,8 @@ class PlateIndex(Answer):
 class DriverRow(Answer):
     """What can drive.
 
-    word: for the API. detail: what it is where its title does not say. unavailable: why it cannot be had, "" where it
-    can.
+    word: for the API. detail: what it is where its title does not say. unavailable: why it is not available, "" where
+    it can.
     """
 
     word: str

@@ -1,4 +1,4 @@
-"""What is asked of the speech queue, and answers about it; the voices that speak texts."""
+"""Requests to the speech queue and its answers; the voices that speak texts."""
 
 from typing import Literal
 
@@ -69,7 +69,7 @@ class SpeechState(Answer):
 
 
 class CaptionsMessage(Answer):
-    """What the state socket sends beside the state, as soon as a caption begins, is over or has its end known.
+    """What the state socket sends in addition to the state, as soon as a caption begins, is over or has its end known.
 
     The last captions, oldest first.
     """

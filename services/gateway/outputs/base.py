@@ -1,4 +1,4 @@
-"""What every output that leaves this machine has in common: how it says how it is."""
+"""State that every output that leaves this machine reports."""
 
 import time
 from dataclasses import asdict, dataclass, field
@@ -24,9 +24,9 @@ class OutputState:
     figures: dict[str, float] = field(default_factory=dict)
 
     def with_phase(self, state: OutputPhase, note: str = "", **figures: float) -> "OutputState":
-        """The state that follows; `since` moves only when the word changes."""
+        """The next state; `since` moves only when the phase changes."""
         return OutputState(state, note, self.since if state == self.state else time.time(), figures)
 
     def as_dict(self) -> dict[str, Any]:
-        """As plain values for the state socket."""
+        """The state as plain values for the state socket."""
         return asdict(self)

@@ -69,7 +69,7 @@ class LiveKitOutput:
         self.want(False)
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Publish until `stop`."""
         retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         while not self._stopping:
             items = self.outlet.drain(POLL_S)
@@ -92,7 +92,7 @@ class LiveKitOutput:
                 asyncio.run(asyncio.sleep(retry.next_s()))
 
     async def _publish(self, first: ProgramFrame) -> None:
-        """Stay in the room until it is not wanted any more."""
+        """Stay in the room until it is no longer wanted."""
         from publishing.captions import RoomCaptions
         from publishing.media import RoomMedia
 

@@ -64,7 +64,7 @@ class Recorder:
         self.outlet.wake()
 
     def try_again(self) -> None:
-        """The operator asked again: a path that failed may be writable now."""
+        """Try again at the operator's request: a path that failed may be writable now."""
         self._refused = ""
 
     def stop(self) -> None:
@@ -73,7 +73,7 @@ class Recorder:
         self.outlet.wake()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Record until `stop`."""
         wanted = ""
         while not self._stopping.is_set():
             items = self.outlet.drain(POLL_S)
@@ -145,7 +145,7 @@ class Recorder:
         return part
 
     def _give_sound(self) -> None:
-        """To each part the sound of its own frames' ticks; what is ahead of the last frame waits."""
+        """Give each part the sound of its own frames' ticks; sound ahead of the last frame waits."""
         while self._ahead and self._part and self._ahead[0].tick <= self._part.last:
             sound = self._ahead.popleft()
             if self._ending and sound.tick < self._part.first:
@@ -234,7 +234,7 @@ class RecordingPart:
         return float((self.last - self.first + 1) / self._rate)
 
     def bytes(self) -> int:
-        """What is on the disk. Raises StudioError when the file is gone."""
+        """Bytes on the disk. Raises StudioError when the file is gone."""
         try:
             return self.path.stat().st_size
         except OSError:

@@ -20,7 +20,7 @@ class PartCaptions:
         self._failed = False
 
     def write(self, caption: Caption, until: int) -> None:
-        """Write what of a caption lies in the part and before `until`.
+        """Write the portion of a caption inside the part and before `until`.
 
         A file that cannot be written costs the captions only.
         """
@@ -55,7 +55,7 @@ class RecordingCaptions:
         self._come.append(caption)
 
     def advance(self, part: PartCaptions | None, until: int) -> None:
-        """The frames up to `until` (pts) are written: so are the captions that are over by then.
+        """Write the captions that end by `until` (pts), up to which the frames are written.
 
         None: nothing is recorded.
         """

@@ -193,7 +193,7 @@ class PreviewThread:
         self._label = b""
 
     def watch(self, modes: frozenset[str]) -> None:
-        """What is watched from now on; the outlet takes nothing while there is no viewer.
+        """Set what is watched from now on; the outlet takes nothing while there is no viewer.
 
         Called by the viewers' side.
         """

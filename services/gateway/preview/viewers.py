@@ -80,7 +80,7 @@ class PreviewViewer:
         self._ready.set()
 
     def receive_text(self, text: str) -> bool:
-        """What the page says: acknowledgements, its mode, a ping. False for what it could not have sent."""
+        """Take in a page's message: acknowledgement, mode or ping. False for one that no page sends."""
         try:
             words = json.loads(text)
         except (ValueError, RecursionError):

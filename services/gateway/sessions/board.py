@@ -61,7 +61,7 @@ class KeptSession:
 
     @property
     def wanted(self) -> SessionSpec:
-        """What those who serve it hear of it."""
+        """The session as the processes that serve it receive it."""
         return replace(self.spec, token=self.renewed or self.spec.token)
 
     def note_rate(self) -> None:
@@ -138,7 +138,7 @@ class SessionBoard:
             return self._kept.get(name)
 
     def sessions(self) -> list[KeptSession]:
-        """All of them, newest first."""
+        """All sessions, newest first."""
         with self._guard:
             return sorted(self._kept.values(), key=lambda kept: -kept.created)
 
@@ -153,7 +153,7 @@ class SessionBoard:
             self._check_room()
 
     def capacity(self) -> SessionCapacity:
-        """What room there is for more."""
+        """How many more sessions fit, and why no more."""
         with self._guard:
             return self._capacity()
 
@@ -228,7 +228,7 @@ class SessionBoard:
         return [kept.wanted for kept in self._kept.values() if not kept.ended]
 
     def _read(self) -> dict[str, KeptSession]:
-        """What a gateway before this one wanted, in this run of the studio."""
+        """Sessions that an earlier gateway of this run of the studio wanted."""
         try:
             rows = json.loads(self._file.read_text(encoding="utf-8"))
             kept = [

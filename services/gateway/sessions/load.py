@@ -59,7 +59,7 @@ class ServedSession:
 
 @dataclass(slots=True)
 class ServiceLoad:
-    """What a service's pulses say.
+    """Load of a service, as its pulses report it.
 
     samples: (seconds, processor seconds so far). share: of a tick in its busiest thread.
     """
@@ -84,7 +84,7 @@ def machine_jiffies() -> tuple[float, float] | None:
 
 
 class SessionLoad:
-    """Told of pulses by one thread, asked by another. Thread-safe."""
+    """Load of all session services: pulses come in from one thread, and another asks. Thread-safe."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class SessionLoad:
         self._late_until = 0.0
 
     def receive_pulse(self, pulse: Pulse) -> None:
-        """What a service of sessions says of its own work: the facts `cpu_s` and `share`."""
+        """Take in what a session service reports of its work: the facts `cpu_s` and `share`."""
         spent, share = pulse.facts.get("cpu_s"), pulse.facts.get("share")
         if not isinstance(spent, float) or not isinstance(share, float):
             return
@@ -118,7 +118,7 @@ class SessionLoad:
                 _keep(self._machine, (at, *now))
 
     def capacity(self, served: Sequence[ServedSession]) -> SessionCapacity:
-        """How many more there may be beside these."""
+        """How many more sessions fit in addition to these."""
         measured = [each for each in served if each.on_air >= UNMEASURED_S]
         fresh, at = len(served) - len(measured), self._clock()
         lowest = min((each.share for each in measured), default=1.0)

@@ -11,7 +11,7 @@ from services.gateway.sessions.board import SessionBoard
 STATES = ("opening", "connecting", "live", "reconnecting", "failed")
 FIGURES = (
     ("studio_session_fps", "fps", "Frames a second that leave for the room"),
-    ("studio_session_viewers", "viewers", "Participants beside the avatar"),
+    ("studio_session_viewers", "viewers", "Participants other than the avatar"),
     ("studio_session_kilobits", "kbps", "Sent into the room, kbit/s"),
     ("studio_session_dropped", "dropped", "Frames and blocks of sound left out since it joined"),
     ("studio_session_held_back", "held_back", "1 while its network holds its frames back, 0 while not"),
@@ -20,7 +20,7 @@ FIGURES = (
 
 
 class SessionCollector(Collector):
-    """Reads the board when it is asked. A session that has ended is in no metric any more."""
+    """Reads the board when it is asked. A session that has ended is no longer in any metric."""
 
     def __init__(self, board: SessionBoard) -> None:
         self._board = board

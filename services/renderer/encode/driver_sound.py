@@ -162,5 +162,5 @@ def _is_whole(driver: Path) -> bool:
 
 
 def seconds(packet: "Packet") -> float:
-    """When a packet is to be decoded."""
+    """Decoding time of a packet, in seconds."""
     return (packet.dts or 0) * float(packet.time_base)

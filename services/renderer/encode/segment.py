@@ -89,7 +89,7 @@ class SegmentWriter(Finished):
 
 
 class _Frame:
-    """Puts frames of one size into those of another, whole, with bars where the shapes differ."""
+    """Fits whole frames of one size into another size, with bars where the shapes differ."""
 
     def __init__(self, inner: FrameSize, outer: FrameSize) -> None:
         self._same = inner == outer
@@ -125,7 +125,7 @@ def _resized_plane(plane: ImageArray, width: int, height: int) -> ImageArray:
 def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
     """Options of the MP4 and MOV writers: a clock on which frames of this rate fall exactly."""
     if output.suffix == ".webm":
-        return {}  # counts milliseconds, and nothing else
+        return {}  # WebM counts milliseconds, and nothing else
     scale = str(fps.numerator * max(1, -(-10_000 // fps.numerator)))
     return {"video_track_timescale": scale, "movie_timescale": scale}
 

@@ -78,7 +78,7 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
 
 
 def _damage_note(store: Store, manifest: Manifest, damage: Damage) -> list[str]:
-    """What of the driver could not be read. damage: of its sound."""
+    """Note on what could not be read of the driver. damage: of its sound."""
     followed = [unit for unit in manifest.graph if kind_of(unit) == FOLLOW]
     lost = sum(claims.completion_record(store, manifest.id, unit).lost for unit in followed)
     note = damage_sentence(manifest.driver, lost, damage.sound_us, damage.gaps)
@@ -112,9 +112,9 @@ def deliver(result: Path, sidecar: bytes, out: Path, captions: bytes | None = No
             os.replace(part, path)
         except OSError as error:
             if error.errno == 28:
-                raise NoSpaceError(f"There is no space left for {path}; free some and the job goes on.") from None
+                raise NoSpaceError(f"There is no space left for {path}; free some and the job continues.") from None
             raise StudioError(
-                f"{path} cannot be written ({error.strerror}); make room for it there and retry."
+                f"{path} cannot be written ({error.strerror}); free some space there and retry."
             ) from None
         finally:
             part.unlink(missing_ok=True)
@@ -136,7 +136,7 @@ def _clip_part(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, p
 
 
 def _sidecar(manifest: Manifest, opened: OpenJob, parts: list[_FinishedSegment], ticks: int) -> dict[str, Any]:
-    """All it takes to make the same file again."""
+    """Everything needed to make the same file again."""
     return {
         "statement": STATEMENT,
         "job": manifest.id,

@@ -1,4 +1,4 @@
-"""What a job would cost, before it is handed in.
+"""Cost of a job, before it is submitted.
 
 `python -m services.renderer.job.cost` reads a request as JSON on standard input, as `services.renderer.job.submit`
 does, and prints {frames, units, seconds, memory, disk, lines} or {"error"}. A driver that is not there yet is given by
@@ -28,7 +28,7 @@ SILENCE_RATE_HZ, WAV_HEADER_BYTES = 8000, 44
 
 @dataclass(frozen=True, slots=True)
 class JobCost:
-    """What a job would be.
+    """Size and cost of a job.
 
     units: that workers do. estimate: None where the engine does not know, as frame engines do not.
     """
@@ -39,7 +39,7 @@ class JobCost:
 
 
 def job_cost(request: JobRequest, settings: Settings) -> JobCost:
-    """What a request would cost, without handing it in. Raises StudioError for what cannot be done."""
+    """Cost of a request, without submitting it. Raises StudioError for an impossible one."""
     engine = load(canonical_name(request.engine, settings.engines), settings.engines)
     runs_here(engine, settings)
     avatar, options = load_avatar(request.avatar), engine.options(request.options)

@@ -113,7 +113,7 @@ class _PassingStore(LocalStore):
 
 
 def _advance(worker: UnitWorker, manifest: Manifest) -> None:
-    """Do the next unit. A unit is done once, and once more with less where memory ran out. Raises StudioError."""
+    """Run the next unit, and retry it once in low-memory mode where memory ran out. Raises StudioError."""
     step = worker.advance(manifest.id)
     if step.outcome == "done":
         return

@@ -25,7 +25,7 @@ StopReason = Literal["cancelled", "handed back", "lost", "gone"]
 
 
 class Stopped(Exception):
-    """The unit must not go on.
+    """The unit must not continue.
 
     why: cancelled by the operator, handed back because the worker ends, lost to another worker, or the job is gone.
     """
@@ -63,7 +63,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def report_progress(self, done: int, total: int) -> None:
-        """The unit gets on. done, total: its steps. Raises Stopped when it must not go on."""
+        """The unit gets on. done, total: its steps. Raises Stopped when it must not continue."""
         self._moved = time.monotonic()
         fps = done / max(1e-3, self._moved - self._started)
         self._facts = {"done": done, "total": total, "fps": round(fps, 2)}
@@ -71,7 +71,7 @@ class Heartbeat:
         self._told(self._claim.unit, done, total)
 
     def raise_if_stopped(self) -> None:
-        """Raise Stopped when the unit must not go on; says nothing of its progress."""
+        """Raise Stopped when the unit must not continue; says nothing of its progress."""
         if self._why is not None:
             raise Stopped(self._why)
 

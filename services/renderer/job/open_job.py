@@ -1,4 +1,4 @@
-"""What a worker has open of a job: its avatar, its driver and its engine, kept from one segment to the next."""
+"""A job's avatar, driver and engine, which a worker keeps open from one segment to the next."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -55,13 +55,13 @@ class OpenJob:
 
 @dataclass(slots=True, kw_only=True)
 class OpenClip(OpenJob):
-    """A job of a clip engine. What the engine has loaded it keeps itself."""
+    """A job of a clip engine. The engine itself keeps what it has loaded."""
 
     engine: ClipEngine
 
     @property
     def clip(self) -> Clip:
-        """What the engine is to make."""
+        """The clip that the engine makes."""
         return planned_clip(
             self.avatar, self.driver, self.manifest.plan, self.output, self.engine.options(self.manifest.look)
         )

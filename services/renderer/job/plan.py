@@ -71,7 +71,7 @@ def planned(
 
 
 def planned_clip(avatar: Avatar, driver: Path, plan: Plan, output: OutputSpec, options: EngineOptions | None) -> Clip:
-    """What a clip engine is to make."""
+    """The clip that a clip engine makes."""
     size = output.size or (avatar.plate.width, avatar.plate.height)
     return Clip(
         avatar=avatar, driver=driver, driven=plan.driven, rate=plan.fps, ticks=plan.ticks, size=size, options=options
@@ -84,7 +84,7 @@ def declared_units(engine: Engine, clip: Clip, output: OutputSpec) -> tuple[Unit
         return ()
     if output.alpha:
         raise StudioError(
-            f"{engine.info.title} makes whole frames, of which the host cannot be cut out; choose another codec than "
+            f"{engine.info.title} makes whole frames, from which the host cannot be cut out; choose another codec than "
             f"{output.codec}."
         )
     with engine_faults(engine.info.title):
@@ -113,8 +113,8 @@ def check_driven(engine: Engine, driven: DrivenBy) -> None:
         return
     if driven == "template":
         raise StudioError(
-            f"{engine.info.title} plays no motion templates; give a video or sound, or choose an engine that does "
-            "(`studio engines`)."
+            f"{engine.info.title} does not play motion templates; give a video or sound, or choose an engine that "
+            "does (`studio engines`)."
         )
     needs = "a face on video" if driven == "voice" else "a voice"
     raise StudioError(

@@ -1,4 +1,4 @@
-"""One step of a job: claim a unit that is ready, do it, publish it. Messages say when; what is true stands on disk."""
+"""One step of a job: claim a unit that is ready, do it, publish it. Messages only trigger it; the truth is on disk."""
 
 import time
 from collections.abc import Callable
@@ -25,13 +25,13 @@ from shared.jobs.survey import Expired, JobSurveyor
 log = structlog.get_logger()
 
 MIN_FREE_BYTES = 64 << 20  # free bytes below which no unit is begun
-SMOOTHED = 0.8  # of the pace of the units before that a unit's own does not change
+SMOOTHED = 0.8  # share of the earlier units' pace that a unit's own pace does not change
 Outcome = Literal["done", "failed", "handed back", "lost", "cancelled", "gone", "no_space", "nothing"]
 
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """What came of an attempt to get on with a job.
+    """Outcome of an attempt to advance a job.
 
     unit: "" where there was nothing to do. wake: how many units can be claimed now that could not, or not any more,
     before. frames: that were made. error: what an engine raised that is not a sentence.
@@ -63,16 +63,18 @@ class UnitWorker:
     _paces: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def advance(self, job: str, expired: Expired = ()) -> StepResult:
-        """Get on with a job by one unit.
+        """Advance a job by one unit.
 
-        expired: claims that were seen to stand still for LEASE_S. Never raises for what a job does wrong.
+        expired: claims whose beat has not changed for LEASE_S. Never raises for a job's own faults.
         """
         try:
             manifest = read_job_manifest(self.store, job)
             if not may_go_on(self.store, job):
                 return NOTHING
             claim = self._claim(manifest, expired)
-            if claim is not None and result(self.store, job):  # another ended the job since, and its units are gone
+            if claim is not None and result(
+                self.store, job
+            ):  # another worker has ended the job since, and its units are gone
                 delete_intermediate_files(self.store, job)
                 return NOTHING
         except StudioError as error:
@@ -118,7 +120,7 @@ class UnitWorker:
             return self._failed(manifest, claim, "This machine has too little memory.", "memory")
         except StudioError as error:
             return self._failed(manifest, claim, str(error), "failed")
-        except Exception as error:  # an engine may fail at anything; the worker lives on
+        except Exception as error:  # an engine may fail at anything; the worker survives
             self.opener.close()
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             return replace(self._failed(manifest, claim, reason, "failed"), error=error)
@@ -180,4 +182,4 @@ def may_go_on(store: Store, job: str) -> bool:
 
 
 def _no_space() -> str:
-    return f"Less than {MIN_FREE_BYTES >> 20} MB are free in the jobs folder; free some and the job goes on."
+    return f"Less than {MIN_FREE_BYTES >> 20} MB are free in the jobs folder; free some and the job continues."

@@ -55,12 +55,12 @@ class KeyUsedError(StudioError):
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What is asked for.
+    """Request for a job.
 
     avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
     with the same request is the same job. captions: WebVTT of what the driver says, where it is known. out: where the
-    result goes besides the store; None: nowhere else. options: the engine's by name; the others are as its settings say
-    here.
+    result goes in addition to the store; None: nowhere else. options: the engine's by name; the others are as its
+    settings say here.
     """
 
     avatar: Path
@@ -128,13 +128,13 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
         _store_inputs(store, request, manifest)
         if not store.create(f"{place}/job.json", content):
             return _job_of_same_key(store, manifest)
-        kept = store.read(f"{place}/job.json") == content  # a disk may take it and have no room for it
+        kept = store.read(f"{place}/job.json") == content  # a disk may accept a file that it has no space for
     except NoSpaceError:
         kept = False
         if not store.list(place):
             store.remove(place)  # which would be listed as a job that has lost its job.json
     if not kept:
-        raise NoSpaceError(f"The job could not be kept at {store.url}; free some space there and submit it again.")
+        raise NoSpaceError(f"The job could not be saved at {store.url}; free some space there and submit it again.")
     return manifest
 
 
@@ -199,7 +199,7 @@ def _job_of_same_key(store: Store, manifest: Manifest) -> Manifest:
 def _avatar_files(avatar: Path) -> str:
     digest = hashlib.sha256()
     for name in AVATAR_FILES:
-        if (avatar / name).is_file():  # one without its portrait can be loaded, and looks otherwise
+        if (avatar / name).is_file():  # an avatar without its portrait can be loaded, and looks different
             digest.update(file_sha256(avatar / name).encode())
     return f"avatars/{digest.hexdigest()[:32]}"
 
@@ -218,7 +218,7 @@ def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
-    """The request that these fields are.
+    """Build a request from these fields.
 
     Avatar, driver, driver_name, engine, options, priority, key, output, captions.
     """

@@ -164,7 +164,7 @@ def _moves(opened: OpenFrames) -> bool:
 def _state(
     store: Store, opened: OpenFrames, name_of: Callable[[int], str], index: int
 ) -> dict[str, NDArray[np.generic]]:
-    """What a unit left for the next of its kind; before the first, the engine as it was opened."""
+    """State that a unit left for the next of its kind; before the first, the engine as it was opened."""
     if index < 0:
         return opened.pristine
     name = made_file_name(store, opened.manifest.id, name_of(index), STATE)

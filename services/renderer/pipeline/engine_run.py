@@ -95,12 +95,12 @@ class EngineRun:
             yield from self.session.hear(VoiceBlock(pts, samples[at : at + SOUND_RATE_HZ]))
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """All that the next segment needs."""
+        """State that the next segment needs."""
         own = {"last_face": np.array(self._last_face, np.int64), "owed": np.array(self._owed, np.int64)}
         return pack_part("engine", self.session.save()) | own
 
     def restore(self, state: StateMapping) -> None:
-        """Go on where `save` left off."""
+        """Continue where `save` left off."""
         self.session.restore(unpack_part("engine", state))
         self._last_face = int(state["last_face"])
         self._owed = deque(int(pts) for pts in state["owed"])

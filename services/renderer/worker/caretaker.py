@@ -29,7 +29,7 @@ IN_TURN = 24  # others in each sweep
 AT_MOST = 32  # messages put into a queue that is empty
 LEARN_S = 1.5  # time for jobs seen for the first time, in one sweep
 INDEX_S = 60.0  # between two looks whether the index is whole
-RESUME_FREE_BYTES = 256 << 20  # free bytes with which jobs that were parked for want of room go on
+RESUME_FREE_BYTES = 256 << 20  # free bytes with which jobs that were parked for lack of space continue
 
 Lane = tuple[str, Priority]  # engine and priority
 
@@ -38,7 +38,7 @@ Lane = tuple[str, Priority]  # engine and priority
 class ExpiredClaims:
     """Remembers every claim's last beat and when it was first seen.
 
-    longest: seconds that count at most between two looks, since a pause of the observer may have been everybody's.
+    longest: most seconds that count between two looks, because a pause of the observer may have paused everything.
     """
 
     longest: float
@@ -65,7 +65,7 @@ class ExpiredClaims:
 
 @dataclass(slots=True)
 class KnownJob:
-    """What is remembered of an open job. manifest: once it has begun."""
+    """An open job as the caretaker remembers it. manifest: once it has begun."""
 
     created: str
     lane: Lane
@@ -75,7 +75,7 @@ class KnownJob:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """What a sweep found and did. open: jobs. sent: messages. expired: claims of dead workers. unparked: jobs."""
+    """Results of a sweep. open: jobs. sent: messages. expired: claims of dead workers. unparked: jobs."""
 
     open: int
     sent: int

@@ -30,7 +30,7 @@ HURT = 70  # exit code of a child whose engine cannot be stopped otherwise
 
 
 def make_celery_app(url: str) -> "Celery":
-    """The app with what a worker needs beside what a sender does."""
+    """The app with what a worker needs in addition to a sender's needs."""
     app = celery_app(url)
     app.conf.update(
         # A message is gone when it is taken: what it was about is on disk, and a worker that dies is seen by its claim.
@@ -53,7 +53,7 @@ def make_celery_app(url: str) -> "Celery":
 
 
 class CeleryChild:
-    """What lives in Celery's child process from one message to the next: the engine that is open."""
+    """State of Celery's child process from one message to the next: the engine that is open."""
 
     def __init__(self, link: SharedState, name: str, settings: Settings) -> None:
         self._link, self._name, self._settings = link, name, settings
@@ -62,7 +62,7 @@ class CeleryChild:
         self._worker: UnitWorker | None = None
 
     def advance(self, job: str, expired: Sequence[Sequence[Any]]) -> None:
-        """Get on with a job by one unit, and wake as many workers as can go on from there."""
+        """Advance a job by one unit, and wake as many workers as can continue from there."""
         if not JOB.fullmatch(job):
             return
         self._link.begin_message(job)

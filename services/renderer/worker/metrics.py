@@ -1,4 +1,4 @@
-"""What a worker counts: in Celery's child, in files that its main process reads out."""
+"""A worker's counters: kept by Celery's child in files that its main process reads."""
 
 import shutil
 import tempfile

@@ -1,4 +1,4 @@
-"""What a worker's processes tell each other, in shared memory without locks.
+"""State that a worker's processes share, in shared memory without locks.
 
 Any of them may be killed at any moment.
 """
@@ -33,7 +33,7 @@ class SharedState:
         return self._memory[LEAVING] == 1
 
     def leave(self) -> None:
-        """The worker is about to end: the segment at work is handed back."""
+        """Note that the worker is about to end, so that its current segment is handed back."""
         self._memory[LEAVING] = 1
 
     def set_child(self, child: int) -> None:
@@ -47,7 +47,7 @@ class SharedState:
         return self._read(CHILD)
 
     def begin_message(self, job: str) -> None:
-        """A message was taken."""
+        """Note that a message was taken."""
         self._memory[JOB : JOB + JOB_NAME_BYTES] = job.encode()[:JOB_NAME_BYTES].ljust(JOB_NAME_BYTES, b"\0")
         self._memory[BUSY] = 1
         self._write(TAKEN, self.taken + 1)

@@ -1,4 +1,4 @@
-"""Whether a store does what claims rest on, proved before anything is claimed."""
+"""Proof that a store does what claims rely on, before anything is claimed."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +30,6 @@ def probe(store: Store) -> None:
     exclusive = first and not again and kept == b"first" and made.count(True) == 1
     if not exclusive or winner != f"{made.index(True)}".encode() or over != b"over":
         raise StudioError(
-            f"{store.url} cannot keep jobs: of several who make the same file at once more than one succeeds; use a "
-            "folder, or an S3 store that knows If-None-Match."
+            f"{store.url} cannot hold jobs: when several writers create the same file at once, more than one succeeds; "
+            "use a folder, or an S3 store that supports If-None-Match."
         )

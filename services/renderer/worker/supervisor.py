@@ -228,7 +228,7 @@ class RenderWorker:
             log.info("jobs_woken", dead_claims=done.expired, unparked=done.unparked, sent=done.sent)
 
     def _holder(self) -> str:
-        """What our child is called in its claims."""
+        """The child's name in its claims."""
         return f"{self.name}.{self._link.child}"
 
     def _dead(self, worker: str) -> bool:

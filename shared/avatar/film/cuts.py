@@ -50,7 +50,7 @@ class ChangeMeter:
 
 
 def find_cuts(changes: list[Change]) -> list[int]:
-    """Numbers of the frames that begin a new shot, told from both sides: a pan changes every frame, a cut one."""
+    """Numbers of the frames that begin a new shot, detected from both sides: a pan changes every frame, a cut one."""
     mean = np.array([each.mean for each in changes])
     cuts: list[int] = []
     for number, change in enumerate(changes):

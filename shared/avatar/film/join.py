@@ -148,7 +148,7 @@ class JoinFinder:
 
 
 def blends_of(last: int, first: int, fade: int) -> list[Blend]:
-    """The frames of a cross-fade: both parts go on while one gives way to the other."""
+    """The frames of a cross-fade: both parts continue while one gives way to the other."""
     return [Blend(last + step, first - fade - 1 + step, step / (fade + 1)) for step in range(1, fade + 1)]
 
 

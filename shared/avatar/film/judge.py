@@ -17,7 +17,7 @@ COVERED, LASTING = (
 BLURRED = 0.45  # of the sharpness that is usual in the film
 TURNED_YAW, TURNED_PITCH = 40.0, 30.0  # degrees: further, too little of the face shows
 TURNING_YAW = 30.0  # of a face that is then lost: it turned away
-TURNING_DEGREES = 2.5  # a frame, of a head that goes on turning
+TURNING_DEGREES = 2.5  # a frame, of a head that keeps turning
 # Speech opens and closes the mouth, a face at rest does neither: spread and level of `Face.mouth_opening`.
 SPEAKING_S, SPEAKING_SPREAD, OPEN_MOUTH = 0.5, 0.010, 0.05
 AT_REST = 0.012  # of its opening before or after speech, at most: then it has not begun, or has ended
@@ -175,7 +175,7 @@ def _turned_before_or_after(track: FilmTrack, turning: Flags, first: int, end: i
 
 
 def _turning(track: FilmTrack) -> Flags:
-    """Where a head goes on turning, so that its face looks otherwise from frame to frame.
+    """Where a head keeps turning, so that its face looks different from frame to frame.
 
     What comes before a face moves its points once.
     """

@@ -24,7 +24,7 @@ SUDDEN = (
     0.04,
     0.015,
 )  # more of `unlike` or `patch` from one frame to the next: something came before the face, it did not turn
-A_DEGREE = 0.02, 0.008  # more of both that a degree of a head that goes on turning brings
+A_DEGREE = 0.02, 0.008  # more of both that a degree of a head that keeps turning brings
 GAIN = 0.85, 1.18  # by which the light may change suddenly; what changes slowly is remembered
 KEEP = 0.06  # weight of a new frame in what is remembered
 VIEW_DEGREES = 12.0  # yaw and pitch of views that are remembered apart
@@ -120,7 +120,7 @@ class FaceMemory:
         return float(np.where(before * now > 0, np.minimum(np.abs(before), np.abs(now)), 0.0).max())
 
     def _looks_covered(self, likeness: Likeness, turned: float) -> bool:
-        """Whether something has come before the face, and has not gone: what is seen then is no new view of it."""
+        """Whether something has come before the face, and has not gone: what is seen then is not a new view of it."""
         allowed = SUDDEN[0] + A_DEGREE[0] * turned, SUDDEN[1] + A_DEGREE[1] * turned
         came = likeness.unlike - self._before.unlike > allowed[0] or likeness.patch - self._before.patch > allowed[1]
         return came or (self._suspect and (likeness.unlike > LIKE or likeness.patch > PATCH))

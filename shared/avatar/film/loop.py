@@ -1,4 +1,4 @@
-"""What of a film is played, and in which order.
+"""Which frames of a film are played, and in which order.
 
 Its fit parts, joined where they are alike, round and round without a jump.
 """

@@ -33,7 +33,7 @@ OTHER_REST = 8.0  # levels, see `Likeness`: of another person's face, at least
 
 
 class Sight(IntEnum):
-    """What became of the host in a frame."""
+    """How the host was found in a frame."""
 
     SEEN = 0
     HIDDEN = 1  # not found, but parts of the face show where it was
@@ -42,7 +42,7 @@ class Sight(IntEnum):
 
 
 class SeenFace(NamedTuple):
-    """What is kept of a face.
+    """A face as it is kept.
 
     shape: all of its points. stable: (K, 2) float32, its STABLE points in pixels. openings: `Face.opening_ratios`.
     """

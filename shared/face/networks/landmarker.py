@@ -16,8 +16,8 @@ LEVEL = (33, 263)  # outer corners of the eyes, which a close-up is turned by
 class FaceLandmarker:
     """Finds the points of the faces in an image. Not thread-safe.
 
-    follows: look for the face where it was in the image before, and over the whole image only when it was not there; of
-    one face.
+    follows: look for the face where it was in the image before, and over the whole image only when it was not there;
+    for a single face.
     """
 
     def __init__(self, follows: bool, max_faces: int = 1) -> None:

@@ -110,8 +110,8 @@ class _ColourCube:
                 self._graph.configure()
         except OSError as error:
             raise StudioError(
-                f"The film's colours cannot be converted ({short(error)}); make room in the temporary folder and try "
-                "again."
+                f"The film's colours cannot be converted ({short(error)}); free some space in the temporary folder and "
+                "try again."
             ) from None
 
     def rgb(self, frame: av.VideoFrame) -> ImageArray:

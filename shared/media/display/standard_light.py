@@ -24,7 +24,7 @@ BT709 = ColorPrimaries.BT709
 class WideColour(NamedTuple):
     """Colours beyond those of standard films.
 
-    transfer, primaries: what frames are coded in, of which at least one is not that of standard films.
+    transfer, primaries: how frames are coded; at least one of the two differs from standard films.
     """
 
     transfer: ColorTrc

@@ -59,7 +59,7 @@ def _upright(image: "Image.Image") -> "Image.Image":
 
 
 def _in_eight_bits(image: "Image.Image") -> "Image.Image":
-    """Grey of 16 bits or of real numbers, scaled: Pillow would clip it."""
+    """Scale 16-bit or floating-point grey to 8 bits: Pillow would clip it."""
     from PIL import Image
 
     if image.mode.startswith("I"):

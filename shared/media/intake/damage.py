@@ -40,7 +40,7 @@ class Damage:
         return sum((begin is None or at > begin) and (end is None or at <= end) for at in self.stamps)
 
     def clear(self) -> None:
-        """Count from nothing: it is read again from the beginning."""
+        """Reset the counts: the file is read again from the beginning."""
         self.sound_us = self.gaps = 0
         self.stamps.clear()
 
@@ -94,7 +94,7 @@ def packets(
             if in_a_row > MOST_GAPS_IN_A_ROW:
                 return
         except IndexError:
-            return  # PyAV at the end of a file in which a further track begins on the way
+            return  # PyAV raises it at the end of a file in which another track begins midway
 
 
 def decoded(packet: "Packet", damage: Damage, decoder: av.VideoCodecContext | None = None) -> "list[Frame]":

@@ -15,7 +15,7 @@ def check_file(path: Path, wanted: str) -> None:
         if path.is_dir():
             raise StudioError(f"{path.absolute().name or path} is a folder; give {wanted} that is in it.")
         if path.is_symlink() and not path.exists():
-            raise StudioError(f"{path.name} is a link to a file that is not there any more; give {wanted}.")
+            raise StudioError(f"{path.name} is a link to a file that no longer exists; give {wanted}.")
         if not path.exists():
             raise StudioError(f"There is no file {path}.")
         if not path.is_file():
@@ -89,7 +89,7 @@ def _has_index(path: Path) -> bool:
 
 
 def _words(head: bytes) -> str:
-    """What a text's beginning is, "" where it is no text."""
+    """What a text's beginning is, "" where it is not a text."""
     try:
         text = head.decode("utf-8", "strict")
     except UnicodeDecodeError as error:

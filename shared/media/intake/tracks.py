@@ -30,7 +30,7 @@ def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
 def sound_of(container: av.container.InputContainer) -> av.AudioStream | None:
     """The sound of a file, None where there is none.
 
-    The track that is marked as default, else the first that is no comment or description.
+    The track that is marked as default, else the first that is not a comment or description.
     """
     return _chosen(container.streams.audio)
 

@@ -169,7 +169,7 @@ def test_answers_to_queries_that_cannot_be_understood_are_asked_for_again(bench:
 
 def test_a_service_that_gives_no_answers_is_a_sentence_and_the_task_goes_on_later(bench: PollerBench) -> None:
     bench.service.knobs.queries, begun = [-500] * 100, bench.clock.now
-    with pytest.raises(StudioError, match=r"does not answer \(HTTP status 500\); check that its container runs"):
+    with pytest.raises(StudioError, match=r"does not answer \(HTTP status 500\); check that its container is running"):
         bench.make()
     assert 120 <= bench.clock.now - begun < 130
     bench.service.knobs.queries = []
@@ -209,7 +209,7 @@ def test_busy_codes_back_off(bench: PollerBench) -> None:
 
 def test_a_service_that_stays_busy_is_a_sentence(bench: PollerBench) -> None:
     bench.service.knobs.submits, begun = [10001] * 100, bench.clock.now
-    with pytest.raises(StudioError, match="is busy with something else; check that its container runs"):
+    with pytest.raises(StudioError, match="is busy with something else; check that its container is running"):
         bench.make()
     assert 900 <= bench.clock.now - begun < 940 and bench.folder.record(CODE) is None
 
@@ -226,7 +226,7 @@ def test_a_missing_field_is_refused_as_the_contract_says(bench: PollerBench) -> 
 
 def test_a_service_that_is_not_there_is_a_sentence(bench: PollerBench) -> None:
     bench.service.url = "http://127.0.0.1:9"  # discard: nothing listens
-    with pytest.raises(StudioError, match=r"cannot be reached .*; check that its container runs"):
+    with pytest.raises(StudioError, match=r"cannot be reached .*; check that its container is running"):
         bench.make()
     assert bench.service.taken == [] and bench.folder.record(CODE) is None
 
@@ -300,5 +300,5 @@ def test_what_a_job_never_came_for_goes_after_a_week(bench: PollerBench) -> None
 def test_a_damaged_record_is_a_sentence(bench: PollerBench) -> None:
     with bench.folder.locked():
         (bench.service.data / "persona-studio" / f"{CODE}.json").write_text("{", encoding="utf-8")
-    with pytest.raises(StudioError, match="is damaged; delete it, and the job begins again"):
+    with pytest.raises(StudioError, match="is damaged; delete it, and the job starts over"):
         bench.make()

@@ -50,7 +50,7 @@ def test_the_ladder_goes_down_one_rung_at_a_time_to_its_end(nets: PersonaLiveNet
     assert about["enum"] == ["auto", *NAMES] and set(about["titles"]) == set(about["enum"])
     assert about["titles"]["full"] == "512 pixels, full decoder" and about["default"] == "auto"
     for name in NAMES[1:]:
-        assert one.lower() == f"PersonaLive goes on with {quality.rung(name).title}."
+        assert one.lower() == f"PersonaLive continues with {quality.rung(name).title}."
         assert one.quality == name
     assert one.lower() is None and one.quality == NAMES[-1]
     assert NAMES == ["full", "taesd", "384", "256", "half"]

@@ -95,7 +95,7 @@ def test_an_interrupt_closes_the_connection_to_the_server(speaking: GatewayStudi
         ({"text": "a" * 10_001}, 422, "'text'"),
         ({"text": 5}, 422, "'text'"),
         ({"words": "a"}, 422, "'text'"),
-        ({"text": "a", "voice": "../x"}, 422, "There is no voice '../x'; there is openai, piper, espeak."),
+        ({"text": "a", "voice": "../x"}, 422, "There is no voice '../x'; choose one of openai, piper, espeak."),
         ({"text": "a", "voice": "piper"}, 422, "piper"),
         (["a"], 422, "'body'"),
     ],

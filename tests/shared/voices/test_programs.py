@@ -79,7 +79,7 @@ def test_piper_is_given_its_model_and_a_line(install: Install, monkeypatch: pyte
     assert (folder / "words").read_text(encoding="utf-8") == f"--model {folder}/lessac.onnx --output_raw\n"
     for wrong in ('"fast"', 1, "null"):
         piper_voice(folder, monkeypatch, wrong)
-        assert (problem := PiperVoice().probe()) is not None and "no voice of piper's" in problem.reason
+        assert (problem := PiperVoice().probe()) is not None and "not a voice of piper's" in problem.reason
 
 
 def test_a_program_that_is_missing_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +95,7 @@ def test_a_program_that_is_missing_says_how_to_get_it(tmp_path: Path, monkeypatc
     [
         ("echo 'The voice does not exist.' >&2; exit 1", "espeak-ng failed (The voice does not exist); try it"),
         ("exit 3", "espeak-ng failed (exit code 3)"),
-        ("cat > /dev/null; echo this is not any sound at all, to be sure of it", "espeak-ng sends no WAV"),
+        ("cat > /dev/null; echo this is not any sound at all, to be sure of it", "espeak-ng does not send WAV"),
         ("cat > /dev/null", "eSpeak NG sent no sound"),
         ("kill -9 $$", "espeak-ng failed (exit code -9)"),
         ("yes | head -c 10000000 >&2; exit 1", "espeak-ng failed (y)"),

@@ -69,7 +69,7 @@ def test_every_voice_has_a_row_and_the_first_that_can_speak_is_taken(monkeypatch
         "absent mouth",
     )
     assert "RuntimeError: no tongue" in about["broken"].unavailable and about["espeak"].command
-    assert "no Voice of that name" in about["stray"].unavailable and "no_such_package" in about["gone"].unavailable
+    assert "not a Voice of that name" in about["stray"].unavailable and "no_such_package" in about["gone"].unavailable
     monkeypatch.setenv("STUDIO_VOICE_OPENAI_URL", "http://127.0.0.1:9/v1")
     assert open_voice("").name == "openai" and open_voice("guest").name == "guest"
     assert [row.name for row in voice_summaries("guest") if row.chosen] == ["guest"]
@@ -98,7 +98,7 @@ def test_without_any_voice_one_sentence_says_how_to_get_one(monkeypatch: pytest.
     ):
         open_voice("")
     monkeypatch.setattr(registry, "_points", list)
-    with pytest.raises(StudioError, match="run `make setup` again"):
+    with pytest.raises(StudioError, match="run `make setup`, as after every update"):
         load_voice("espeak")
 
 

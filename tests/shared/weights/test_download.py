@@ -60,7 +60,7 @@ def test_a_line_that_breaks_is_taken_up_where_it_broke(hub: Hub, tmp_path: Path)
 
 def test_what_came_is_kept_for_the_next_pull(hub: Hub, tmp_path: Path) -> None:
     hub.break_after = [1_200_000, 0, 0, 0]
-    with pytest.raises(StudioError, match=r"does not finish .*f.bin: .*pull again to go on"):
+    with pytest.raises(StudioError, match=r"does not finish .*f.bin: .*pull again to continue"):
         fetch(hub, tmp_path / "f.bin")
     assert not (tmp_path / "f.bin").exists() and len(only(tmp_path)) == 1
     hub.asked.clear()
@@ -132,7 +132,7 @@ def test_a_server_that_stumbles_is_asked_again(hub: Hub, tmp_path: Path) -> None
 
 
 def test_a_file_that_is_not_there_is_one_sentence(hub: Hub, tmp_path: Path) -> None:
-    with pytest.raises(StudioError, match=r"has no o/r/resolve/main/no.bin any more \(404\)"):
+    with pytest.raises(StudioError, match=r"no longer has o/r/resolve/main/no.bin \(404\)"):
         fetch(hub, tmp_path / "no.bin", "no.bin")
 
 

@@ -334,7 +334,7 @@ class Startled(RuleSession):
         return super().apply(options)
 
 
-@breaks("the_ladder_ends", "always a lower quality")
+@breaks("the_ladder_ends", "never arrives at a lowest quality")
 class Bottomless(RuleSession):
     def lower(self) -> str:
         return "Good goes on at less."
@@ -350,13 +350,13 @@ class Cold(RuleSession):
         self.bar = 1.0 / type(self).opened
 
 
-@breaks("state_is_carried_whole", "where another session goes on after 1 inputs of motion")
+@breaks("state_is_carried_whole", "where another session continues after 1 inputs of motion")
 class Forgetful(RuleSession):
     def save(self) -> StateArrays:
         return super().save() | {"bar": np.array(0.0)}
 
 
-@breaks("waiting_is_carried_too", "where another session goes on while the host waits")
+@breaks("waiting_is_carried_too", "where another session continues while the host waits")
 class Restless(RuleSession):
     def save(self) -> StateArrays:
         return super().save() | {"restless": np.array(0)}

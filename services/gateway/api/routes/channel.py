@@ -100,7 +100,7 @@ def _check_engine(gateway: Gateway, name: str) -> None:
 
 
 def _take_options(gateway: Gateway, changes: dict[str, Any]) -> None:
-    """Put the scene's options after these changes in place of what was asked for.
+    """Replace the requested option changes with the scene's options after them.
 
     They are checked by the JSON schema that the generator reports, in the words that the engine itself would use: to
     load its class would import another package's code, and perhaps a model, in the process that shows the program.

@@ -43,7 +43,7 @@ async def viewers_talk_settings(gateway: Gateway, link: WatchLink) -> Conversati
 
 @routes.get("/conversation")
 async def conversation_availability(gateway: ChannelGateway) -> Conversation:
-    """Whether one can talk with the host, and why not."""
+    """Whether a conversation with the host is possible, and if not, why."""
     try:
         settings = await talk_settings(gateway)
     except StudioError as error:

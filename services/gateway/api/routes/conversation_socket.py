@@ -34,7 +34,7 @@ SILENCE_S = 120.0  # for which a viewer may keep the host from others
 CHECK_PERIOD_S = 1.0
 TOO_LONG = f"A question has at most {MOST_QUESTION_CHARACTERS:,} characters; shorten it."
 ODD = "Too many messages that a page does not send."
-SAID_NOTHING = "You said nothing for two minutes; press Talk to go on."
+SAID_NOTHING = "You said nothing for two minutes; press Talk to continue."
 
 
 @router.websocket("/conversation")

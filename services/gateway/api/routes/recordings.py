@@ -38,7 +38,7 @@ class Tickets:
         return ticket
 
     def redeem(self, ticket: str, recording: str) -> bool:
-        """Whether it is good; it is not any more."""
+        """Whether a ticket is valid; it is void afterwards."""
         of, until = self._given.pop(ticket, ("", 0.0))
         return of == recording and time.monotonic() < until
 

@@ -45,7 +45,7 @@ async def open_session(
     The same `Idempotency-Key` with the same content is the same session.
 
     As a form it may bring a `portrait` (at most 64 MB) with `rights`, who may use it: an avatar of this session alone,
-    prepared before the answer and removed when no session shows it any more.
+    prepared before the answer and removed when no session shows it.
     """
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
@@ -123,7 +123,7 @@ def _session(request: Request, name: str) -> KeptSession:
 
 
 def _spec(settings: Settings, asked: AskedSession) -> SessionSpec:
-    """What is asked for, without an id, and without an avatar where a portrait came. Raises HTTPException."""
+    """The requested session, without an id, and without an avatar where a portrait was sent. Raises HTTPException."""
     wanted = asked.wanted
     if not settings.sessions.allowed_livekit_urls:
         raise HTTPException(403, OFF)

@@ -24,7 +24,7 @@ PAUSE = US  # PCM that comes after such a pause begins another utterance, also w
 
 
 class SpeechOpening(BaseModel):
-    """The first message of a speech socket, beside the token."""
+    """The first message of a speech socket, without the token."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -89,7 +89,7 @@ class SpeechSocket:
             await socket.send_text(json.dumps(await self._events.get()))
 
     async def receive_until_closed(self, socket: WebSocket) -> None:
-        """What the socket says, until it closes or says what it should not."""
+        """Take in the socket's messages until it closes or sends an invalid one."""
         while True:
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":

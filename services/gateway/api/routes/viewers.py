@@ -62,7 +62,7 @@ async def watch_page(gateway: ChannelGateway) -> Response:
 
 @pages.get("/watch/assets/livekit-client.mjs", include_in_schema=False)
 async def client_library() -> FileResponse:
-    """livekit-client, from our own origin."""
+    """Serve livekit-client from the studio's own origin."""
     found = sorted(cache_folder().glob("livekit-client-*.mjs"))
     if not found:
         raise HTTPException(404, LIBRARY_MISSING)

@@ -96,7 +96,7 @@ def _plate_folder(channel: str, plate: str, request: Request) -> Path:
         raise HTTPException(401, str(error), BEARER) from None
     folder = gateway.seats.plate_folder(plate) if channel == gateway.settings.channel else None
     if folder is None:
-        raise HTTPException(404, "This is not on air any more.")
+        raise HTTPException(404, "This is no longer on air.")
     return folder
 
 

@@ -76,7 +76,7 @@ class FlvWriter:
             self._container.mux(self._sound.encode(frame))
 
     def close(self) -> None:
-        """Let go of the encoders; nothing is written any more."""
+        """Release the encoders; nothing more is written."""
         self._sink.closed = True
         self._container.close()
 

@@ -27,8 +27,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 SENTENCES = {
     "unreachable": "{host} does not answer; is the RTMP server running, and rtmp_url right?",
     "refused": "{host} does not accept the stream; check the application and the stream key in rtmp_url.",
-    "silent": "{host} takes the connection and never answers; is it an RTMP server?",
-    "stalled": "{host} takes nothing any more.",
+    "silent": "{host} accepts the connection but never answers; is it an RTMP server?",
+    "stalled": "{host} no longer accepts data.",
     "unstarted": "The process that sends to {host} cannot be started; this machine is out of memory or processes.",
     "closed": "{host} ended the connection.",
 }
@@ -76,7 +76,7 @@ class RtmpOutput:
             process.end()
 
     def run(self) -> None:
-        """Until `stop`."""
+        """Push until `stop`."""
         while not self._stopping:
             self._changed.clear()
             if not self._wanted:
@@ -96,7 +96,7 @@ class RtmpOutput:
             self.state = self.state.with_phase("off")
 
     def _push(self) -> None:
-        """One connection, until it is not wanted any more or the frame has another size. Raises PushError."""
+        """One connection, until it is no longer wanted or the frame has another size. Raises PushError."""
         self.outlet.clear()
         self.outlet.counting = False
         self.outlet.open = True

@@ -53,7 +53,7 @@ class PushProcess:
         self._heard = b""
 
     def write(self, data: bytes | memoryview) -> int:
-        """All of these bytes. Raises PushError when the process is dead, stuck, or told to end."""
+        """Write all of these bytes. Raises PushError when the process is dead, stuck, or told to end."""
         rest = memoryview(data)
         while rest:
             try:
@@ -117,7 +117,7 @@ class PushProcess:
 
     @property
     def kbps(self) -> float:
-        """What the receiver took over the last seconds, kbit/s."""
+        """Bit rate that the receiver accepted over the last seconds, kbit/s."""
         (begin, first), (end, last) = self._acked[min(1, len(self._acked) - 1)], self._acked[-1]
         return (last - first) * 8 / 1000 / (end - begin) if end > begin else 0.0
 
@@ -126,7 +126,7 @@ class PushProcess:
         self._ending = True
 
     def close(self) -> None:
-        """Say goodbye to the receiver if that goes quickly, and leave no process."""
+        """Close the stream properly if that is quick, and leave no process."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()  # the end of the stream
         try:

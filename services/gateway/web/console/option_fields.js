@@ -173,7 +173,7 @@ function valueIn(control, schema) {
   return control.value === "" ? schema.default : Number(control.value);
 }
 
-/** Why what stands in a field is no value of this option, "" where it is one. @param {Control} control @param {OptionSchema} schema */
+/** Why what stands in a field is not a value of this option, "" where it is one. @param {Control} control @param {OptionSchema} schema */
 function whyNot(control, schema) {
   const value = valueIn(control, schema);
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength = 0, maxLength = Infinity, pattern } = schema;

@@ -1,9 +1,9 @@
 // Generated from the API's schema by `python -m services.gateway.api.types`; not edited by hand.
 
 /**
- * Who watches by links. viewers: now. most: how many the studio allows over all links. bytes: sent to them since
- * the start. dropped: frames and sounds that they were too slow for. links: those that have not expired, oldest
- * first.
+ * Viewers by watch links. viewers: now. most: how many the studio allows over all links. bytes: sent to them
+ * since the start. dropped: frames and sounds that they were too slow for. links: those that have not expired,
+ * oldest first.
  */
 export interface AudienceState {
   viewers: number;
@@ -63,8 +63,8 @@ export interface Caption {
 }
 
 /**
- * What the state socket sends beside the state, as soon as a caption begins, is over or has its end known. The
- * last captions, oldest first.
+ * What the state socket sends in addition to the state, as soon as a caption begins, is over or has its end
+ * known. The last captions, oldest first.
  */
 export interface CaptionsMessage {
   captions: Caption[];
@@ -145,8 +145,8 @@ export interface ConversationState {
 }
 
 /**
- * What can drive. word: for the API. detail: what it is where its title does not say. unavailable: why it cannot
- * be had, "" where it can.
+ * What can drive. word: for the API. detail: what it is where its title does not say. unavailable: why it is not
+ * available, "" where it can.
  */
 export interface DriverRow {
   word: string;
@@ -156,9 +156,9 @@ export interface DriverRow {
 }
 
 /**
- * What an engine that takes several frames at a time says of its delay, the generator's fact `delay`. frames: it
- * takes at once. calls: that a frame passes its window in. interval_ms: between driver frames. call_ms: that a
- * call takes. ms: from motion to face; floor_ms: what that cannot go below.
+ * Delay of an engine that takes several frames at a time, as the generator's fact `delay` reports it. frames:
+ * how many it takes at once. calls: in how many a frame passes its window. interval_ms: between driver frames.
+ * call_ms: length of a call. ms: from motion to face; floor_ms: the least that this can be.
  */
 export interface EngineDelay {
   frames: number;
@@ -193,9 +193,9 @@ export interface EngineRow {
 }
 
 /**
- * The engine on air. quality: the one it is at, null where it has no ladder of them. delay: from motion to face
- * beside what it cannot go below, null for an engine that takes its frames one by one. delay_history:
- * milliseconds over the last minute, oldest first.
+ * The engine on air. quality: the one it is at, null where it has no ladder of them. delay: from motion to face,
+ * and what it cannot go below, null for an engine that takes its frames one by one. delay_history: milliseconds
+ * over the last minute, oldest first.
  */
 export interface EngineState {
   quality: EngineQuality | null;
@@ -781,8 +781,8 @@ export interface Version {
 }
 
 /**
- * What a viewer needs. watch: path of the page, below a proxy's prefix, with the token in its fragment; expires:
- * wall clock seconds.
+ * What a viewer needs to open the watch page. watch: path of the page, below a proxy's prefix, with the token in
+ * its fragment; expires: wall clock seconds.
  */
 export interface ViewerLink {
   url: string;
@@ -840,8 +840,8 @@ export interface WatchLinkRow {
 }
 
 /**
- * A link. label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows
- * at a time; watching: how many there are. talk: whether they may talk with the host.
+ * A watch link. label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it
+ * allows at a time; watching: how many there are. talk: whether they may talk with the host.
  */
 export interface WatchLinkState {
   id: string;

@@ -15,7 +15,7 @@ export async function openDevices(wanted, device) {
     const name = error instanceof Error ? error.name : "";
     if (name === "NotFoundError" && wanted.video && wanted.audio) return openDevices({ video: wanted.video }, device);
     throw new Error(name === "NotAllowedError" ? `This page has no permission to use the ${device}. Allow it in the address bar and try again.`
-      : name === "NotFoundError" ? `The browser finds no ${device}. Connect one and try again.`
+      : name === "NotFoundError" ? `The browser found no ${device}. Connect one and try again.`
       : `The browser cannot open a ${device} (${name}).`);
   }
 }

@@ -40,7 +40,7 @@ export class CaptionLine {
     this.draw();
   }
 
-  /** There is no program any more. */
+  /** The program has ended. */
   end() {
     this.button.hidden = true;
     this.clear();

@@ -8,7 +8,7 @@ export class ProgramSound {
   /** @param {number} lead seconds between arrival and playing: what the network's jitter may be */
   constructor(lead = LEAD_S) {
     this.lead = lead;
-    this.latest = lead + SLACK_S; // further ahead than this (the audio clock stood still) the schedule begins again
+    this.latest = lead + SLACK_S; // further ahead than this (the audio clock stood still) the schedule starts over
     /** @type {GainNode | null} */
     this.gain = null;
     this.loudness = 1;

@@ -68,7 +68,7 @@ export class Conversation {
     return this.close !== null && this.askedFor === this.close;
   }
 
-  /** Begin, and listen. A microphone that cannot be had leaves typing. */
+  /** Begin, and listen. A microphone that is not available leaves typing. */
   async start() {
     this.begin();
     if (this.stream || this.asking) return;

@@ -14,7 +14,7 @@ const TRANSCRIPTION = "lk.transcription";
 const video = byId("program", HTMLVideoElement);
 const stream = new MediaStream();
 
-/** @param {string} token @returns {number} milliseconds since 1970 at which it opens no room any more; NaN for no token */
+/** @param {string} token @returns {number} milliseconds since 1970 at which it no longer opens a room; NaN for no token */
 function expiry(token) {
   try {
     return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).exp * 1000;

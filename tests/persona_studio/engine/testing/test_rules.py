@@ -91,7 +91,7 @@ def test_the_command_says_a_line_for_each_rule() -> None:
         assert ours.returncode == 0 and re.fullmatch(r"ok .*\nok .*\n", ours.stdout), ours.stdout + ours.stderr
     assert "There is no engine nowhere:At" in command("nowhere:At").stderr
     assert (
-        "There is no rule x; there are probe_is_cheap"
+        "There is no rule x; choose from probe_is_cheap"
         in command("engines.mesh.engine:MeshEngine", "--rule", "x").stderr
     )
 

@@ -117,7 +117,7 @@ def test_a_service_that_is_silent_is_named_and_so_is_its_return(channel: DrivenC
     assert channel.word == "ON AIR"
     assert channel.said()[1:] == [
         ("warning", f"{service} does not answer, it is being restarted."),
-        ("warning", "Recovering, the last frame is held."), ("info", f"{service} is back."), ("info", "On air."),
+        ("warning", "Recovering: the last frame is shown."), ("info", f"{service} is back."), ("info", "On air."),
     ]  # fmt: skip
 
 
@@ -259,5 +259,5 @@ def test_recorded_motion_is_called_by_its_name(channel: DrivenChannel) -> None:
     channel.state = "live"
     channel.pass_time(1)
     assert [text for _, text in channel.said()] == [
-        "No face comes of the recorded motion, idle.", "The recorded motion moves the host, on air.",
+        "Idle: the recorded motion shows no face.", "The recorded motion moves the host, on air.",
     ]  # fmt: skip

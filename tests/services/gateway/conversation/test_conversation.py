@@ -144,9 +144,9 @@ def test_a_viewer_stops_the_answer_and_nothing_else(stage: TalkStage) -> None:
     [
         ("refuse", "stream", "refuses the key"),
         ("fail", "stream", "does not write down speech"),
-        ("html", "stream", "no transcript"),
+        ("html", "stream", "not a transcript"),
         ("write", "refuse", "refuses the key"),
-        ("write", "garbage", "no streamed chat"),
+        ("write", "garbage", "not a streamed chat"),
         ("write", "error", "failed in the middle"),
         ("write", "empty", "gave no answer"),
     ],
@@ -280,7 +280,7 @@ def test_what_the_host_knows_goes_with_every_question_and_is_bounded(tmp_path: P
     for data, words in (
         (b"x" * (MOST_KNOWLEDGE_BYTES + 1), "more than 32 KB"),
         (b"\xff\xfe", "UTF-8"),
-        (b"a\0", "no text"),
+        (b"a\0", "not a text file"),
     ):
         file.write_bytes(data)
         with pytest.raises(StudioError, match=words):

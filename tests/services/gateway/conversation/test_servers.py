@@ -89,10 +89,10 @@ def test_a_turn_is_written_down_from_a_wav_file_with_the_settings(server: TalkSe
     [
         ("refuse", "refuses the key (401); set STUDIO_CONVERSATION_SPEECH_TO_TEXT_KEY."),
         ("fail", "does not write down speech (500: the key *** is of no use)"),
-        ("json", "no transcript"),
-        ("html", "no transcript"),
+        ("json", "not a transcript"),
+        ("html", "not a transcript"),
         ("break", "cannot be reached"),
-        ("endless", "no transcript"),
+        ("endless", "not a transcript"),
     ],
 )
 def test_ears_that_fail_say_so_in_a_sentence_without_the_key(server: TalkServer, ears: str, words: str) -> None:
@@ -119,8 +119,8 @@ def test_a_server_that_streams_in_another_way_or_not_is_understood(server: TalkS
     [
         ("refuse", "refuses the key (401); set STUDIO_CONVERSATION_CHAT_KEY."),
         ("fail", "does not answer (500: the key *** is of no use)"),
-        ("html", "no streamed chat"),
-        ("garbage", "no streamed chat"),
+        ("html", "not a streamed chat"),
+        ("garbage", "not a streamed chat"),
         ("break", "cannot be reached"),
         ("error", "failed in the middle of an answer (out of memory)"),
         ("empty", "gave no answer"),

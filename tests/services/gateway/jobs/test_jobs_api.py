@@ -68,7 +68,7 @@ def test_an_operator_steers(running: GatewayStudio, store: Store) -> None:
     assert running.http.post(f"/jobs/{name}/pause").json()["state"] == "paused"
     assert running.http.post(f"/jobs/{name}/resume").json()["state"] == "queued"
     answer = running.http.post(f"/jobs/{name}/retry")
-    assert (answer.status_code, answer.json()) == (409, {"detail": f"Nothing of job {name} has failed."})
+    assert (answer.status_code, answer.json()) == (409, {"detail": f"Job {name} has no failed units."})
     answer = running.http.delete(f"/jobs/{name}")
     assert answer.status_code == 409 and "cancel it first" in answer.json()["detail"]
     assert running.http.post(f"/jobs/{name}/cancel").json()["state"] == "cancelled"

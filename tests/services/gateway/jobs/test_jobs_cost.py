@@ -66,7 +66,7 @@ def test_the_answer_is_what_a_job_would_cost_and_nothing_is_submitted(priced: Ga
         ({"inbox": "../token"}, 422, "in the inbox"),
         ({}, 422, "name a file of the inbox"),
         ({"seconds": "2", "avatar": "none"}, 404, "no such avatar"),
-        ({"seconds": "2", "codec": "vp9"}, 422, "Grey clip makes whole frames, of which the host cannot be cut out"),
+        ({"seconds": "2", "codec": "vp9"}, 422, "Grey clip makes whole frames, from which the host cannot be cut out"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_the_same_sentence(

@@ -117,7 +117,7 @@ def test_a_receiver_that_stops_reading_fails_and_a_new_one_is_found() -> None:
         until(running, "live")
         peer.next()
         os.kill(peer.process.pid, signal.SIGSTOP)
-        assert "takes nothing any more" in until(running, "failed")["note"]
+        assert "no longer accepts data" in until(running, "failed")["note"]
         peer.process.kill()
         peer.process.wait()
         with receiver(port) as other:

@@ -240,7 +240,7 @@ def test_an_uploaded_template_is_selected_and_its_face_is_not_looked_for(
         page.keyboard.press("n")
         page.get_by_role("alert").get_by_text("Recorded motion has a neutral face of its own").wait_for()
         running.channel.state = "idle"
-        page.get_by_role("log").get_by_text("No face comes of the recorded motion, idle.").wait_for()
+        page.get_by_role("log").get_by_text("Idle: the recorded motion shows no face.").wait_for()
     finally:
         running.channel.state = "live"
         running.patch(driver="sample")

@@ -141,7 +141,7 @@ def test_a_job_is_made_of_a_text_and_burnt_in_captions_are_switched(
     form.locator("option[value=whole]").wait_for(state="attached")
     form.get_by_label("Avatar").select_option("whole")
     form.get_by_label("Engine").select_option("mesh")
-    form.get_by_label("Driver from").select_option("a text that a voice speaks")
+    form.get_by_label("Driver from").select_option("text spoken by a voice")
     assert form.get_by_label("Driver: video, speech or recorded motion").is_hidden()
     form.get_by_role("button", name="Submit").click()
     assert not server.asked, "a text is required"

@@ -229,5 +229,5 @@ def test_no_room_for_the_table_is_one_sentence(tmp_path: Path, monkeypatch: pyte
     frame = yuv_frame(*coded(chart((140, 96)), Colorspace.BT2020), matrix=Colorspace.BT2020)
     film = write_film(tmp_path / "a.mp4", [frame], light=(ColorTrc.SMPTE2084, ColorPrimaries.BT2020))
     monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(StudioError, match=r"colours cannot be converted \(.*No space left.*\); make room"):
+    with pytest.raises(StudioError, match=r"colours cannot be converted \(.*No space left.*\); free some space"):
         shown(film)

@@ -173,7 +173,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         self._watching = asyncio.create_task(self._watch(self._studio, self._session.id, self._output, room))
 
     async def aclose(self) -> None:
-        """End the session; the agent goes on by voice. A job calls it when it ends."""
+        """End the session; the agent continues by voice. A job calls it when it ends."""
         self._closed = True
         if self._watching is not None:
             self._watching.cancel()
@@ -211,7 +211,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
                 why = note or "The avatar has left."
             elif self._shown and shown != self._shown:
                 # By itself it says so at once. One that came back under its name was gone for a while before that.
-                why, alive = "The avatar is not in the room any more.", time.time() - (RETURN_S if shown else 0.0)
+                why, alive = "The avatar has left the room.", time.time() - (RETURN_S if shown else 0.0)
             if room.isconnected():
                 await self._settle(output, "" if missed else shown, why, alive)
             try:

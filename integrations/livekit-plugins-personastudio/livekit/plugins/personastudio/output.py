@@ -71,7 +71,7 @@ class HostOutput(AudioOutput):
         self._decided.set()
 
     async def avatar_left(self, alive: float) -> None:
-        """It is not there any more, since about `alive`, wall clock seconds: the agent goes on by itself."""
+        """It has left, at about `alive`, wall clock seconds: the agent continues by itself."""
         face, self._face = self._face, None
         self._decided.set()
         if face is not None and self._speaker is face:
@@ -133,7 +133,7 @@ class HostOutput(AudioOutput):
     async def _take_over(self, face: AudioOutput, alive: float) -> None:
         voice = self._own_voice()
         self._listen_to(voice)
-        if self._identity in self._room.remote_participants:  # as one that has lost its studio: it must not go on
+        if self._identity in self._room.remote_participants:  # as one that has lost its studio: it must not continue
             if self._open is not None:
                 face.flush()
             face.clear_buffer()

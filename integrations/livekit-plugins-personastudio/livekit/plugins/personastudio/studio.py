@@ -49,7 +49,7 @@ class StudioSession:
 
 
 class StudioClient:
-    """One studio's API. Close it when it is not needed any more."""
+    """One studio's API. Close it when it is no longer needed."""
 
     def __init__(self, url: str, token: str, options: APIConnectOptions) -> None:
         self._url, self._options = url.rstrip("/"), options

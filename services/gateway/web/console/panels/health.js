@@ -61,7 +61,7 @@ function complaint(name, service, stepped, rung) {
   const skipped = skipping(service);
   if (skipped) {
     const way = rung ? ", step down?" : stepped ? "; this is its lowest quality." : ".";
-    return [`${name} behind: ${skipped.toFixed(0)} driver frames skipped/s${way}`, service.note].filter(Boolean).join("\n");
+    return [`${name} is behind: ${skipped.toFixed(0)} driver frames skipped/s${way}`, service.note].filter(Boolean).join("\n");
   }
   if (service.note) return service.note;
   if (service.drop_rate >= 1) return `${name} is behind: ${service.drop_rate.toFixed(0)} drops/s.`;

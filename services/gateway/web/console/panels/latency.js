@@ -27,7 +27,7 @@ export function latency(stage) {
   return (state) => {
     const gateway = state.services.gateway;
     // A mouth that is driven by a voice hears what comes next before it moves, and an engine that takes several frames at a
-    // time waits for them: that is no slowness.
+    // time waits for them: that is not slowness.
     const ahead = state.program.by_voice ? state.program.voice_delay_ms : state.engine.delay?.floor_ms ?? 0;
     drawRow(rows.program, gateway.p95 ? { median: gateway.p50, p95: gateway.p95 } : null, gateway.history.p95, ahead);
     drawRow(rows.canvas, stage.latency(), seen, ahead);
@@ -47,7 +47,7 @@ function latencyRow(short, long) {
 
 /**
  * @param {ReturnType<typeof latencyRow>} target @param {{median: number, p95: number} | null} measured milliseconds
- * @param {number[]} history milliseconds, oldest first @param {number} ahead milliseconds that are no slowness
+ * @param {number[]} history milliseconds, oldest first @param {number} ahead milliseconds that are not slowness
  */
 function drawRow(target, measured, history, ahead) {
   const budget = BUDGET_MS + ahead;

@@ -7,7 +7,7 @@ import { jobCost } from "./job_cost.js";
 
 /**
  * The form's parts. fields: what it sends. file, inbox, text: fields with their labels, shown where they are asked for. options: of
- * the engine. note: of the inbox or the voices. cost: of a job of a clip engine. terms, absent, absentList: what the chosen engine's weights may be used for, why others cannot be had.
+ * the engine. note: of the inbox or the voices. cost: of a job of a clip engine. terms, absent, absentList: what the chosen engine's weights may be used for, why others are not available.
  * @typedef {ReturnType<typeof fillForm>} Parts
  */
 
@@ -98,7 +98,7 @@ function fillForm(form) {
   const fields = {
     avatar: select("avatar"),
     engine: select("engine"),
-    source: select("source", [[FILE, "this computer"], [INBOX, "the studio's inbox"], [TEXT, "a text that a voice speaks"]]),
+    source: select("source", [[FILE, "this computer"], [INBOX, "the studio's inbox"], [TEXT, "text spoken by a voice"]]),
     driver: element("input", { name: "driver", type: "file" }),
     inbox: select(INBOX),
     text: element("textarea", { name: TEXT, rows: "4", maxlength: String(MOST_TEXT) }),
@@ -176,7 +176,7 @@ async function listInbox(api, parts) {
 const option = (value, text) => [value, text, ""];
 
 /** Options by value; the first time there are any, `first` is chosen.
- * @param {HTMLSelectElement} select @param {[string, string, string][]} rows value, text, why it cannot be had
+ * @param {HTMLSelectElement} select @param {[string, string, string][]} rows value, text, why it is not available
  * @param {string} first */
 function offer(select, rows, first) {
   const fresh = !select.options.length && rows.length;

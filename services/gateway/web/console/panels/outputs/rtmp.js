@@ -1,4 +1,4 @@
-// The RTMP push: on or off, how it is, and why it cannot be had.
+// The RTMP push: on or off, how it is, and why it is not available.
 
 import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
 import { clockTime } from "../../../lib/units.js";
