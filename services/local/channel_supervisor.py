@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -30,6 +30,7 @@ SERVICES = ("gateway", "compositor", "generator", "capture")
 SESSION_SERVICES = {"sessions": ("services.sessions",), "faces": ("services.generator", "--sessions")}
 TERM_WAIT_S = 1.2  # seconds a service has to end before it is killed; Ctrl-C is over within two
 HUNG_AFTER_S = 30.0  # seconds without a pulse until a service counts as hung
+START_S = 180.0  # and before its first one: a busy machine loads its modules for long
 RESTART_S = (0.0, 0.0, 0.1, 0.2, 0.5)
 PORTS_TRIED = 20
 PRIORITY = -10  # nice value of the services
@@ -37,12 +38,12 @@ PRIORITY = -10  # nice value of the services
 
 @dataclass(slots=True)
 class ServiceProcess:
-    """One service's process."""
+    """One service's process. due: when it counts as hung, by the monotonic clock, unless a pulse comes before."""
 
     service: str
     process: subprocess.Popen[bytes]
     pidfd: int
-    heard: float = field(default_factory=time.monotonic)
+    due: float
 
 
 class Supervisor:
@@ -94,12 +95,12 @@ class Supervisor:
                 continue
             child = self._children.get(pulse.service)
             if child and child.process.pid == pulse.pid:
-                child.heard = time.monotonic()
+                child.due = time.monotonic() + HUNG_AFTER_S
                 self.pulses[pulse.service] = pulse
         for child in list(self._children.values()):
             if child.pidfd in ready:
                 self._bury(child)
-            elif time.monotonic() - child.heard > HUNG_AFTER_S:
+            elif time.monotonic() > child.due:
                 log.warning("service_hung", which=child.service)
                 child.process.kill()
         for name in sorted(self._ended):
@@ -145,7 +146,7 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C is the supervisor's to pass on, once
         )
         _prefer(process.pid)
-        child = ServiceProcess(name, process, os.pidfd_open(process.pid))
+        child = ServiceProcess(name, process, os.pidfd_open(process.pid), time.monotonic() + START_S)
         self._children[name] = child
         self._poller.register(child.pidfd, zmq.POLLIN)
 
