@@ -21,7 +21,7 @@ from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 
 URL = re.compile(r"(http://[^/\s]+)/#token=(\S+)")
-PATIENCE_S = 60.0  # how long what must happen is waited for; costs nothing where it happens, and machines are slow
+PATIENCE_S = 180.0  # until a wait has failed: it costs nothing where it passes, and a slow machine needs it
 NOTHING: Mapping[str, str] = {}
 SERVICES = ("capture", "generator", "compositor", "gateway")
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
+from harness.channel import PATIENCE_S
 from harness.speech_server import KEY
 from harness.talk_server import TalkServer
 from services.gateway.channel.event_log import EventLog
@@ -22,7 +23,6 @@ from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ
 from shared.voices.api import Spoken, Voice, VoiceError
 from tests.support.files.sound_files import tone
-from tests.support.patience import PATIENCE_S
 
 TURN = TurnEnded(bytes(32_000), 620)
 DELAY_US = 20_000

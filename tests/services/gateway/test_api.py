@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from engines.options import options_schema
+from harness.channel import PATIENCE_S
 from shared.avatar.samples import sample_portrait, write_body_video
 from shared.errors import StudioError
 from tests.support.engines.slow_engines import LadderEngine, LadderOptions
 from tests.support.files.evil_pickle import Evil
 from tests.support.files.sound_files import tone, wav
 from tests.support.jobs.template_farm import published, template
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, image
 
 OPEN = {("GET", "/api/v1/version"), ("GET", "/metrics")}

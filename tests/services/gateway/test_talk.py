@@ -14,10 +14,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
+from harness.channel import PATIENCE_S
 from harness.speech_server import KEY, SpeechServer
 from harness.talk_server import QUESTION, REPLY, TalkServer, quiet_pcm, spoken_pcm, talk_server
 from services.gateway.api.sockets import MAX_BAD_MESSAGES
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, studio
 
 TALK = "/channels/main/conversation"

@@ -10,12 +10,12 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from harness.channel import PATIENCE_S
 from harness.speech_server import KEY, SpeechServer
 from shared.jobs.manifest import read_job_manifest
 from shared.jobs.store import open_store
 from shared.runtime.clock import SOUND_RATE_HZ
 from tests.support.files.sound_files import tone
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 SPEECH = "/channels/main/speech"

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from websockets.sync.client import ClientConnection, connect
 
+from harness.channel import PATIENCE_S
 from services.gateway.preview.encoder import FULL, HEADER, LABEL, ROI, SOUND
 from services.gateway.preview.plate_diff import BLOCK_SIDE_PX
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 Rgb = NDArray[np.uint8]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from compositing.label import draw_label
 from engines.options import options_schema
-from harness.channel import wait_for
+from harness.channel import PATIENCE_S, wait_for
 from services.gateway.preview.encoder import encode_jpeg
 from services.local.samples import sample_driver
 from shared.avatar.plate import save_index
@@ -35,7 +35,6 @@ from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.pulse import Meter
 from tests.support.engines.slow_engines import LadderOptions
-from tests.support.patience import PATIENCE_S
 
 ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 480, 640

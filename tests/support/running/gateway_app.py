@@ -10,12 +10,12 @@ from typing import Any
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.types import Receive, Scope, Send
 
+from harness.channel import PATIENCE_S
 from services.gateway.api.app import make_gateway_app
 from services.gateway.channel.scene_store import FILE as SCENE_FILE
 from services.gateway.service import Gateway
 from shared.config.settings import Settings
 from shared.scene import Scene
-from tests.support.patience import PATIENCE_S
 
 HOST = "127.0.0.1:8750"
 

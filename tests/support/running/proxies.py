@@ -9,8 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.channel import wait_for
-from tests.support.patience import PATIENCE_S
+from harness.channel import PATIENCE_S, wait_for
 from tests.support.running.ports import free_port
 
 DEPLOY = Path(__file__).parents[3] / "deploy"

@@ -19,7 +19,7 @@ from typing import Any
 import av
 import numpy as np
 
-from tests.support.patience import PATIENCE_S
+from harness.channel import PATIENCE_S
 
 RECEIVE_S = 1.0
 CORNER_PX = 40, 140  # height and width; the label lies in it

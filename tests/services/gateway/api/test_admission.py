@@ -13,9 +13,9 @@ import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
+from harness.channel import PATIENCE_S
 from services.gateway.api import connections
 from services.gateway.api.security import MAX_BODY_BYTES
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 SCENE = "/api/v1/channels/main/scene"

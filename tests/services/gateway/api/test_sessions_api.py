@@ -13,14 +13,13 @@ import jwt
 import pytest
 import zmq
 
-from harness.channel import wait_for
+from harness.channel import PATIENCE_S, wait_for
 from services.gateway.sessions.portraits import SWEEP_S
 from shared.avatar.model import load_avatar, session_avatar_folder
 from shared.runtime.clock import now
 from shared.session_spec import SessionSpec, unpacked_sessions
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.pulse import Meter
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, studio
 
 URL = "ws://livekit.example:7880"

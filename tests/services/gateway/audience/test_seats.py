@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.channel import PATIENCE_S
 from services.gateway.audience.links import WatchLinks, WatchRefusal, WatchRefusedError
 from services.gateway.audience.seats import WatchSeats
 from services.gateway.audience.viewer import (
@@ -19,7 +20,6 @@ from services.gateway.channel.event_log import EventLog
 from services.gateway.preview.encoder import DRIVER, PreviewMessages
 from services.gateway.preview.viewers import IN_FLIGHT, Audience, PreviewViewer
 from shared.config.settings import Settings
-from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 RUNNER = asyncio.Runner()  # a viewer belongs to one event loop

@@ -4,13 +4,13 @@ import pytest
 import zmq
 from websockets.exceptions import ConnectionClosed
 
+from harness.channel import PATIENCE_S
 from services.gateway.channel.browser_source import MAX_IMAGE_BYTES
 from services.gateway.preview.encoder import encode_jpeg
 from shared.media.colour import rgb_to_i420
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.browser.viewer import open_socket
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, image
 
 JPEG = encode_jpeg(rgb_to_i420(image(64, 48)), 80)

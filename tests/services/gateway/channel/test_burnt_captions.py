@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from compositing import caption
+from harness.channel import PATIENCE_S
 from services.gateway.channel.burnt_captions import BurntCaptions
 from services.gateway.channel.captions import Caption
 from services.gateway.channel.event_log import EventLog
@@ -16,7 +17,6 @@ from services.gateway.channel.program_feed import OutputQueue, ProgramFeed
 from shared.errors import StudioError
 from shared.runtime.clock import tick_pts
 from shared.wire.program import ProgramFrame
-from tests.support.patience import PATIENCE_S
 from tests.support.running.program_ticks import make_frame
 
 pytestmark = pytest.mark.unit

@@ -16,6 +16,7 @@ from av.audio.stream import AudioStream
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection
 
+from harness.channel import PATIENCE_S
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.speech_queue import AHEAD_US, SpeechQueue
 from shared.media.array_types import AudioSamples
@@ -25,7 +26,6 @@ from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 from tests.support.browser.viewer import open_socket
 from tests.support.files.sound_files import tone, wav
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 LONG_S = 600.0  # longer than anything takes here that is done while it is spoken

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from harness.channel import wait_for
+from harness.channel import PATIENCE_S, wait_for
 from services.gateway.channel import speech_queue
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.speech_queue import LEAD_US, START_WAIT_US, SWITCH_WAIT_US, TEXT_LEAD_US, SpeechQueue
@@ -13,7 +13,6 @@ from shared.runtime.clock import US, now
 from shared.wire.message import Message
 from shared.wire.pulse import Pulse
 from tests.support.files.sound_files import tone, wav
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway_app import GatewayApp
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.channel import PATIENCE_S
 from services.gateway.channel import speech_queue, text_speech
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.speech_queue import SpeechQueue, Utterance
@@ -17,7 +18,6 @@ from shared.media.array_types import AudioSamples
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 from shared.voices.api import Spoken, SpokenWord, Voice, VoiceError
 from tests.support.files.sound_files import tone
-from tests.support.patience import PATIENCE_S
 
 DELAY_US = 40_000
 

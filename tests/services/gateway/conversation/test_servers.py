@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from harness.channel import PATIENCE_S
 from harness.speech_server import KEY
 from harness.talk_server import QUESTION, REPLY, TalkServer, talk_server
 from services.gateway.conversation import chat
@@ -14,7 +15,6 @@ from services.gateway.conversation.chat import SentenceStream, _Spoken, chat_ans
 from services.gateway.conversation.speech_to_text import speech_to_text_server, transcribed
 from shared.config.conversation import ConversationSettings
 from shared.openai_server import OpenAIServer, ServerError
-from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.channel import PATIENCE_S
 from services.local.samples import sample_driver
 from shared.jobs.manifest import read_job_manifest
 from shared.jobs.store import Store, open_store
 from tests.support.engines.job_engines import ENGINES
 from tests.support.files.sound_files import tone, wav
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, studio
 
 

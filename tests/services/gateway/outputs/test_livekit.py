@@ -17,7 +17,7 @@ import pytest
 from livekit import rtc
 from pydantic import SecretStr
 
-from harness.channel import wait_for
+from harness.channel import PATIENCE_S, wait_for
 from harness.flash import FlashGateway, flash_gateway
 from harness.speech_server import speech_server
 from harness.viewers import subscriber
@@ -32,7 +32,6 @@ from shared.config.settings import Settings
 from shared.runtime.clock import US, tick_pts
 from shared.runtime.restart import RetryDelay
 from tests.support.browser.sync import LOOKS, in_sync
-from tests.support.patience import PATIENCE_S
 from tests.support.running.livekit import SIZE_PX, keys, viewer
 from tests.support.running.program_ticks import make_frame, sound
 

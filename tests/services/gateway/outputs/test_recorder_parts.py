@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from harness.channel import wait_for
+from harness.channel import PATIENCE_S, wait_for
 from services.gateway.channel.event_log import EventLog
 from services.gateway.outputs.recorder import Recorder
 from shared.config.settings import Settings
 from shared.runtime.clock import sound_samples, tick_pts
 from shared.wire.program import ProgramFrame, ProgramSound
-from tests.support.patience import PATIENCE_S
 
 WIDTH, HEIGHT, SIDE, BITS = 320, 96, 16, 16
 FIRST = 1000

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.channel import wait_for
+from harness.channel import PATIENCE_S, wait_for
 from services.gateway.channel.event_log import EventLog
 from services.gateway.outputs.recorder import Recorder, RecordingPart
 from services.gateway.outputs.recording_captions import PartCaptions
@@ -21,7 +21,6 @@ from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, sound_samples, tick_pts
 from shared.runtime.private_files import USERS_UMASK
 from shared.wire.program import ProgramFrame, ProgramSound
-from tests.support.patience import PATIENCE_S
 
 pytestmark = pytest.mark.unit
 

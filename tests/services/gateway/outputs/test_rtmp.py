@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.channel import command, wait_for
+from harness.channel import PATIENCE_S, command, wait_for
 from tests.support.browser.viewer import watching
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import HEIGHT, GatewayStudio, studio
 from tests.support.running.ports import free_port
 from tests.support.running.recordings import finish, is_whole, played, record, recorded_s

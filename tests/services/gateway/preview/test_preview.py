@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from harness.channel import wait_for
+from harness.channel import PATIENCE_S, wait_for
 from services.gateway.preview.encoder import DRIVER, FULL, HEADER, ROI
 from services.gateway.preview.viewers import IN_FLIGHT
 from shared.media.colour import i420_to_rgb
 from shared.runtime.clock import now
 from tests.support.browser.viewer import Head, Viewer, fetch_plates, open_socket, watching
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 

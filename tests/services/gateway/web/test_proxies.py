@@ -15,8 +15,8 @@ import pytest
 from websockets.sync.client import connect
 from websockets.typing import Origin
 
+from harness.channel import PATIENCE_S
 from tests.support.browser.chromium import needs_chromium, until
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio, studio
 from tests.support.running.proxies import program, proxy
 

@@ -12,12 +12,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from harness.channel import PATIENCE_S
 from services.gateway.audience.links import WatchRefusal
 from services.gateway.audience.viewer import MOST_BAD_MESSAGES
 from tests.support.browser.chromium import needs_chromium, until
 from tests.support.browser.contrast import MEASURE, poor
 from tests.support.browser.viewer import Viewer
-from tests.support.patience import PATIENCE_S
 from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
