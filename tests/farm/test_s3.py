@@ -71,7 +71,7 @@ def test_a_store_in_which_two_may_be_first_is_refused() -> None:
             self.write(name, content)
             return True
 
-    with pytest.raises(StudioError, match="cannot keep jobs"):
+    with pytest.raises(StudioError, match="cannot hold jobs"):
         probe(Careless("memory://careless"))
     probe(open_store("memory://careful"))
 

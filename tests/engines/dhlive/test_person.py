@@ -79,7 +79,7 @@ BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a crop that is none": (lambda held: _rects(held, [10, 10, 5, 5]), "squares within a film"),
     "another size": (lambda held: held | {"size": 96}, "crops are of 96"),
     "a word for a number": (lambda held: held | {"ref_data": ["x"] * 80}, "could not convert"),
-    "infinite": (lambda held: held | {"ref_data": [float("inf")] * 80}, "no numbers"),
+    "infinite": (lambda held: held | {"ref_data": [float("inf")] * 80}, "not numbers"),
     "another mesh": (lambda held: held | {"face3D_obj": held["face3D_obj"][:100]}, "100 vertices and 0 triangles"),
 }  # fmt: skip
 

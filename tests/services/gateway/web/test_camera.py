@@ -133,6 +133,7 @@ def test_a_microphone_that_is_gone_is_named_and_the_camera_goes_on(page: "Page")
 def test_a_microphone_that_drives_and_is_gone_gives_the_driver_up(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="This browser's microphone").click()
     until(page, "window.devices.getVideoTracks().length === 0")  # the camera drove before
+    running.wait(lambda: any("browser's microphone" in event["text"] for event in running.state()["log"]))
     page.get_by_text(DRIVES).wait_for()
     page.evaluate(
         "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new "
