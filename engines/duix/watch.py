@@ -45,7 +45,9 @@ class SilentError(StudioError):
     """A service that no longer answers. why: in a few words."""
 
     def __init__(self, url: str, why: str) -> None:
-        super().__init__(f"Duix-Avatar at {url} does not answer ({why}); check that its container is running, then retry.")
+        super().__init__(
+            f"Duix-Avatar at {url} does not answer ({why}); check that its container is running, then retry."
+        )
         self.why = why
 
 

@@ -136,8 +136,8 @@ def test_a_microphone_that_drives_and_is_gone_gives_the_driver_up(page: "Page", 
     running.wait(lambda: any("browser's microphone" in event["text"] for event in running.state()["log"]))
     page.get_by_text(DRIVES).wait_for()
     page.evaluate(
-        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new "
-        "Event('ended')); }"
+        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); "
+        "setInterval(() => track.dispatchEvent(new Event('ended')), 100); }"
     )
     page.get_by_text("The microphone was unplugged").wait_for()
     running.wait(lambda: stopped(running, "microphone"))
