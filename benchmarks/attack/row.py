@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 
-from harness.channel import Studio, resident_bytes
+from harness.channel import PATIENCE_S, Studio, resident_bytes
 
 MEGABYTE = 1 << 20
 
@@ -62,9 +62,12 @@ def beside(run: Studio, row: AttackRow) -> Iterator[None]:
 
 
 def _newest(run: Studio) -> tuple[int, float] | None:
-    """(sequence number, time of arrival in seconds) of the newest frame on the wire."""
-    frames = run.collect_messages("program", 0.5)
-    return (frames[-1][1].sequence, frames[-1][0]) if frames else None
+    """(sequence number, time of arrival in seconds) of the newest frame on the wire, None where none comes."""
+    ends = time.monotonic() + PATIENCE_S
+    while not (frames := run.collect_messages("program", 0.5)):
+        if time.monotonic() > ends:
+            return None
+    return frames[-1][1].sequence, frames[-1][0]
 
 
 def recording_seconds(path: Path) -> tuple[float, int]:
