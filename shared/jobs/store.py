@@ -297,7 +297,7 @@ class RemoteStore(Store):
 
 
 def _remove_folder(path: Path) -> None:
-    """Remove a folder in which another may remove or write files meanwhile, as who ends a job does. Raises OSError."""
+    """Remove a folder while another process, such as a worker at a job's end, works in it. Raises OSError."""
     for tries_left in reversed(range(REMOVE_TRIES)):
         try:
             shutil.rmtree(path)

@@ -42,7 +42,7 @@ def ends_with_us() -> list[str]:
 
 
 def end_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """From now on this process gets this signal when `parent`, its parent, dies; it ends where that is dead already."""
+    """Have this process get a signal when `parent`, its parent, dies; it ends at once if that has died already."""
     signal_on_parent_death(number)
     if os.getppid() != parent:
         os._exit(1)

@@ -86,7 +86,7 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
-        asked = 0  # looks since it must stop: of a process that was frozen meanwhile, no time counts
+        asked = 0  # looks since it must stop, not seconds: a process may have been frozen meanwhile
         due = 0.0
         while not self._end.wait(LOOK_S):
             now = time.monotonic()

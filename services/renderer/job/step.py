@@ -72,9 +72,8 @@ class UnitWorker:
             if not may_go_on(self.store, job):
                 return NOTHING
             claim = self._claim(manifest, expired)
-            if claim is not None and result(
-                self.store, job
-            ):  # another worker has ended the job since, and its units are gone
+            # Another worker may have ended the job since, and its units are gone.
+            if claim is not None and result(self.store, job):
                 delete_intermediate_files(self.store, job)
                 return NOTHING
         except StudioError as error:

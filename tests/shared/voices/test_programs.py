@@ -108,23 +108,26 @@ def test_what_a_program_does_wrong_is_a_sentence(install: Install, script: str, 
     assert words in str(found.value)
 
 
+async def listen_and_go(thread: VoiceThread, sign: Path) -> None:
+    """Listen until the program has written this file, and go."""
+
+    async def listen() -> None:
+        async with aclosing(thread.spoken(EspeakVoice(), "hello")) as parts:
+            async for _ in parts:
+                pass
+
+    listening = asyncio.ensure_future(listen())
+    await asyncio.to_thread(wait_for, sign.exists)
+    listening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await listening
+
+
 def test_a_listener_that_goes_ends_the_program_and_all_that_it_started(install: Install) -> None:
     folder = install("espeak-ng", "sleep 600 & echo $! $$ > pids.part; mv pids.part pids; sleep 600")
     thread = VoiceThread()
 
-    async def scenario() -> None:
-        async def listen() -> None:
-            async with aclosing(thread.spoken(EspeakVoice(), "hello")) as parts:
-                async for _ in parts:
-                    pass
-
-        listening = asyncio.ensure_future(listen())
-        await asyncio.to_thread(wait_for, (folder / "pids").exists)
-        listening.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await listening
-
-    asyncio.run(scenario())
+    asyncio.run(listen_and_go(thread, folder / "pids"))
     pids = [int(pid) for pid in (folder / "pids").read_text(encoding="utf-8").split()]
     assert len(pids) == 2
     wait_for(lambda: not any(map(_runs, pids)))
@@ -146,15 +149,7 @@ def test_a_thread_that_closes_while_a_program_starts_or_ends_leaves_nothing_behi
         monkeypatch.setattr(BaseSubprocessTransport, "_connect_pipes", late)
 
     async def scenario(thread: VoiceThread) -> None:
-        async def listen() -> None:
-            async with aclosing(thread.spoken(EspeakVoice(), "hello")) as parts:
-                async for _ in parts:
-                    pass
-
-        listening = asyncio.ensure_future(listen())
-        await asyncio.to_thread(wait_for, (folder / "runs").exists)
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        await listen_and_go(thread, folder / "runs")
         thread.close()
 
     for _ in range(10):

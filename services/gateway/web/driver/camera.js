@@ -26,6 +26,7 @@ export class BrowserCamera {
     this.video.playsInline = true;
     this.busy = false;
     this.word = "";
+    this.revision = 0;
   }
 
   /** Ask for the devices of a driver. Rejects with a sentence. @param {"browser" | "microphone"} word */
@@ -41,9 +42,10 @@ export class BrowserCamera {
     await this.video.play();
   }
 
-  /** Begin to send; the scene must already want the browser. */
-  start() {
+  /** Begin to send; the scene must already want the browser. @param {number} revision of that scene */
+  start(revision) {
     if (this.socket) return;
+    this.revision = revision;
     const socket = this.api.socket("driver");
     this.socket = socket;
     this.note = "Connecting…";
@@ -76,9 +78,11 @@ export class BrowserCamera {
     this.note = "";
   }
 
-  /** Another driver was chosen somewhere: give the camera back. @param {string} driver */
-  follow(driver) {
-    if (this.socket?.readyState === WebSocket.OPEN && driver !== this.word) this.stop();
+  /** Another driver was chosen somewhere: give the camera back. A state from before this one was chosen may still arrive.
+   * @param {{ driver: string, revision: number }} scene */
+  follow(scene) {
+    if (scene.revision < this.revision) return;
+    if (this.socket?.readyState === WebSocket.OPEN && scene.driver !== this.word) this.stop();
   }
 
   /** Say how the devices are; give the driver up when the one that it needs is gone: pulled out, taken by another program, or its

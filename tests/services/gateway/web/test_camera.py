@@ -136,11 +136,26 @@ def test_a_microphone_that_drives_and_is_gone_gives_the_driver_up(page: "Page", 
     running.wait(lambda: any("browser's microphone" in event["text"] for event in running.state()["log"]))
     page.get_by_text(DRIVES).wait_for()
     page.evaluate(
-        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); "
-        "setInterval(() => track.dispatchEvent(new Event('ended')), 100); }"
+        "() => { const [track] = window.devices.getAudioTracks(); track.stop(); track.dispatchEvent(new "
+        "Event('ended')); }"
     )
     page.get_by_text("The microphone was unplugged").wait_for()
     running.wait(lambda: stopped(running, "microphone"))
+
+
+def test_a_state_from_before_the_driver_was_chosen_stops_nothing(page: "Page") -> None:
+    stopped_by = page.evaluate("""async () => {
+        const { BrowserCamera } = await import("/web/driver/camera.js");
+        const socket = { readyState: WebSocket.OPEN, addEventListener() {}, close() {} };
+        const camera = new BrowserCamera({ socket: () => socket });
+        camera.word = "microphone";
+        camera.start(7);
+        return [["browser", 6], ["microphone", 7], ["sample", 8]].map(([driver, revision]) => {
+            camera.follow({ driver, revision });
+            return camera.socket === null;
+        });
+    }""")
+    assert stopped_by == [False, False, True]
 
 
 def test_a_camera_that_is_off_for_a_while_sends_nothing_and_says_so(page: "Page") -> None:

@@ -16,8 +16,9 @@ export function drivers(api, camera) {
       return;
     }
     await camera.openDevices(word);
-    await api.patch({ driver: word });
-    camera.start();
+    /** @type {import("../../lib/api_types.js").Scene} */
+    const scene = await (await api.patch({ driver: word })).json();
+    camera.start(scene.revision);
   });
   /** @param {import("../../lib/api_types.js").DriverRow} row */
   const make = (row) => {
@@ -51,7 +52,7 @@ export function drivers(api, camera) {
   }));
 
   return (state) => {
-    camera.follow(state.scene.driver);
+    camera.follow(state.scene);
     updateList(byId("drivers"), state.drivers, (row) => row.word, make, ({ choose, name, detail, why, remove }, row) => {
       if (remove) {
         remove.hidden = state.scene.driver === row.word;
