@@ -1,8 +1,9 @@
-"""The one interface that every engine implements: a mesh warp, a diffusion model, a service that makes clips.
+"""The interface that every engine implements, whether a mesh warp, a diffusion model or a service that makes clips.
 
-Public as `persona_studio.engine`: what is here changes with notice only. An engine is a `FrameEngine`, which turns a
-driver into ROI frames as it goes, live and offline, or a `ClipEngine` (`engines.clip`), which makes a whole clip,
-offline. A base class gives every method a working default: an engine overrides what it can do.
+Public as `persona_studio.engine`: names in this module change with notice only. An engine is either a `FrameEngine`,
+which turns a driver into ROI frames while the driver runs, live and offline, or a `ClipEngine` (`engines.clip`), which
+makes a whole clip offline. The base classes give every method a working default; an engine overrides only the methods
+for what it can do.
 """
 
 from abc import ABC, abstractmethod
@@ -24,31 +25,31 @@ from shared.face.landmarks import Face
 from shared.unavailable import Unavailable as Unavailable
 from shared.weights.manifest import EngineWeights, missing_weights_error, pull_command, read_manifest
 
-UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # the pixels of a frame that was not drawn
+UNDRAWN: NDArray[np.uint8] = np.zeros((0, 0, 3), np.uint8)  # pixels of a frame that was not drawn
 NOTHING: Mapping[str, Any] = MappingProxyType({})
-RATE_FPS = Fraction(25)  # frames a second where nothing else is asked for
+RATE_FPS = Fraction(25)  # frames per second unless another rate is requested
 
 Input = Literal["motion", "voice", "template"]  # a face on video, speech, recorded motion
 Mode = Literal["live", "offline"]
-# What a frame depends on besides its own driver frame: nothing, a state that can be brought up to date without drawing
-# (`EngineSession.draws`), or one that only drawing brings about.
+# What a frame depends on besides its own driver frame: nothing, a state that can be updated without drawing
+# (`EngineSession.draws`), or a state that changes only by drawing the earlier frames.
 Dependence = Literal["nothing", "motion", "frames"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineInfo:
-    """What an engine is and needs, known without loading it.
+    """What an engine is and what it needs, readable without loading its model.
 
-    name: lower case, the name of its entry point. aliases: further names under which it is found. title: for people.
-        inputs: what drives it. modes: where it can run.
+    name: lower case, the same as its entry point. aliases: further names under which it is found. title: the name that
+        people read. inputs: the kinds of driver it accepts. modes: where it can run.
     output: "roi", a square face crop that the compositor places; "region", the plate's own pixels in that square, made
         for one plate frame; "frame", a full frame.
     roi_size: side of its square frames in pixels.
     frames_per_step: ROI frames that one driving frame may complete. frames_held: driving frames held back before the
-        first ROI frame comes out. voice_ahead_us: microseconds of voice after a frame's own time that the frame needs.
+        first ROI frame is returned. voice_ahead_us: microseconds of voice that a frame needs beyond its own time.
     depends_on: see `Dependence`. needs_image: needs the driver's image, not only its landmarks.
-    attribution: words that its licence wants results to carry; renders have them in the file and in the record beside
-        it.
+    attribution: credit that the licence asks results to carry; renders write it into the file and into the record
+        beside the file.
     """
 
     name: str
@@ -71,10 +72,11 @@ class Driving:
     """One frame of a motion driver.
 
     pts: microseconds on the channel clock.
-    face: the tracked and smoothed face in pixels of the driver frame, None while there is none.
-    neutral: the same person's face at rest, in the same frame; what motion is relative to.
-    frame: (H, W, 3) uint8 RGB, None where an engine needs landmarks only.
-    recorded: one frame of a motion template of the engine's own, in place of all these; only "template" gives any.
+    face: the tracked and smoothed face in pixels of the driver frame, None while no face is found.
+    neutral: the same person's face at rest, in the same frame; motion is measured relative to it.
+    frame: (H, W, 3) uint8 RGB, None for an engine that needs landmarks only.
+    recorded: one frame of a motion template in the engine's own format, which replaces all of the above; set only for
+        an engine with the input "template".
     """
 
     pts: int
@@ -100,12 +102,12 @@ class VoiceBlock:
 class RoiFrame:
     """One frame that an engine returns.
 
-    pts: of the driving frame or the tick of the voice that it shows, microseconds.
-    pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in
-        this frame; without it the avatar's own mask holds.
-    waiting: a voice drives, and there has been silence for a while: the host idles in this frame.
-    plate: index of the plate frame that it was made for (`SessionContext.plate_at`); the compositor shows that one, and
-        takes the pixels to be in its light. None for a frame that fits every plate frame.
+    pts: of the driving frame or voice tick that this frame shows, microseconds.
+    pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in this frame; without a
+        matte the avatar's own mask applies.
+    waiting: True when a voice drives and has been silent for a while, so the host idles in this frame.
+    plate: index of the plate frame that this frame was made for (`SessionContext.plate_at`). The compositor shows that
+        plate frame and assumes that the pixels are already lit like it. None for a frame that fits every plate frame.
     """
 
     pts: int
@@ -116,13 +118,15 @@ class RoiFrame:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionContext:
-    """What the host gives a session.
+    """Facts and choices that the host passes to a session.
 
-    rate: ROI frames a second for a voice; for motion the driver's own times count.
-    low_memory: with as little memory as it can be done, after memory once ran out; frames may take longer, and differ
-        by rounding alone.
-    plate_at: index of the plate frame that is shown with a frame of this pts; None: the plate's own at this time.
-    options: the engine's, as `Engine.options` gives them; None: as the settings say (`Engine.options()`).
+    rate: ROI frames per second for a voice driver; a motion driver determines its own times.
+    low_memory: use as little memory as possible, because memory ran out before; frames may take longer, and differ by
+        rounding alone.
+    plate_at: returns the index of the plate frame that is shown with a frame of the given pts; None: the plate's own
+        choice at that time.
+    options: the engine's options as returned by `Engine.options`; None: the defaults from the settings
+        (`Engine.options()`).
     """
 
     rate: Fraction = RATE_FPS
@@ -137,11 +141,11 @@ DEFAULT_CONTEXT = SessionContext()
 class EngineSession:
     """An engine opened on one avatar. Called by one thread at a time, which need not be the one that opened it.
 
-    draws: while False, frames come out without pixels, (0, 0, 3), at a fraction of the cost, and the state continues as
-        if they had been drawn. What depends on frames draws all the same.
-    quality: of a ladder of qualities the rung it is at, a value of the engine's option "quality"; "" without a ladder.
-        May be read from any thread.
-    adjusts: whether it may go down the ladder to keep up; False where a quality was chosen to stay at.
+    draws: while False, the session returns frames without pixels, (0, 0, 3), at a fraction of the cost, and its state
+        advances as if they had been drawn. A session whose state depends on drawn frames draws regardless.
+    quality: the current quality level, a value of the engine's option "quality"; "" for an engine without levels. May
+        be read from any thread.
+    adjusts: whether the session may lower its quality to keep up; False if the user chose a fixed quality.
     """
 
     draws: bool = True
@@ -149,91 +153,94 @@ class EngineSession:
     adjusts: bool = False
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        """ROI frames that this driving frame completes. Without a face the last motion is held."""
+        """Return the ROI frames that this driving frame completes. Without a face the last motion is held."""
         return []
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """ROI frames that this block of voice completes.
+        """Return the ROI frames that this block of voice completes.
 
-        One for each tick (`shared.runtime.clock.tick_pts`, at the rate of the context) whose time and `voice_ahead_us`
-        the voice has reached, the same bit for bit however the voice is cut into blocks. A block that does not follow
-        the last one starts over, at the first tick that is not before it.
+        One frame for each tick (`shared.runtime.clock.tick_pts`, at the rate of the context) once the voice reaches
+        `voice_ahead_us` beyond the tick's time. Frames are the same bit for bit however the voice is cut into blocks. A
+        block that does not continue the previous one restarts the session's voice at the first tick that is not before
+        the block.
         """
         return []
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        """A frame of the host waiting.
+        """Return a frame of the waiting host.
 
-        Blinks and breathing, eased into from the last motion and, by the next `step`, eased out of. Empty where the
-        plate alone idles.
+        The host blinks and breathes. The session eases from the last motion into idling, and from idling into the
+        motion of the next `step`. Empty if the plate alone shows the host idling.
         """
         return []
 
     def flush(self) -> list[RoiFrame]:
-        """What is still held back, at the end of a driver; for a voice the ticks before its end."""
+        """Return the frames still held back when a driver ends; for a voice, those of the ticks before its end."""
         return []
 
     def reset(self) -> None:
-        """Forget all motion and voice: the driver has restarted. A mouth that was speaking closes within two frames."""
+        """Forget all motion and voice because the driver has restarted. A speaking mouth closes within two frames."""
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """State carried between frames, as plain arrays; empty for a stateless engine."""
+        """Return the state carried between frames, as plain arrays; empty for a stateless engine."""
         return {}
 
     def restore(self, state: dict[str, NDArray[np.generic]]) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
 
     def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
-        """What `step` does, without waiting: `step(d)` is `begin(d)` and, at once, a call of what that returned.
+        """Start what `step` does without waiting for it: `step(d)` is `begin(d)` followed by a call of its result.
 
-        None where this frame completes nothing. Override it where the device computes one batch while the next is
-        begun.
+        None if this frame completes no ROI frame. Override `begin` if the device can compute one batch while the next
+        one is prepared.
 
-        What is returned waits for the frames and is called once, in any thread, also while the session continues or
-        is reset: it needs nothing of the session that a later call changes. Calls come in the order of `begin`, and at
-        most one is outstanding when the next `begin` is called. Both raise OutOfMemoryError.
+        The returned callable waits for the frames. It is called once, in any thread, possibly while the session
+        continues or is reset, so it must not use session state that a later call changes. The callables are called in
+        the order of their `begin` calls, and at most one is outstanding when the next `begin` is called. `begin` and
+        the callable both raise OutOfMemoryError.
         """
         frames = self.step(driving)
         return (lambda: frames) if frames else None
 
     @property
     def overlaps(self) -> bool:
-        """Whether the session has a `begin` of its own."""
+        """Whether the session overrides `begin`."""
         return type(self).begin is not EngineSession.begin
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
-        """The frames that come out of this session as they are asked for, whole numbers among them in their place.
+        """Yield this session's frames in order, as the caller asks for them; integers among them keep their place.
 
-        Override it to draw several at less cost than one by one; the same frames but for rounding, wherever the first
-        of them begins.
+        Override it to draw several frames at less cost than one by one. The frames must be the same but for rounding,
+        regardless of where the iteration starts.
         """
         yield from frames
 
     def lower(self) -> str | None:
-        """Step one rung down; returns one sentence that names the new rung, None where there is no lower one.
+        """Lower the quality by one level and return a sentence that names the new level; None at the lowest level.
 
-        What is under way continues where it can. Raises OutOfMemoryError, and is at the lower rung all the same.
+        Motion or speech in progress continues where possible. Raises OutOfMemoryError; the session is at the lower
+        level even then.
         """
         return None
 
     def apply(self, options: EngineOptions) -> bool:
-        """Continue with other options while on air; what is under way continues where it can.
+        """Switch to other options while on air; motion or speech in progress continues where possible.
 
-        False where it cannot: the host opens it again. Raises StudioError where an option is not available here, and
-        stays as it was; OutOfMemoryError, and then has taken the options over nevertheless.
+        Returns False if the session cannot switch: the host then opens a new session. Raises StudioError if an option
+        is not available here, and keeps the old options; raises OutOfMemoryError after it has adopted the new ones.
         """
         return False
 
 
 class MotionTemplate(Protocol):
-    """A driver's motion without its frames, as an engine made it.
+    """A driver's motion without its images, recorded in an engine's own format.
 
-    What a frame is, only that engine knows: it goes into `Driving.recorded`.
+    Only that engine can interpret a frame of it, which is passed as `Driving.recorded`.
     """
 
     @property
     def rate(self) -> Fraction:
-        """Frames a second."""
+        """Frames per second."""
         ...
 
     def __len__(self) -> int: ...
@@ -241,24 +248,25 @@ class MotionTemplate(Protocol):
     def __getitem__(self, number: int, /) -> Any: ...
 
     def save(self, path: Path) -> None:
-        """Write it; whole or not at all."""
+        """Write the template to a file, completely or not at all."""
         ...
 
 
-PrepareProgress = Callable[[int, int], None]  # steps done, of how many
+PrepareProgress = Callable[[int, int], None]  # steps done, steps in total
 
 
 def no_progress(done: int, total: int) -> None:
-    """Progress that is not shown."""
+    """Progress callback that ignores the progress."""
 
 
 class Engine(ABC):
-    """What frame and clip engines share. Made without arguments; making one is cheap and imports no model.
+    """Base class of frame and clip engines. Constructed without arguments, cheaply and without importing a model.
 
-    Settings: how it runs on this machine, with the defaults of its options; None where it has none.
-    Options: what its frames depend on besides avatar and driver, chosen per scene and per job; None where it has none.
-    weights_manifest: TOML file with the weights that it needs and the terms on which it may be used, in the form of
-        pretrained_weights/README.md; None where it needs none.
+    Settings: how the engine runs on this machine, including the defaults of its options; None if it has no settings.
+    Options: what its frames depend on besides avatar and driver, chosen per scene and per job; None if it has no
+        options.
+    weights_manifest: TOML file that lists the weights the engine needs and its terms of use, in the form of
+        pretrained_weights/README.md; None if it needs no weights.
     """
 
     info: EngineInfo
@@ -267,16 +275,17 @@ class Engine(ABC):
     weights_manifest: ClassVar[Path | None] = None
 
     def settings(self) -> EngineSettings | None:
-        """The engine's settings as they hold here, None where it has none. Raises StudioError for a wrong one."""
+        """Return the engine's settings on this machine, None if it has none. Raises StudioError for a wrong setting."""
         if self.Settings is None:
             refuse_settings(self.info.name)
             return None
         return self.Settings.load()
 
     def options(self, given: Mapping[str, Any] = NOTHING) -> EngineOptions | None:
-        """`given`, by name, over what the settings say here; text is read as the option's type.
+        """Return the engine's options: `given`, by name, over the defaults from the settings.
 
-        None where it has no options. Raises StudioError in one sentence for a wrong one.
+        Text is parsed as the option's type. None if the engine has no options. Raises StudioError in one sentence for a
+        wrong option.
         """
         if self.Options is None:
             refuse_options(self.info.title, given)
@@ -285,29 +294,29 @@ class Engine(ABC):
         return checked_options(self.Options, self.info.title, {} if settings is None else dict(settings), given)
 
     def weights(self) -> EngineWeights:
-        """The files that its manifest names. Raises StudioError where the manifest cannot be read."""
+        """Return the weight files listed in the engine's manifest. Raises StudioError if it cannot be read."""
         return read_manifest(self.weights_manifest, self.info.name, self.info.title)
 
     def probe(self) -> Unavailable | None:
-        """Why it cannot run on this machine, None where it can; by itself, what is missing of its weights.
+        """Return why the engine cannot run on this machine, None if it can; by default, which weights are missing.
 
-        Cheap: reads no more than the ends of weight files, and imports no model.
+        Cheap: reads no more than the first and last bytes of weight files, and imports no model.
         """
         weights = self.weights()
         reason = missing_weights_error(weights)
         return Unavailable(reason, pull_command(weights)) if reason else None
 
     def recognise(self, path: Path) -> str:
-        """Which of its files a file is by its content, by the manifest's path.
+        """Identify a weight file by its content and return its path in the manifest.
 
-        "" where it is none, as all are for an engine whose files need not be taken by hand (`studio weights add`).
-        Asked only of what has no known checksum. Raises StudioError in one sentence for a file that cannot be looked
-        at.
+        "" if it is none of the engine's files, as for every engine whose files need not be added by hand (`studio
+        weights add`). Called only for files whose checksum is not known. Raises StudioError in one sentence for a file
+        that cannot be read.
         """
         return ""
 
     def check(self) -> None:
-        """Raise StudioError, in the words of `probe`, where it cannot run here, and for a wrong setting."""
+        """Raise StudioError if the engine cannot run here, with the reason from `probe`, or if a setting is wrong."""
         self.settings()
         try:
             problem = self.probe()
@@ -323,33 +332,33 @@ class Engine(ABC):
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:  # noqa: B027 - optional
         """Measure once what the engine needs to know of an avatar, and keep it in files of `Avatar.engine_file`.
 
-        Jobs carry those files along. Called before `open`, and cheap when it was done. Raises StudioError.
+        Jobs carry those files along. Called before `open`; cheap if the files exist already. Raises StudioError.
         """
 
 
 class FrameEngine(Engine):
-    """A model that turns a driver into ROI frames as it goes: live and offline.
+    """A model that turns a driver into ROI frames while the driver runs: live and offline.
 
-    template_suffixes: how the names of its motion templates end, lower case with the dot; none where it plays none.
+    template_suffixes: file suffixes of its motion templates, lower case with the dot; empty if it plays none.
     """
 
     template_suffixes: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> EngineSession:
-        """Load what depends on the avatar.
+        """Load what depends on the avatar and return a session.
 
-        Raises StudioError when a weight file is missing, here and later OutOfMemoryError where the device has too
-        little.
+        Raises StudioError if a weight file is missing. This call and later calls of the session raise OutOfMemoryError
+        if the device has too little memory.
         """
 
     def draw_batch(
         self, sessions: Sequence[EngineSession], inputs: Sequence[Driving | VoiceBlock]
     ) -> list[list[RoiFrame]]:
-        """What each session gives for its input: `step` of a driver frame, `hear` of a block of voice.
+        """Return each session's frames for its input: `step` for a driving frame, `hear` for a block of voice.
 
-        Override it to draw the frames of several sessions in one call of the model; the same frames as one by one but
-        for rounding. Called by one thread.
+        Override it to draw the frames of several sessions in one call of the model; the frames must be the same as one
+        by one, but for rounding. Called by one thread.
         """
         return [
             session.step(each) if isinstance(each, Driving) else session.hear(each)
@@ -357,10 +366,10 @@ class FrameEngine(Engine):
         ]
 
     def read_template(self, path: Path) -> MotionTemplate:
-        """A motion template from a file, needing no weights.
+        """Read a motion template from a file; needs no weights.
 
-        Raises StudioError for a file that is not one of this engine's, as all are for an engine whose inputs lack
-        "template".
+        Raises StudioError for a file that is not one of this engine's templates, and for every file if the engine's
+        inputs lack "template".
         """
         raise StudioError(
             f"{self.info.title} does not play motion templates; choose an engine that does (`studio engines`), or "
@@ -368,9 +377,9 @@ class FrameEngine(Engine):
         )
 
     def record(self, frames: Iterable[Driving], rate: Fraction) -> MotionTemplate:
-        """The motion of a driver's frames, with their images.
+        """Record the motion of driving frames, which carry their images, as a motion template.
 
-        Raises StudioError where none has a face, and what `open` raises.
+        Raises StudioError if no frame shows a face, and the same errors as `open`.
         """
         raise StudioError(
             f"{self.info.title} records no motion templates; choose an engine that does (`studio engines`)."

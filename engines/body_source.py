@@ -1,4 +1,4 @@
-"""A body's own face as an engine's source: which plate frame a face is made for, and that frame's pixels."""
+"""A body video's own face as an engine's source: the plate frame that a face is made for, and its pixels."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,8 +17,8 @@ from shared.face import similarity
 from shared.media.array_types import ImageArray
 from shared.media.colour import crop, i420_to_rgb
 
-Source = Literal["auto", "portrait", "body"]  # whose face is moved
-SHRINK = 0.6  # a plate that is sampled more coarsely than this is averaged down first: sampling would skip pixels
+Source = Literal["auto", "portrait", "body"]  # whose face the driver moves
+SHRINK = 0.6  # below this scale the plate is averaged down first, since sampling alone would skip pixels
 
 
 def source_option() -> Any:
@@ -33,9 +33,9 @@ def source_option() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class BodySource:
-    """The plate of one avatar as a source. Not thread-safe, as its plate is not.
+    """An avatar's plate as the source of its face. Not thread-safe, because the plate is not.
 
-    plate_at: plate frame that is shown with a face of this pts, see `SessionContext.plate_at`.
+    plate_at: returns the plate frame that is shown with a face of the given pts, see `SessionContext.plate_at`.
     """
 
     plate: Plate
@@ -44,23 +44,24 @@ class BodySource:
     def sample(
         self, index: int, to_target: NDArray[np.float64], size: tuple[int, int], *, black: bool = False
     ) -> ImageArray:
-        """(h, w, 3) uint8 RGB of a plate frame.
+        """Return an image, (h, w, 3) uint8 RGB, sampled from a plate frame.
 
-        to_target: (2, 3) from the frame's pixels to those of the image; size: of it, (w, h). Beyond the frame its edge
-        continues, or it is black.
+        to_target: (2, 3) matrix from pixels of the plate frame to those of the image. size: (w, h) of the image. Beyond
+            the plate frame its edge pixels repeat, or the image is black if `black`.
         """
         rgb = i420_to_rgb(self.plate.frame(index))
         beyond = cv2.BORDER_CONSTANT if black else cv2.BORDER_REPLICATE
         return np.asarray(cv2.warpAffine(rgb, to_target, size, borderMode=beyond), np.uint8)
 
     def roi(self, index: int) -> ImageArray:
-        """(512, 512, 3) uint8 RGB: the square of a plate frame where the ROI is placed."""
+        """Return the square of a plate frame where the ROI is placed, (512, 512, 3) uint8 RGB."""
         return self.sample(index, similarity.invert(self.plate.placements[index]), (ROI_SIZE_PX, ROI_SIZE_PX))
 
     def patch(self, index: int, box: tuple[float, float, float, float]) -> tuple[ImageArray, NDArray[np.float64]]:
-        """The pixels under a part of the ROI, fine enough for it, and the (2, 3) matrix from ROI pixels to theirs.
+        """Return the plate's pixels under a part of the ROI, and the (2, 3) matrix from ROI pixels to them.
 
-        box: (left, top, right, bottom) in ROI pixels. Only this part of the frame is converted.
+        box: (left, top, right, bottom) in ROI pixels. Only this part of the frame is converted to RGB, at a resolution
+            that is sufficient for the ROI.
         """
         placement = self.plate.placements[index]
         left, top, right, bottom = box
@@ -81,7 +82,7 @@ class BodySource:
 
 
 def body_source(avatar: Avatar, source: Source, context: SessionContext) -> BodySource | None:
-    """The body as the source, where that is wanted and the avatar has another body than its portrait."""
+    """Return the body as the source if the option `source` selects it and the body is not the portrait itself."""
     wanted = source == "body" or (source == "auto" and avatar.body_only)
     if not wanted or avatar.own_plate:
         return None

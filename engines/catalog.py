@@ -1,4 +1,4 @@
-"""The engines with what a user picks them by: title, drivers, terms, and why one cannot run here."""
+"""The facts by which a user chooses an engine: title, drivers, terms, and why an engine cannot run here."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,16 +13,16 @@ from shared.errors import StudioError, named
 from shared.scene import OptionValue
 from shared.weights.manifest import EngineWeights
 
-INPUTS: tuple[Input, ...] = ("motion", "voice", "template")  # in the order in which they are named
+INPUTS: tuple[Input, ...] = ("motion", "voice", "template")  # in display order
 MODES: tuple[Mode, ...] = ("live", "offline")
 
 
 def engine_summaries(settings: Settings) -> dict[str, dict[str, object]]:
-    """Every engine by name, as plain values.
+    """Return a summary of every engine by name, as plain values.
 
     Title, inputs, modes, needs_image, template_suffixes (of files with recorded motion), options (their JSON schema,
-    with what holds here as defaults), terms (what it may be used for), and, where this machine cannot run it, why and
-    the command that helps. Reads the first and last bytes of weight files; imports no torch.
+    with this machine's values as defaults), terms of use, and, for an engine that cannot run on this machine, the
+    reason and the command that helps. Reads the first and last bytes of weight files; imports no torch.
     """
     return {name: _row(name, settings) for name in names(settings.engines)}
 
@@ -44,7 +44,7 @@ def _row(name: str, settings: Settings) -> dict[str, object]:
         info, terms, problem = engine.info, engine.weights().terms, engine.probe()
     except StudioError as error:
         return row | {"unavailable": str(error)}
-    except Exception as error:  # another package's code may fail at anything
+    except Exception as error:  # another package's code may raise any exception
         why = named(error)
         return row | {"unavailable": f"Engine '{name}' cannot be looked at ({why}); update or remove its package."}
     row |= {
@@ -65,37 +65,37 @@ def _row(name: str, settings: Settings) -> dict[str, object]:
 
 
 def check_engine(settings: Settings) -> None:
-    """Raise StudioError, in the engine's own sentence, when the engine of the settings cannot run here."""
+    """Raise StudioError, with the engine's own reason, if the engine named in the settings cannot run here."""
     load_frame_engine(settings.engine, settings.engines).check()
 
 
 def options_to_start_with(settings: Settings) -> dict[str, OptionValue]:
-    """The options in the settings, as the engine's types say. Raises StudioError for a wrong one."""
+    """Return the options given in the settings, converted to the engine's types. Raises StudioError for a wrong one."""
     options = load_frame_engine(settings.engine, settings.engines).options(settings.options)
     return {} if options is None else options.model_dump(mode="json", include=set(settings.options))
 
 
 def settings_of_engines(settings: Settings) -> list[EngineSettings]:
-    """Settings that engines define themselves. Raises StudioError for a wrong one."""
+    """Return the settings of every engine that defines any. Raises StudioError for a wrong setting."""
     engines = (load(name, settings.engines) for name in names(settings.engines))
     return [own for engine in engines if (own := engine.settings()) is not None]
 
 
 def weights_of(name: str, added: Mapping[str, str] = NONE) -> EngineWeights:
-    """The weights of the engine of this name. Raises StudioError as `load` does, and for a manifest that is wrong."""
+    """Return the weights of the engine of this name. Raises StudioError as `load` does, and for a wrong manifest."""
     return load(name, added).weights()
 
 
 def recognise_weights(name: str, added: Mapping[str, str], path: Path) -> str:
-    """Which of its files this engine takes a file for, "" for none.
+    """Return which of an engine's weight files this file is, by its path in the manifest; "" for none.
 
-    Raises StudioError as `load` and `Engine.recognise`.
+    Raises StudioError as `load` and `Engine.recognise` do.
     """
     return load(name, added).recognise(path)
 
 
 def weights_of_all(added: Mapping[str, str] = NONE) -> Iterator[EngineWeights]:
-    """The weights of every engine that can be loaded."""
+    """Yield the weights of every engine that can be loaded."""
     for name in names(added):
         try:
             yield weights_of(name, added)
@@ -104,6 +104,6 @@ def weights_of_all(added: Mapping[str, str] = NONE) -> Iterator[EngineWeights]:
 
 
 def check_driver_template(settings: Settings) -> None:
-    """Raise StudioError where the driver of the settings is a motion template that their engine cannot play."""
+    """Raise StudioError if the driver in the settings is a motion template that the engine in them cannot play."""
     if path := DriverRef.of_setting(settings.driver).template:
         load_frame_engine(settings.engine, settings.engines).read_template(path)

@@ -1,8 +1,8 @@
 """The interface of clip engines: models and services that make a whole clip, offline.
 
-A clip engine declares the units of a clip as a graph. Units run in any process of any worker, each at least once: one
-that was interrupted starts over with nothing but the files of those it needs. What an engine keeps in itself (a model
-that it has loaded) stays while a worker continues with the job, and may be gone after a unit that failed.
+A clip engine declares the units of a clip as a graph. Units run in any process of any worker, each at least once. An
+interrupted unit starts over, with only the files of the units it needs. State that an engine object keeps, such as a
+loaded model, remains while a worker continues with the job, and may be lost after a unit fails.
 """
 
 from abc import abstractmethod
@@ -20,17 +20,17 @@ from engines.options import EngineOptions
 from shared.avatar.model import Avatar
 from shared.jobs.graph import UnitSpec
 
-CLIP_FILE = "clip.mp4"  # what the last unit writes into its scratch folder
+CLIP_FILE = "clip.mp4"  # the file that the last unit writes into its scratch folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """The clip that an engine makes.
+    """The clip that an engine has to make.
 
-    driver: a file of this machine. driven: what of it moves the host, "motion" or "voice". rate: frames a second.
-    ticks: frames of the whole, the driver's length. size: (width, height) in pixels of what is delivered, both even;
-    frames of another size are shown whole in it, with bars where the shape differs. options: the engine's, checked;
-    None where it has none.
+    driver: a file on this machine. driven: the part of it that drives the host, "motion" or "voice". rate: frames per
+        second. ticks: number of frames of the clip, the driver's length. size: (width, height) in pixels of the
+        delivered video, both even; frames of another size are scaled to fit, with bars if the aspect ratio differs.
+        options: the engine's options, checked; None if it has none.
     """
 
     avatar: Avatar
@@ -46,9 +46,9 @@ class Clip:
 class Estimate:
     """Estimated cost of a clip.
 
-    work: of all units, in the measure of `rate` and seconds. rate: what this machine was measured to do in a second,
-    None where it was not yet. unit: of both, such as "TFLOP". memory: bytes of the device. disk: bytes in the jobs
-    folder until it is done.
+    work: of all units, in `unit`. rate: work per second as measured on this machine, None if not measured yet. unit:
+        the unit of measure of `work` and `rate`, such as "TFLOP". memory: bytes on the device. disk: bytes in the jobs
+        folder until the clip is done.
     """
 
     work: float
@@ -59,34 +59,37 @@ class Estimate:
 
     @property
     def seconds(self) -> float | None:
-        """Seconds on one device like this one; None where that was not measured."""
+        """Estimated seconds on one device like this one; None if its rate was not measured."""
         return None if not self.rate else self.work / self.rate
 
 
 class ClipProgress(Protocol):
-    """Called from inside a unit's own loops."""
+    """Callback that a unit calls inside its own loops to report progress."""
 
     def __call__(self, done: int, total: int, preview: NDArray[np.uint8] | None = None) -> None:
         """Report how far a unit is.
 
-        done, total: steps of this unit, in any measure. preview: (H, W, 3) uint8 RGB, a frame for those who watch.
+        done, total: steps of this unit, in any measure. preview: (H, W, 3) uint8 RGB, a frame to show while the job
+            runs.
         """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """What the host gives a unit.
+    """What the host passes to a running unit.
 
-    scratch: an empty folder; the files in it when `run` returns are what the unit has made.
-    made: the folder with the files of a unit that this one needs, to read only. Raises StudioError for any other unit.
-    progress: says how far the unit is. One that does not say so for 10 minutes counts as stalled, and its process is
-        ended; the same figures again are enough while it waits for something that is alive. Raises as
+    scratch: an empty folder; the files in it when `run` returns are the unit's result.
+    made: returns the folder with the files of a unit that this one needs, read-only. Raises StudioError for any other
+        unit.
+    progress: reports how far the unit is. A unit that reports nothing for 10 minutes counts as stalled, and its process
+        is ended; while it waits for something that is alive, reporting the same figures again is enough. Raises as
         `raise_if_cancelled` does.
-    raise_if_cancelled: raises where the unit must stop; let it pass. A unit that has not called it or `progress` for a
-        second then is ended with its process.
-    devices: names of the accelerators that this worker may use, as PyTorch has them, ("cpu",) where there is none.
-    low_memory: with as little memory as it can be done, after memory once ran out.
+    raise_if_cancelled: raises if the unit must stop; do not catch the exception. If the unit has to stop and calls
+        neither this nor `progress` for a second, its process is ended.
+    devices: returns the names of the accelerators that this worker may use, as PyTorch spells them; ("cpu",) if there
+        are none.
+    low_memory: use as little memory as possible, because memory ran out before.
     """
 
     scratch: Path
@@ -98,18 +101,18 @@ class RunContext:
 
 
 class ClipEngine(Engine):
-    """A model or service that makes a whole clip: offline only. `Engine.info` has the mode "offline" alone."""
+    """A model or service that makes a whole clip offline. Its `Engine.info` has the single mode "offline"."""
 
     @abstractmethod
     def units(self, clip: Clip) -> Sequence[UnitSpec]:
-        """The units of this clip, each after those it needs; the last one makes the clip.
+        """Return the units of this clip, each after those it needs; the last one makes the clip.
 
-        Called once, where the job is handed in, and cheap: loads no model. Raises StudioError for a clip that the
-        engine cannot make.
+        Called once, when the job is submitted, so it must be cheap: it loads no model. Raises StudioError for a clip
+        that the engine cannot make.
         """
 
     def estimate(self, clip: Clip) -> Estimate | None:
-        """Estimate this clip's cost, from formulas and measurements here; None where the engine cannot tell.
+        """Estimate this clip's cost from formulas and measurements on this machine; None if the engine has no estimate.
 
         Cheap: loads no model. Raises StudioError.
         """
@@ -119,7 +122,8 @@ class ClipEngine(Engine):
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
         """Run one unit.
 
-        The last one leaves the clip as CLIP_FILE in its scratch folder: a video of the clip's length, at its rate or
-        any other, its frames without a label. Its sound is ignored: the driver's is used. Raises StudioError, and
-        OutOfMemoryError where the device has too little; then it is tried once more with low_memory.
+        The last unit writes the clip as CLIP_FILE into its scratch folder: a video of the clip's length, at its rate or
+        any other, whose frames carry no label. Its sound is ignored, because the driver's sound is used. Raises
+        StudioError, and OutOfMemoryError if the device has too little memory; the unit is then tried once more with
+        low_memory.
         """

@@ -1,4 +1,4 @@
-"""Fade from the motion shown to the motion wanted, without a jump."""
+"""Fade from the current motion to new motion without a jump."""
 
 import numpy as np
 
@@ -8,22 +8,25 @@ from shared.runtime.arrays import StateArrays
 
 
 class Fade:
-    """The numbers shown now.
+    """Values that follow a target, with every switch to another target smoothed.
 
-    At every switch the difference to what was shown before is kept and let fade, so the new target is followed live
-    from its first frame on.
+    At a switch the difference between the last value and the new target becomes an offset that fades out, so the new
+    target is followed live from its first frame.
     """
 
     def __init__(self, shown: FloatArray) -> None:
-        """shown: float32 of any shape, which those that follow have too. The first of them is shown at once."""
+        """Start without a value shown.
+
+        shown: float32 of any shape, which all later targets share. The first target is adopted without a fade.
+        """
         self.shown = shown
         self._offset = np.zeros_like(shown)
         self._since, self._duration, self._fresh = 0, 0, True
 
     def value_at(self, target: FloatArray, pts: int, switch: int) -> FloatArray:
-        """What is shown at `pts`.
+        """Return the value at `pts` (microseconds).
 
-        switch: microseconds in which to come over to this target; 0 where it is the last one, further on.
+        switch: duration in microseconds of the fade to this target; 0 if the target continues the previous one.
         """
         if switch and not self._fresh:
             self._offset, self._since, self._duration = self.shown - target, pts, switch
@@ -36,13 +39,13 @@ class Fade:
         return self.shown
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays."""
+        """Return the whole state as plain arrays."""
         times = np.array([self._since, self._duration, self._fresh], np.int64)
         return {"shown": self.shown.copy(), "offset": self._offset.copy(), "fade": times}
 
     @classmethod
     def restored(cls, state: StateArrays) -> "Fade":
-        """The fade as it was when `save` was called."""
+        """Return a fade that continues from the state that `save` returned."""
         fade = cls(np.asarray(state["shown"], np.float32))
         fade._offset = np.asarray(state["offset"], np.float32)
         fade._since, fade._duration = (int(value) for value in state["fade"][:2])

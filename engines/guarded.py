@@ -1,9 +1,7 @@
-"""An engine's session as its hosts call it.
+"""An engine's session as its hosts call it, with every call and every result checked.
 
-What fails in its code, or comes out in a wrong form, is one sentence with its name.
-
-Sessions are other people's code. Nothing that they raise or return is the host's to understand, so it is checked here,
-once.
+A session may be another package's code: it can raise any exception and return any value. This module checks both in one
+place, and turns a failure or a wrong result into a StudioError of one sentence that names the engine.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,12 +17,12 @@ from shared.errors import StudioError, named
 
 
 class EngineFaultError(StudioError):
-    """An engine's own code failed. It may work in another process, with everything loaded again."""
+    """An engine's own code failed. The engine may work in another process, where everything is loaded again."""
 
 
 @contextmanager
 def engine_faults(title: str) -> Iterator[None]:
-    """A context manager that turns what an engine's code raises, except StudioError, into EngineFaultError."""
+    """Context manager that turns exceptions of an engine's code, except StudioError, into EngineFaultError."""
     try:
         yield
     except StudioError:
@@ -42,10 +40,10 @@ def open_session(engine: FrameEngine, avatar: Avatar, context: SessionContext) -
 def hear_together(
     engine: FrameEngine, sessions: "Sequence[GuardedSession]", blocks: Sequence[VoiceBlock]
 ) -> list[list[RoiFrame]]:
-    """Frames that each of an engine's sessions returns for its block of voice.
+    """Return the frames that each of an engine's sessions completes with its block of voice.
 
-    They are drawn in one call where the engine can (`FrameEngine.draw_batch`). Raises EngineFaultError, and
-    StudioError, as `GuardedSession.hear`.
+    They are drawn in one call if the engine can do that (`FrameEngine.draw_batch`). Raises EngineFaultError and
+    StudioError as `GuardedSession.hear` does.
     """
     with engine_faults(engine.info.title):
         drawn = engine.draw_batch([each.session for each in sessions], list(blocks))
@@ -57,12 +55,12 @@ def hear_together(
 
 
 class GuardedSession(EngineSession):
-    """Calls a session.
+    """A session whose calls and results are checked.
 
-    Every method raises EngineFaultError where the session's code fails, and StudioError where a frame is not of the
-    form that the engine declares.
+    Every method raises EngineFaultError if the session's code fails, and StudioError if a frame does not have the form
+    that the engine declares.
 
-    session: the one that is called.
+    session: the engine's own session, which does the work.
     """
 
     def __init__(self, session: EngineSession, info: EngineInfo) -> None:
@@ -139,7 +137,7 @@ class GuardedSession(EngineSession):
         return wait
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
-        """Exceptions of `frames`, which are the host's own, pass unchanged."""
+        """Exceptions raised by `frames`, which is the host's own iterator, pass through unchanged."""
         for frame in self.session.together(frames):
             if isinstance(frame, RoiFrame):
                 self.checked([frame])
@@ -157,7 +155,7 @@ class GuardedSession(EngineSession):
         return engine_faults(self._info.title)
 
     def checked(self, frames: list[RoiFrame]) -> list[RoiFrame]:
-        """The frames themselves. Raises StudioError where one is not of the form that the engine declares."""
+        """Return `frames` unchanged. Raises StudioError if one does not have the form that the engine declares."""
         if not isinstance(frames, list) or not all(isinstance(frame, RoiFrame) for frame in frames):
             raise StudioError(
                 f"{self._info.title} does not return a list of frames; update it or choose another engine."

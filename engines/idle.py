@@ -1,4 +1,4 @@
-"""The host waiting: blinks at irregular times, breath, a slowly wandering gaze; a pure function of time."""
+"""Pose of a waiting host: blinks at irregular times, breath and a slowly wandering gaze, as a pure function of time."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,19 @@ from shared.easing import smoothstep
 from shared.face.blink import blink_closure
 from shared.runtime.clock import US
 
-# Periods in seconds that have no common multiple worth mentioning: nothing is ever seen to repeat.
+# Periods in seconds whose common multiple is so long that no repetition is noticeable.
 BREATH_S = 4.3
-SWAY_S = ((11.7, 0.9), (7.1, 0.5), (17.9, 0.7))  # period, share
-GLANCE_S = 2.9  # the gaze may go elsewhere this often
+SWAY_S = ((11.7, 0.9), (7.1, 0.5), (17.9, 0.7))  # period, amplitude
+GLANCE_S = 2.9  # the gaze may move to another place this often
 
 
 @dataclass(frozen=True, slots=True)
 class IdlePose:
-    """Head and eyes of a waiting host, away from rest.
+    """Head and eyes of a waiting host, relative to the rest pose.
 
-    turn: (3,) yaw, pitch, roll in degrees. shift: (3,) head centre to the right and down in eye distances, and the
-    logarithm of its size. lids: (2,) opening of the right and left eye, 1 at rest. gaze: (2,) iris to the right and
-    down, in eye distances.
+    turn: (3,) yaw, pitch, roll in degrees. shift: (3,) offset of the head centre to the right and down in eye
+        distances, and the logarithm of its size. lids: (2,) opening of the right and left eye, 1 at rest. gaze: (2,)
+        offset of the irises to the right and down, in eye distances.
     """
 
     turn: NDArray[np.float32]
@@ -31,7 +31,7 @@ class IdlePose:
 
 
 def idle_pose(pts: int) -> IdlePose:
-    """Return the pose at `pts` (microseconds), the same for the same pts."""
+    """Return the pose at `pts` (microseconds); the same `pts` always gives the same pose."""
     t = pts / US
     breath = np.sin(2 * np.pi * t / BREATH_S)
     yaw = sum(a * np.sin(2 * np.pi * t / p) for p, a in SWAY_S)
@@ -48,7 +48,7 @@ def idle_pose(pts: int) -> IdlePose:
 
 
 def _glance(t: float) -> NDArray[np.float64]:
-    """(2,) gaze in eye distances: small quick steps between places, mostly near the viewer."""
+    """Return the gaze, (2,) in eye distances: small quick steps between places, mostly near the viewer."""
     index = int(np.floor(t / GLANCE_S))
     here, last = (np.random.default_rng([7, max(i, 0)]).normal(0.0, (0.010, 0.004)) for i in (index, index - 1))
     step = (t - index * GLANCE_S) / 0.07  # a saccade of this size takes about 70 ms

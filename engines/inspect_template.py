@@ -1,8 +1,7 @@
-"""Reads a stranger's motion template in a process of its own, away from the program.
+"""Check a motion template of unknown origin in a separate process, isolated from the program.
 
-`python -m engines.inspect_template FILE SUFFIX` prints one JSON object: {"frames", "rate"} of a template that one of
-the engines plays, {"error"}, or {"suffixes"}, those that there are, where no engine plays files whose name ends in
-SUFFIX.
+`python -m engines.inspect_template FILE SUFFIX` prints one JSON object: {"frames", "rate"} of a template that an engine
+plays, {"error"}, or {"suffixes"}, the known template suffixes, if no engine plays files whose name ends in SUFFIX.
 """
 
 import json
@@ -17,16 +16,16 @@ from shared.errors import StudioError
 
 
 def read_with_any_engine(path: Path, suffix: str, engines: Mapping[str, str]) -> MotionTemplate:
-    """The template in a file, read by the first engine that knows it.
+    """Read a template with the first engine that accepts it.
 
-    suffix: of its name. Raises StudioError, in the words of the last engine that plays files of such a name.
+    suffix: of the file's name. Raises StudioError with the sentence of the last engine that plays files of that suffix.
     """
     refusal = StudioError("No engine here plays motion templates; send a video.")
     for name in names(engines):
         try:
             engine = load(name, engines)
         except StudioError:
-            continue  # of an engine that cannot be loaded nothing can be played
+            continue  # an engine that cannot be loaded plays no templates
         if not isinstance(engine, FrameEngine) or suffix not in engine.template_suffixes:
             continue
         try:
@@ -37,7 +36,7 @@ def read_with_any_engine(path: Path, suffix: str, engines: Mapping[str, str]) ->
 
 
 def main() -> int:
-    """Print what a template holds, or one sentence, as JSON; returns the exit code."""
+    """Print the template's length and rate, or one error sentence, as JSON; return the exit code."""
     path, suffix = Path(sys.argv[1]), sys.argv[2]
     try:
         engines = load_settings().engines

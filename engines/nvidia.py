@@ -1,4 +1,4 @@
-"""What NVIDIA's driver says of this machine's cards, without loading PyTorch."""
+"""Facts about this machine's NVIDIA GPUs, read from the driver without loading PyTorch."""
 
 import subprocess
 from pathlib import Path
@@ -8,12 +8,12 @@ TIMEOUT_S = 10.0
 
 
 def has_gpu() -> bool:
-    """Whether the driver is there."""
+    """Whether an NVIDIA driver is present."""
     return Path("/dev/nvidiactl").exists() or Path("/dev/dxg").exists()
 
 
 def gpu_memory() -> tuple[int, ...]:
-    """Bytes that each card has, nothing where that cannot be known."""
+    """Return the memory of each GPU in bytes; empty if it cannot be determined."""
     try:
         said = subprocess.run(ASK, capture_output=True, text=True, encoding="utf-8", timeout=TIMEOUT_S, check=True)
         return tuple(int(line) << 20 for line in said.stdout.split())

@@ -1,8 +1,8 @@
 """Options of an engine: what its frames depend on besides avatar and driver, chosen per scene and per job.
 
-They are checked wherever they come in. A process that may load the engine checks them by its class (`Engine.options`);
-one that must stay light, such as the gateway, by the JSON schema that the generator reports (`options_of_schema`). Both
-give the same sentences.
+Options are checked wherever they enter the studio. A process that may load the engine checks them with the engine's
+class (`Engine.options`). A process that must stay light, such as the gateway, checks them with the JSON schema that the
+generator reports (`options_of_schema`). Both produce the same error sentences.
 """
 
 from collections.abc import Mapping
@@ -19,15 +19,15 @@ LIMITS = {
     "minimum": "ge", "maximum": "le", "exclusiveMinimum": "gt", "exclusiveMaximum": "lt", "multipleOf": "multiple_of",
     "minLength": "min_length", "maxLength": "max_length", "pattern": "pattern",
 }  # fmt: skip
-TITLES = "titles"  # in the JSON schema of a `Literal`
+TITLES = "titles"  # key in the JSON schema of a `Literal`
 
 
 class EngineOptions(BaseModel):
-    """Base of an engine's options.
+    """Base class of an engine's options.
 
-    A field is a boolean, a number, a string or a `Literal` of strings, with a default and a description: that is what a
-    form and `--option` can show. `json_schema_extra=titles({value: title})` says what people read for the values of a
-    `Literal`.
+    Every field is a boolean, a number, a string or a `Literal` of strings, with a default and a description, because
+    forms and `--option` can show only these. `json_schema_extra=titles({value: title})` sets the titles that people
+    read for the values of a `Literal`.
     """
 
     model_config = ConfigDict(
@@ -44,14 +44,14 @@ Options = TypeVar("Options", bound=EngineOptions)
 
 
 def titles(of: Mapping[str, str]) -> JsonDict:
-    """The `json_schema_extra` of a `Literal` with these titles for its values."""
+    """Return the `json_schema_extra` of a `Literal` with these titles for its values."""
     return {TITLES: {value: title for value, title in of.items()}}  # noqa: C416 - values of any JSON type
 
 
 def checked_options(kind: type[Options], title: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
-    """`given` over `defaults`, of which only those count that are options.
+    """Return `given` over `defaults`; entries of `defaults` that are not options are ignored.
 
-    title: the engine's. Raises StudioError in one sentence: which option, what it may be, what it got.
+    title: of the engine. Raises StudioError in one sentence: which option, which values are valid, which value it got.
     """
     known = {name: value for name, value in defaults.items() if name in kind.model_fields}
     try:
@@ -67,15 +67,15 @@ def checked_options(kind: type[Options], title: str, defaults: Mapping[str, Any]
 
 
 def refuse_options(title: str, given: Mapping[str, Any]) -> None:
-    """Raise StudioError where options are given for an engine that has none."""
+    """Raise StudioError if options are given for an engine that has none."""
     if given:
         raise StudioError(f"{title} has no options; leave out '{next(iter(given))[:GOT_CHARACTERS]}'.")
 
 
 def options_schema(options: EngineOptions) -> dict[str, Any]:
-    """The JSON schema of an engine's options; `options` are the defaults in it.
+    """Return the JSON schema of an engine's options, with `options` as the defaults.
 
-    Raises StudioError for a field that no form can show.
+    Raises StudioError for a field whose type no form can show.
     """
     schema, here = type(options).model_json_schema(), options.model_dump(mode="json")
     for name, about in schema.get("properties", {}).items():
@@ -86,7 +86,7 @@ def options_schema(options: EngineOptions) -> dict[str, Any]:
 
 
 def options_of_schema(schema: Mapping[str, Any]) -> type[EngineOptions]:
-    """A class that checks what `options_schema` describes."""
+    """Return a class that checks options against a schema made by `options_schema`."""
     fields: dict[str, Any] = {}
     for name, about in schema.get("properties", {}).items():
         kind = KINDS[about["type"]]
@@ -97,7 +97,7 @@ def options_of_schema(schema: Mapping[str, Any]) -> type[EngineOptions]:
 
 
 def value_title(kind: type[EngineOptions] | None, name: str, value: str) -> str:
-    """What people read for this value of an option; the value itself where it has no title."""
+    """Return the title that people read for a value of an option; the value itself if it has no title."""
     field = None if kind is None else kind.model_fields.get(name)
     extra = field.json_schema_extra if field is not None else None
     found = extra.get(TITLES) if isinstance(extra, dict) else None

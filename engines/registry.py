@@ -1,7 +1,7 @@
-"""The engines that are installed, by name: our own and those of other packages, each imported when it is asked for.
+"""Installed engines by name: the studio's own and those of other packages, each imported on first use.
 
-A package adds an engine by an entry point of the group `persona_studio.engines`; the setting `engines` adds one that is
-in no package.
+A package adds an engine by an entry point of the group `persona_studio.engines`. The setting `engines` adds an engine
+that belongs to no package.
 """
 
 import re
@@ -21,9 +21,10 @@ OFFLINE_ONLY = "{} makes whole clips and cannot run live; choose another engine 
 
 
 def installed(added: Mapping[str, str] = NONE) -> dict[str, EntryPoint]:
-    """The entry point of every engine, the default one first, then by name.
+    """Return the entry point of every engine, the default engine first, then by name.
 
-    added: further engines, name to "module:class" (the setting `engines`); an installed engine's name goes before.
+    added: further engines, name to "module:class" (the setting `engines`); an installed engine of the same name takes
+        precedence.
     """
     found = {name: EntryPoint(name, where, ENGINE_GROUP) for name, where in added.items()}
     found |= {point.name: point for point in entry_points(group=ENGINE_GROUP)}
@@ -31,14 +32,14 @@ def installed(added: Mapping[str, str] = NONE) -> dict[str, EntryPoint]:
 
 
 def names(added: Mapping[str, str] = NONE) -> list[str]:
-    """The engines there are."""
+    """Return the names of all engines."""
     return list(installed(added))
 
 
 def canonical_name(name: str, added: Mapping[str, str] = NONE) -> str:
-    """The name of the engine that is found under `name`.
+    """Return the name of the engine that is found under `name`.
 
-    That is the name itself, or the name of the engine that has it as an alias. An unknown name is returned as it is.
+    That is `name` itself, or the name of the engine that has it as an alias. An unknown name is returned unchanged.
     """
     there = names(added)
     for each in there if name not in there else ():
@@ -46,14 +47,14 @@ def canonical_name(name: str, added: Mapping[str, str] = NONE) -> str:
             if name in load(each, added).info.aliases:
                 return each
         except StudioError:
-            continue  # what cannot be loaded has no aliases
+            continue  # an engine that cannot be loaded has no aliases
     return name
 
 
 def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
-    """The engine of this name or alias.
+    """Return the engine of this name or alias.
 
-    Raises StudioError when there is none, its module cannot be imported, or it is not an engine.
+    Raises StudioError if no such engine exists, its module cannot be imported, or it is not an engine.
     """
     found = installed(added)
     if DEFAULT_ENGINE not in found:
@@ -74,7 +75,7 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     )
     try:
         made = point.load()()
-    except (Exception, SystemExit) as error:  # another package's code may fail at anything while it is imported
+    except (Exception, SystemExit) as error:  # importing another package's code may raise any exception
         raise StudioError(f"Engine '{name}' cannot be loaded from {point.value} ({named(error)}); {cure}.") from None
     if not isinstance(made, Engine):
         raise StudioError(
@@ -89,13 +90,13 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
 
 
 def _packages(name: str) -> list[str]:
-    """The packages that have an engine of this name."""
+    """Return the names of the packages that provide an engine of this name."""
     found = entry_points(group=ENGINE_GROUP, name=name)
     return sorted({point.dist.name for point in found if point.dist is not None})
 
 
 def load_frame_engine(name: str, added: Mapping[str, str] = NONE) -> FrameEngine:
-    """The frame engine of this name. Raises StudioError as `load` does, and for an engine that makes whole clips."""
+    """Return the frame engine of this name. Raises StudioError as `load` does, and for a clip engine."""
     engine = load(name, added)
     if not isinstance(engine, FrameEngine):
         raise StudioError(OFFLINE_ONLY.format(engine.info.title))
@@ -103,22 +104,22 @@ def load_frame_engine(name: str, added: Mapping[str, str] = NONE) -> FrameEngine
 
 
 def template_suffixes(added: Mapping[str, str] = NONE) -> frozenset[str]:
-    """File suffixes of the motion templates that an engine here plays, lower case with the dot."""
+    """Return the file suffixes of the motion templates that engines here play, lower case with the dot."""
     found = {TEMPLATE_SUFFIX}
     for name in names(added):
         try:
             engine = load(name, added)
         except StudioError:
-            continue  # of an engine that cannot be loaded nothing can be played
+            continue  # an engine that cannot be loaded plays no templates
         if isinstance(engine, FrameEngine):
             found |= engine.template_suffixes
     return frozenset(found)
 
 
 def is_template(path: Path, suffixes: frozenset[str]) -> bool:
-    """Whether a file is recorded motion: by its contents where they say so, else by its name.
+    """Whether a file is a motion template: by its content if that identifies the type, else by its suffix.
 
-    suffixes: of templates.
+    suffixes: of motion templates.
     """
     signed = signature_of(path)
     if signed is not None and signed.kind in ("film", "sound", "image"):
@@ -127,5 +128,5 @@ def is_template(path: Path, suffixes: frozenset[str]) -> bool:
 
 
 def file_driver(path: Path, added: Mapping[str, str] = NONE) -> DriverRef:
-    """The driver that this file is: recorded motion where it is a file that an engine here plays."""
+    """Return a file as a driver: as recorded motion if an engine here plays it, else as video or sound."""
     return DriverRef.of_file(path, recorded=is_template(path, template_suffixes(added)))

@@ -1,4 +1,4 @@
-"""The device that an engine of PyTorch runs on."""
+"""The device that a PyTorch engine runs on."""
 
 import torch
 
@@ -6,9 +6,9 @@ from shared.errors import StudioError
 
 
 def pick_device(name: str, advice: str) -> torch.device:
-    """The device of this name; "auto" is a GPU where there is one.
+    """Return the device of this name; "auto" selects a GPU if there is one, else the CPU.
 
-    advice: how to choose another, for the sentence. Raises StudioError.
+    advice: how to choose another device, used in the error sentence. Raises StudioError if the device does not exist.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

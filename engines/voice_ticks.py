@@ -1,4 +1,4 @@
-"""A voice as one stretch of sound per tick, however it was cut into blocks."""
+"""A voice divided into one stretch of samples per tick, however it was cut into blocks."""
 
 from fractions import Fraction
 
@@ -9,34 +9,34 @@ from engines.api import RATE_FPS, VoiceBlock
 from shared.runtime.arrays import StateArrays, StateMapping
 from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
-JOIN_SAMPLES = 2  # between two blocks that follow each other, for the rounding of their pts
+JOIN_SAMPLES = 2  # tolerance between consecutive blocks, for the rounding of their pts
 WINDOW_US = 40_000
 
 
 class VoiceTicks:
-    """What an engine's `hear` and `flush` need to give a frame for each tick of a voice. Not thread-safe."""
+    """Voice received so far, from which an engine's `hear` and `flush` take each tick's samples. Not thread-safe."""
 
     def __init__(self, rate: Fraction = RATE_FPS, ahead_us: int = 0, window_us: int = WINDOW_US) -> None:
-        """rate: of the context.
+        """Start without any voice.
 
-        ahead_us: microseconds of voice after a tick's own time that its frame needs, the engine's `voice_ahead_us`.
-        window_us: how much sound a tick is given.
+        rate: of the context, ticks per second. ahead_us: microseconds of voice that a frame needs beyond its tick's own
+            time, the engine's `voice_ahead_us`. window_us: microseconds of voice that each tick gets.
         """
         self._rate, self._ahead = rate, ahead_us
         self._window = window_us * SOUND_RATE_HZ // US
         self.reset()
 
     def reset(self) -> None:
-        """Nothing has been heard."""
+        """Forget all voice."""
         self._sound: NDArray[np.int16] = np.zeros(0, np.int16)
-        self._end = -1  # number of the sample after the last one, on the channel clock; -1 before the first
+        self._end = -1  # number of the sample after the last one, on the channel clock; -1 before the first block
         self._tick = 0
 
     def hear(self, block: VoiceBlock) -> list[tuple[int, NDArray[np.int16]]]:
-        """(pts, samples) of each tick that this block brings within reach.
+        """Return (pts, samples) of each tick that this block completes.
 
-        The (n,) int16 of the window before pts + ahead_us, silence where there was no voice yet. A block that does not
-        follow the last one starts over.
+        samples: (n,) int16, the window that ends at pts + ahead_us, with silence for the time before the voice began. A
+            block that does not continue the previous one restarts at the first tick that is not before it.
         """
         first = round(block.pts * SOUND_RATE_HZ / US)
         if self._end < 0 or abs(first - self._end) > JOIN_SAMPLES:
@@ -48,7 +48,7 @@ class VoiceTicks:
         return self._reached(self._end)
 
     def flush(self) -> list[tuple[int, NDArray[np.int16]]]:
-        """The ticks up to the end of the voice, as if silence followed; then nothing has been heard."""
+        """Return the ticks up to the end of the voice, as if silence followed, and forget all voice."""
         end = self._end
         if end < 0:
             return []
@@ -60,16 +60,16 @@ class VoiceTicks:
         return ticks
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays."""
+        """Return the whole state as plain arrays."""
         return {"voice": self._sound.copy(), "voice_at": np.array([self._end, self._tick], np.int64)}
 
     def restore(self, state: StateMapping) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
         self._sound = np.asarray(state["voice"], np.int16)
         self._end, self._tick = (int(value) for value in state["voice_at"])
 
     def _reached(self, before: int) -> list[tuple[int, NDArray[np.int16]]]:
-        """The ticks whose sound is there, up to sample `before`; of the sound only what later ones need is kept."""
+        """Return the ticks before sample `before` whose window is complete; drop samples no longer needed."""
         ticks = []
         while (pts := tick_pts(self._tick, self._rate)) * SOUND_RATE_HZ < before * US:
             if (pts + self._ahead) * SOUND_RATE_HZ > self._end * US:

@@ -1,7 +1,7 @@
-"""xFormers' fused attention in place of PyTorch's own, where it loads beside this PyTorch and computes the same.
+"""XFormers' fused attention instead of PyTorch's, for machines where it loads and computes the same result.
 
-Its wheel uses PyTorch's stable interface and so fits later versions too. Beside a PyTorch built for CUDA 13 it lacks
-the runtime of CUDA 12, which a package of its own provides (the extra `xformers`).
+The xFormers wheel uses PyTorch's stable ABI and therefore also works with later PyTorch versions. With a PyTorch built
+for CUDA 13 it lacks the CUDA 12 runtime, which a separate package provides (the extra `xformers`).
 """
 
 import ctypes
@@ -19,17 +19,17 @@ from shared.errors import named
 
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]  # queries, keys, values: (b, heads, n, d) -> (b, heads, n, d)
 RUNTIME, RUNTIME_PACKAGE = "libcudart.so.12", "nvidia-cuda-runtime-cu12"
-TRIED = (1, 2, 96, 64)  # batch, heads, tokens, width of the call that decides, where an engine names none
-# How far a kernel may be from PyTorch's float32, of values about 1: by its precision.
+TRIED = (1, 2, 96, 64)  # batch, heads, tokens, head width of the test call, unless an engine names its own
+# Largest accepted difference from PyTorch's float32 result, for values of about 1, by precision.
 NEAR = {torch.float16: 0.01, torch.bfloat16: 0.03, torch.float32: 0.001}
-REASON = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)  # of a kernel that does not fit; what was given stands further in
+REASON = re.compile(r"^ {4}(\S.*)$", re.MULTILINE)  # reasons of a kernel that does not fit; inputs are indented further
 MOST_REASONS = 3
 
 
 def xformers_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
-    """XFormers' attention, which takes heads after tokens.
+    """Return xFormers' attention, (b, heads, n, d); xFormers itself expects the heads after the tokens.
 
-    (b, heads, n, d), of the kinds `xformers_problem` found fit.
+    Only for the devices, dtypes and shapes that `xformers_problem` has accepted.
     """
     from xformers.ops import memory_efficient_attention
 
@@ -38,10 +38,10 @@ def xformers_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 
 
 def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: torch.dtype = torch.float16) -> str:
-    """Why xFormers is not available on this device, the end of a sentence that begins with its name; "" where it is.
+    """Return why xFormers is unavailable on this device; "" if it is available.
 
-    Loads it, and has it compute a little: `tried`, (b, heads, n, d) as an engine's heads are, in the precision of the
-    engine.
+    The text continues a sentence that begins with "xFormers". Loads xFormers and runs a small computation: tried: (b,
+    heads, n, d), like the engine's own attention. dtype: the engine's precision.
     """
     if device.type != "cuda":
         return "runs on a GPU alone, and PyTorch uses none here"
@@ -51,9 +51,9 @@ def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: 
 
 
 def runtime_problem() -> str:
-    """Load CUDA 12's runtime, which xFormers' kernels are linked to.
+    """Load the CUDA 12 runtime, which xFormers' kernels are linked to.
 
-    Returns why that is impossible, in the words of `xformers_problem`, or "".
+    Returns why that is impossible, worded as in `xformers_problem`, or "".
     """
     with suppress(metadata.PackageNotFoundError):
         for file in metadata.files(RUNTIME_PACKAGE) or ():
@@ -70,15 +70,18 @@ def runtime_problem() -> str:
 def attention_problem(
     attend: Attend, device: torch.device, dtype: torch.dtype = torch.float16, tried: Sequence[int] = TRIED
 ) -> str:
-    """What is wrong with a kernel, by a small call compared with PyTorch's own attention (`xformers_problem`)."""
+    """Return what is wrong with a kernel, found by comparing a small call with PyTorch's attention; "" if nothing is.
+
+    attend: the kernel. The text is worded as in `xformers_problem`.
+    """
     dice = torch.Generator().manual_seed(0)
     given = [torch.randn(tuple(tried), generator=dice).to(device, dtype) for _ in range(3)]
     try:
         found = attend(*given).float()
-    except NotImplementedError as error:  # it says of each of its kernels why that does not fit
+    except NotImplementedError as error:  # the message lists why each of its kernels does not fit
         reasons = list(dict.fromkeys(REASON.findall(str(error))))[:MOST_REASONS]
         return f"has no kernel for this GPU and PyTorch {torch.__version__} ({', '.join(reasons) or named(error)})"
-    except Exception as error:  # kernels that are built for another PyTorch fail in many ways
+    except Exception as error:  # kernels built for another PyTorch fail in many ways
         return f"does not work with PyTorch {torch.__version__} ({named(error)})"
     wanted = F.scaled_dot_product_attention(*(each.float() for each in given))
     apart = float((found - wanted).abs().max()) if found.shape == wanted.shape else float("inf")
