@@ -15,7 +15,7 @@ class Fade:
     """
 
     def __init__(self, shown: FloatArray) -> None:
-        """Start without a value shown.
+        """Start at an initial value.
 
         shown: float32 of any shape, which all later targets share. The first target is adopted without a fade.
         """

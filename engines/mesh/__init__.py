@@ -1,1 +1,1 @@
-"""The engine that needs no weights: the portrait's own face mesh, moved in 3D by the driver's face."""
+"""The default engine, which needs no weights: it moves the portrait's own face mesh in 3D with the driver's face."""

@@ -1,4 +1,4 @@
-"""The `mesh` engine: what it is, and its sessions on a portrait or on a body's own face."""
+"""The `mesh` engine: its facts and options, and its sessions on a portrait or on a body video's own face."""
 
 from typing import ClassVar
 
@@ -33,13 +33,13 @@ class MeshOptions(EngineOptions):
 
 
 class MeshEngine(FrameEngine):
-    """Moves the portrait's own face mesh, or that of a body's film. Needs no weights, runs on any CPU."""
+    """Engine that moves the face mesh of the portrait or of a body video. Needs no weights and runs on any CPU."""
 
     info = INFO
     Options: ClassVar[type[EngineOptions] | None] = MeshOptions
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
-        """Measure how a tracker reads the avatar's own images, which takes a third of a second once."""
+        """Measure how a tracker reads the avatar's own images; takes a third of a second, once per avatar."""
         file = BODY_FILE if avatar.body_only else FILE
         if read_calibration(avatar.engine_file(INFO.name, file)) is None:
             progress(0, 1)

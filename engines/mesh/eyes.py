@@ -1,8 +1,8 @@
-"""Eyes: an iris that looks about beneath the lids, and the skin of a lid drawn over it as it closes.
+"""Eyes: an iris that moves beneath the lids, and the skin of a lid drawn over it as the eye closes.
 
-The tracked edge of an eye lies within what one sees of it: some white and all lashes lie outside.
-Moving lids as texture alone would leave that white in sight. So a closing lid is drawn with skin
-grown from round the eye, and its lash line is drawn along its edge.
+The tracked edge of an eye is smaller than the visible eye: some of the white and all lashes are outside it. Moving the
+lids as texture alone would leave that white visible. A closing lid is therefore drawn with skin extrapolated from
+around the eye, and its lash line is drawn along its edge.
 """
 
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ from shared.face.landmarks import LEFT_IRIS, LEFT_IRIS_RING, RIGHT_IRIS, RIGHT_I
 
 Maps = list[NDArray[np.float32]]
 
-BEYOND = 0.34  # what is seen of an eye reaches this share of its opening beyond the tracked edge
-BEYOND_PX = 4.0  # and at least so many pixels
-DRAWN = 0.3  # closure at which the drawn lid has wholly taken over from the portrait's own
+BEYOND = 0.34  # the visible eye extends beyond its tracked edge by this share of its opening
+BEYOND_PX = 4.0  # and by at least this many pixels
+DRAWN = 0.3  # closure at which the drawn lid has completely replaced the portrait's own
 LASH = 0.014  # thickness of a lash line in eye distances
 LASH_STRENGTH = 0.9
 
@@ -30,8 +30,9 @@ LASH_STRENGTH = 0.9
 class _Eye:
     """One eye of the portrait.
 
-    ring: 16 mesh points; iris: (2,) its centre in ROI pixels. radius: of the iris; width: of the eye, pixels; solve:
-    (3, 16) least squares for the affine of the ring; lash: (3,) uint8 RGB.
+    ring: indices of its 16 mesh points. iris: (2,) centre of the iris in ROI pixels. radius: of the iris; width: of the
+        eye, both in pixels. solve: (3, 16) least-squares solver for an affine transform of the ring. lash: (3,) uint8
+        RGB colour of the lashes.
     """
 
     ring: NDArray[np.int64]
@@ -52,7 +53,7 @@ class Eyes:
         self.unit = face.eye_distance
         self._home = face.rotation
         self._roi = roi
-        self._bare = roi.copy()  # the portrait with skin grown over its eyes
+        self._bare = roi.copy()  # the portrait with skin drawn over its eyes
         self._eyes = []
         irises = ((RIGHT_IRIS, RIGHT_IRIS_RING), (LEFT_IRIS, LEFT_IRIS_RING))
         for eye, (centre, rim) in enumerate(irises):
@@ -69,10 +70,10 @@ class Eyes:
         gaze: NDArray[np.float32],
         ratios: NDArray[np.float32],
     ) -> None:
-        """Draw into out, (512, 512, 3) uint8, the portrait sampled through maps (see `warp.rasterise`).
+        """Draw the eyes into `out`.
 
-        vertices, rigid: see `head.MovedHead`; gaze: (2,) in eye distances in head space; ratios: (2,) lid
-        openings over neutral.
+        out: (512, 512, 3) uint8, the portrait sampled through `maps` (see `rasterizer.rasterise`). vertices, rigid: see
+            `head.MovedHead`. gaze: (2,) in eye distances in head space. ratios: (2,) lid openings relative to neutral.
         """
         look = (self._home[:2, :2] @ gaze) * self.unit
         for eye, ratio in zip(self._eyes, ratios, strict=True):
@@ -90,7 +91,7 @@ class Eyes:
         look: NDArray[np.float64],
         closure: float,
     ) -> None:
-        reach = 0.3 * eye.width + 4.0  # all that the drawn lid may differ in
+        reach = 0.3 * eye.width + 4.0  # margin for everything that the drawn lid may change
         low = np.maximum(np.floor(np.minimum(ring.min(axis=0), rigid.min(axis=0)) - reach).astype(int), 0)
         high = np.minimum(np.ceil(np.maximum(ring.max(axis=0), rigid.max(axis=0)) + reach).astype(int), out.shape[0])
         width, height = (int(v) for v in high - low)
@@ -127,7 +128,10 @@ class Eyes:
         width: int,
         height: int,
     ) -> NDArray[np.uint8] | None:
-        """(height, width, 3) uint8: the eyeball, which moves with the head and not with the lids."""
+        """Return the eyeball, (height, width, 3) uint8, which moves with the head and not with the lids.
+
+        None if the eye is seen too far from the side.
+        """
         affine = (eye.solve @ rigid).T.astype(np.float64)  # (2, 3) portrait to output
         if abs(float(np.linalg.det(affine[:, :2]))) < 0.05:
             return None  # seen from the side
@@ -136,7 +140,7 @@ class Eyes:
         ys = np.arange(top, top + height, dtype=np.float32)[:, None]
         u = back[0, 0] * xs + back[0, 1] * ys + back[0, 2]
         v = back[1, 0] * xs + back[1, 1] * ys + back[1, 2]
-        # the iris and what is near it shift whole; towards the corners the white stretches
+        # the iris and its surroundings shift as a whole; towards the corners the white stretches
         off = np.hypot(u - (eye.iris[0] + look[0]), v - (eye.iris[1] + look[1]))
         reach = 0.66 * eye.width
         carry = np.clip((reach - off) / max(reach - 1.1 * eye.radius, 1.0), 0.0, 1.0)
@@ -173,7 +177,7 @@ def _measure(
 
 
 def _grow_skin(image: NDArray[np.uint8], edge: NDArray[np.float32], opening: float) -> None:
-    """Replace an eye, as far as one sees it, by a membrane spanned between the skin round it."""
+    """Replace the visible eye by a membrane spanned between the skin around it, in place."""
     beyond = max(BEYOND * opening, BEYOND_PX)
     pad = int(beyond) + 6
     low = np.maximum(np.floor(edge.min(axis=0)).astype(int) - pad, 0)
@@ -194,7 +198,7 @@ def _grow_skin(image: NDArray[np.uint8], edge: NDArray[np.float32], opening: flo
 
 
 def _line_cover(line: NDArray[np.float32], width: int, height: int, thickness: float) -> NDArray[np.uint8]:
-    """(height, width) uint8 coverage of a soft line that is thinner at its ends."""
+    """Return the coverage of a soft line that is thinner at its ends, (height, width) uint8."""
     scale = 4
     cover = np.zeros((height * scale, width * scale), np.uint8)
     points = np.round(((line + 0.5) * scale - 0.5) * 16).astype(np.int32)

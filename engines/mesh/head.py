@@ -1,8 +1,8 @@
-"""The portrait as one surface in 3D: its face mesh, and round it a sheet for hair, ears and neck.
+"""The portrait as one surface in 3D: its face mesh, surrounded by a sheet for hair, ears and neck.
 
-The sheet is joined to the face along its oval and pinned near the image's edge and at the
-shoulders, so the whole is a disc with a fixed rim: however the head turns, every pixel lies under at
-least one triangle that faces the viewer, and a fold has no hole behind it.
+The sheet is joined to the face along the face's oval and pinned near the image's edge and at the shoulders. The whole
+surface is a disc with a fixed rim. However the head turns, every pixel is covered by at least one triangle that faces
+the viewer, and a fold leaves no hole.
 """
 
 from dataclasses import dataclass
@@ -22,41 +22,41 @@ from shared.face.landmarks import OVAL, SURFACE, Face
 from shared.face.rest_pose import head_centre, rotation_matrix
 from shared.face.skin_triangles import SKIN_TRIANGLES
 
-RIM_PX = 22.0  # pixels at the edge of the ROI that never move (4 % of 512, rounded up)
+RIM_PX = 22.0  # pixels along the edge of the ROI that never move (4 % of 512, rounded up)
 SPACING_PX = 22  # pixels between the points of the sheet
-# The sheet falls back from the oval to the depth of the head's centre within about so many eye distances: what is
-# seen of hair and skull against the background is about as deep as the ears.
-# Above the forehead hair stands forward, so there it takes longer.
+# The sheet recedes from the oval to the depth of the head's centre within about this many eye distances: the outline of
+# hair and skull against the background is about as deep as the ears. Above the forehead hair stands forward, so there
+# the sheet recedes more slowly.
 FALL, FALL_TOP = 0.30, 0.75
 BACK = 0.05  # eye distances behind the centre
-# The tracker flattens faces: with its own depth a turned portrait is measured as turned too little.
+# The tracker flattens faces: drawn with the tracked depth, a turned portrait would be measured as turned too little.
 DEPTH = 1.18
 # With that depth, a nod is measured as larger than the driver's.
 PITCH = 0.92
-# The sides of a face, deeper than this (eye distances, the head's centre being 0), are drawn flatter by this
-# factor: the portrait shows them as a narrow strip, which would be stretched into streaks.
+# The sides of a face, deeper than this (eye distances, 0 at the head's centre), are drawn flatter by this factor: the
+# portrait shows them as a narrow strip, which would otherwise be stretched into streaks.
 SIDE_DEPTH, SIDE_SLOPE = -0.40, 0.6
 # How far the skin's own movement (jaw, cheeks) reaches into the sheet, in eye distances.
 REACH = 0.22
-# The head's translation is followed this far (eye distances, and logarithm of size), softly.
+# Share of the head's translation that is followed, and its soft limits (eye distances, and logarithm of size).
 FOLLOW, SHIFT_LIMIT, SIZE_LIMIT = 0.8, 0.22, 0.05
-# On a foreign body only the face is shown: the head around it has its own pose, and a face that turned or slid much
-# further than this within it would come away from it. Degrees of yaw, pitch and roll; shift and size as above.
+# On a foreign body only the face is shown. The head around it keeps its own pose, so a face that turned or slid much
+# further than this within it would look detached. Degrees of yaw, pitch and roll; shift and size as above.
 BODY_TURN = (8.0, 8.0, 6.0)
 BODY_SHIFT_LIMIT, BODY_SIZE_LIMIT = 0.05, 0.02
 
-# Degrees a head turns away from the portrait at most: yaw, pitch and roll. A turned portrait turns back
-# towards the viewer less, for its far cheek is unknown: at 35 degrees of yaw only so far.
+# Largest turn away from the portrait in degrees of yaw, pitch and roll. A turned portrait turns back towards the viewer
+# less, because its far cheek is unknown: at YAW_TURNED degrees of yaw only by YAW_BACK.
 YAW_END, PITCH_END, ROLL_END = 32.0, 24.0, 28.0
 YAW_BACK, YAW_TURNED = 11.0, 35.0
 
 
 @dataclass(frozen=True, slots=True)
 class MovedHead:
-    """A head in motion.
+    """A head after a motion.
 
     vertices: (N, 3) float32 in ROI pixels; the first 468 are the face's points.
-    rigid: (468, 2) float32 where the face's points would be by head movement alone.
+    rigid: (468, 2) float32, where the face's points would be by head movement alone.
     """
 
     vertices: NDArray[np.float32]
@@ -66,7 +66,7 @@ class MovedHead:
 class HeadMesh:
     """The portrait's surface and how it moves.
 
-    source: (N, 2) float32 vertices in the portrait. triangles: (M, 3) int32, see `warp.rasterise`.
+    source: (N, 2) float32 vertices in the portrait. triangles: (M, 3) int32, see `rasterizer.rasterise`.
     """
 
     def __init__(self, face: Face, rest: tuple[float, float], *, own_plate: bool) -> None:
@@ -104,7 +104,7 @@ class HeadMesh:
         )
 
     def move(self, motion: MeshMotion) -> MovedHead:
-        """The surface under a motion."""
+        """Return the surface after a motion."""
         skin = motion.skin * (self._expressive * np.float32(self.unit))
         skin = self._grin.hold(self.lids.hold(skin), self.unit)
         skin = skin + self.lips.part(skin, motion) * self.unit
@@ -122,7 +122,7 @@ class HeadMesh:
 
 
 def _yaw_range(yaw: float) -> tuple[float, float]:
-    """How far a portrait of this yaw may be turned, both ways, in degrees."""
+    """Return how far a portrait of this yaw may be turned, as (lowest, highest) change of yaw in degrees."""
     turned = min(1.0, abs(yaw) / YAW_TURNED)
     back = YAW_END + (YAW_BACK - YAW_END) * turned * turned
     away = YAW_END * (1.0 - 0.5 * turned)
@@ -130,7 +130,7 @@ def _yaw_range(yaw: float) -> tuple[float, float]:
 
 
 def _limited(value: float, low: float, high: float) -> float:
-    """The value itself well within (low, high), and never beyond."""
+    """Limit a value softly: unchanged up to 70 % of (low, high), and never beyond that range."""
     limit = high if value > 0.0 else -low
     over = abs(value) - 0.7 * limit
     if over <= 0.0:
@@ -143,7 +143,7 @@ def _soft(value: float, limit: float) -> float:
 
 
 def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(K, 3) points outside the face's oval, and (K,) how much each moves with the head, 0 to 1."""
+    """Return (K, 3) points outside the face's oval, and (K,) how much each moves with the head, 0 to 1."""
     oval = face.points[OVAL].astype(np.float64)
     outline = oval[:, :2].astype(np.float32)
     ticks = np.unique(np.concatenate([[0, ROI_SIZE_PX - 1], np.arange(RIM_PX, ROI_SIZE_PX - RIM_PX + 1, SPACING_PX)]))
@@ -167,9 +167,9 @@ def _sheet(face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _sculpted(
     points: NDArray[np.float64], centre: NDArray[np.float64], home: NDArray[np.float64], unit: float
 ) -> NDArray[np.float64]:
-    """(N, 3) points with a deeper face and flatter sides.
+    """Return (N, 3) points with a deeper face and flatter sides.
 
-    Moved along the line of sight only, so that the portrait still looks the same from where it was seen.
+    Points move along the line of sight only, so the portrait looks unchanged from its original view.
     """
     depth = (points - centre) @ home[:, 2]
     start = SIDE_DEPTH * unit
@@ -181,16 +181,16 @@ def _sculpted(
 
 
 def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
-    """How much image points move with the head.
+    """Return how much image points move with the head, 0 to 1.
 
-    All of it beside and above the face, less down the neck, none at the shoulders and the rim.
+    Fully beside and above the face, less down the neck, not at all at the shoulders and at the rim.
     """
     unit = face.eye_distance
     down = face.rotation[:2, 1] / np.linalg.norm(face.rotation[:2, 1])
     chin = face.points[152, :2].astype(np.float64)
     below = (grid - chin) @ down / unit
     sideways = np.abs((grid - chin) @ np.array([-down[1], down[0]])) / unit
-    # beside the neck the falloff begins higher: long hair hangs from the head but lies on the shoulders
+    # beside the neck the falloff begins higher: long hair hangs from the head but rests on the shoulders
     start = -0.1 - 0.6 * smoothstep((sideways - 0.4) / 0.5)
     neck = 1.0 - smoothstep((below - start) / 0.7)
     edge = np.minimum(grid, ROI_SIZE_PX - 1 - grid).min(axis=1)
@@ -198,7 +198,7 @@ def _follow(grid: NDArray[np.float64], face: Face) -> NDArray[np.float64]:
 
 
 def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -> NDArray[np.float64]:
-    """(K, 36) how the oval's own movement carries on into the sheet."""
+    """Return weights, (K, 36), by which each sheet point follows the movement of the oval's points."""
     near = np.linalg.norm(sheet[:, None, :2] - skin[OVAL][None, :, :2], axis=2)
     share = 1.0 / np.maximum(near, 1.0) ** 3
     share /= share.sum(axis=1, keepdims=True)
@@ -206,10 +206,10 @@ def _pull(skin: NDArray[np.float64], sheet: NDArray[np.float64], reach: float) -
 
 
 def expressive(face: Face) -> NDArray[np.float32]:
-    """(468, 3) how much of the driver's skin movement each point takes on.
+    """Return how much of the driver's skin movement each point adopts, (468, 3) per axis.
 
-    All of it round the mouth and on the chin; brows up and down only; next to nothing on nose, forehead
-    and temples, where what the tracker reports is head rotation that its mesh bent a little.
+    All of it around the mouth and on the chin; brows up and down only; almost nothing on nose, forehead and temples,
+    where the movement that the tracker reports is head rotation that slightly bends its mesh.
     """
     unit = face.eye_distance
     local = face.points[:SURFACE].astype(np.float64) @ face.rotation / unit

@@ -1,4 +1,4 @@
-"""Lids that close: how the skin round an eye moves with them."""
+"""Closing lids: how the skin around an eye moves with them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,26 +7,26 @@ from engines.mesh.topology import BROWS, EYE_CORNERS, LOWER_LIDS, UPPER_LIDS
 from shared.easing import smoothstep
 from shared.face.landmarks import SURFACE, Face
 
-# The tracker reads a closed eye as about this share of the open one; there the portrait's lids meet.
+# The tracker reads a closed eye as about this share of the open one; at that reading the portrait's lids meet.
 SHUT = 0.30
-WIDEST = 1.25  # lid opening over the portrait's own, at most
-MEET = 0.15  # lids meet this share of the opening above the lower lid
+WIDEST = 1.25  # largest lid opening relative to the portrait's own
+MEET = 0.15  # lids meet above the lower lid by this share of the opening
 LOWER_REACH = 0.10  # eye distances over which the skin under the eye follows the lower lid
 
 
 class LidRig:
-    """Moves the lids and the skin round them."""
+    """Moves the lids and the skin around them."""
 
     def __init__(self, face: Face) -> None:
         self._base = face.points[:SURFACE].astype(np.float64) @ face.rotation
         self._upper, self._lower, self._free = _lid_weights(self._base, face.eye_distance)
 
     def hold(self, skin: NDArray[np.float32]) -> NDArray[np.float32]:
-        """A (468, 3) movement of the skin without the part that the lids make in `close`."""
+        """Return a (468, 3) movement of the skin without the part that `close` applies to the lids."""
         return np.asarray(skin * self._free[:, None], np.float32)
 
     def close(self, ratios: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(468, 3) head-space movement in pixels that brings the lids to these openings over neutral."""
+        """Return the movement, (468, 3) pixels in head space, that opens the lids by these ratios to neutral."""
         moved = np.zeros((SURFACE, 3))
         for eye in (0, 1):
             opening = lid_opening(float(ratios[eye]))
@@ -39,7 +39,7 @@ class LidRig:
 
 
 def lid_opening(ratio: float) -> float:
-    """How far the portrait's lids are open, over its own opening, for a driver's ratio to neutral."""
+    """Return the portrait's lid opening relative to its own, for a driver's lid opening relative to neutral."""
     if ratio < 1.0:
         return max(0.0, (ratio - SHUT) / (1.0 - SHUT))
     return 1.0 + (WIDEST - 1.0) * float(np.tanh((ratio - 1.0) / (WIDEST - 1.0)))
@@ -48,9 +48,10 @@ def lid_opening(ratio: float) -> float:
 def _lid_weights(
     base: NDArray[np.float64], unit: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """(2, 468, 7) upper and lower: how much of each lid column's movement every skin point takes along.
+    """Return how the skin follows the lids: (2, 468, 7) upper and lower weights, and (468,) free shares.
 
-    (468,) how much of its own movement it keeps.
+    The weights say how much of the movement of each of the 7 lid columns every skin point adopts; the free share is how
+    much of its own movement a point keeps.
     """
     upper, lower = np.zeros((2, SURFACE, 7)), np.zeros((2, SURFACE, 7))
     for eye in (0, 1):

@@ -1,6 +1,6 @@
-"""Lips that part and meet.
+"""Parting and closing lips.
 
-The driver's lip gap on the portrait's own lips, never crossing, and no wider than a mouth can be.
+Applies the driver's lip gap to the portrait's own lips, which never cross and never open wider than a mouth can.
 """
 
 from typing import Any
@@ -14,25 +14,25 @@ from shared.easing import smoothstep
 from shared.face.landmarks import LIP_BOTTOM, LIP_TOP, MOUTH_CORNERS, SURFACE, Face
 from shared.face.mouth_seen import GRIN_WIDTH, OPEN_MOUTH
 
-# Share of a missing gap that the upper lip makes up; the lower lip does the rest, as it does in a face. A lip that
-# smiles is drawn up already.
+# Share of a missing gap that the upper lip makes up; the lower lip does the rest, as in a real face. A smiling upper
+# lip is raised already and contributes less.
 UPPER_SHARE, UPPER_SHARE_SMILING = 0.35, 0.1
-# How far a lip takes the skin round it along, in eye distances: the short upper lip, and the chin.
+# How far the skin around a lip follows it, in eye distances: around the short upper lip, and down to the chin.
 UPPER_REACH, LOWER_REACH = 0.16, 0.32
-# How high (eye distances) the upper lip rises at most, softly: in a portrait that smiles with its teeth it is
-# up already, and more would show gums.
+# Soft limit of how far the upper lip rises (eye distances). In a portrait that smiles with visible teeth it is raised
+# already, and more would show gums.
 HIGHEST, HIGHEST_SMILING, SMILING_GAP = 0.10, 0.025, 0.06
-# The tracker takes the edge of the upper teeth for the lip and so reads a gap as smaller than it is.
+# The tracker mistakes the edge of the upper teeth for the lip and therefore reads a gap as too small.
 GAIN = 1.04
-# A portrait that grins or has its mouth open already has little room left: eye distances between the corners and
-# between the lips of the largest mouth, and the least that is left to any. Other portraits move freely.
+# A portrait that grins or has its mouth open has little room left: distance (eye distances) between the corners and
+# between the lips of the largest mouth, and the minimum room of any portrait. Other portraits move freely.
 WIDEST, TALLEST, LEAST_ROOM = 0.86, 0.26, 0.03
-FREE = 0.6  # of the room is used as the driver does, the rest ever more slowly
-ROUND = 1.0  # of the mouth's own size, round it
+FREE = 0.6  # share of the room that is used as the driver does, the rest progressively less
+ROUND = 1.0  # width of the falloff around the mouth, relative to the mouth's own size
 
 
 class LipRig:
-    """Corrects the gap between the lips, column by column, and takes the skin round them along.
+    """Corrects the gap between the lips column by column, and moves the skin around them along.
 
     gaps: (9,) the portrait's own gaps at rest in eye distances.
     """
@@ -53,12 +53,12 @@ class LipRig:
     def part(
         self, skin: NDArray[np.float32], motion: MeshMotion, filmed: NDArray[np.float64] | None = None
     ) -> NDArray[np.float64]:
-        """The addition to a movement of the skin that sets the lips as far apart as the motion says.
+        """Return the addition to a skin movement that parts the lips as far as the motion demands.
 
-        Both are (468, 3) in pixels; the motion's opening is in eye distances.
+        Both movements are (468, 3) in pixels; the motion's opening is in eye distances.
 
-        filmed: (468, 3) the face in head space, eye distances, where it is not the one at rest. Lips that it has
-        further apart than the motion wants stay so, unless the motion seals them or does not leave them ajar.
+        filmed: (468, 3) the face in head space, eye distances, if it is not the one at rest. Lips that are further
+            apart there than the motion demands stay so, unless the motion seals them or sets `ajar` to 0.
         """
         extra = np.zeros((SURFACE, 3))
         raised = -skin[INNER_UPPER[1:-1], 1].astype(np.float64) / self.unit
@@ -77,7 +77,7 @@ class LipRig:
 
 
 class GrinLimit:
-    """Holds back the movement of the skin round a mouth that would be drawn too wide."""
+    """Limits the movement of the skin around a mouth that would become too wide."""
 
     def __init__(self, face: Face) -> None:
         local = face.points.astype(np.float64) @ face.rotation / face.eye_distance
@@ -90,7 +90,7 @@ class GrinLimit:
         self._share = smoothstep((1.0 + ROUND - away) / ROUND)[:, None]
 
     def hold(self, skin: NDArray[np.float32], unit: float) -> NDArray[np.float32]:
-        """(468, 3) a movement of the skin in pixels, less of it round the mouth where that would become too wide."""
+        """Return a (468, 3) skin movement in pixels, reduced around the mouth if it would make the mouth too wide."""
         right, left = MOUTH_CORNERS
         wider = float(skin[left, 0] - skin[right, 0]) / unit
         if wider <= FREE * self._room:
@@ -100,7 +100,7 @@ class GrinLimit:
 
 
 def _within(value: NDArray[np.floating[Any]], room: float) -> NDArray[np.float64]:
-    """Values from 0 up as they are in the free part of the room, and never beyond the room."""
+    """Limit values from 0 up softly: unchanged within the free part of the room, and never beyond the room."""
     free = FREE * room
     if not np.isfinite(room):
         return np.asarray(value, np.float64)
@@ -115,10 +115,10 @@ def _reach(
     reach: float,
     side: float,
 ) -> NDArray[np.float64]:
-    """(468, 9) how much of each inner-lip column's movement every skin point takes along.
+    """Return how much of each inner-lip column's movement every skin point adopts, (468, 9).
 
-    All rows of a lip move as one; beyond the outer row it fades with the distance, on the lip's own side
-    of the mouth only.
+    All rows of a lip move together. Beyond the outer row the share fades with distance, only on the lip's own side of
+    the mouth.
     """
     weights = np.zeros((SURFACE, 9))
     outer = base[rows[-1, 1:-1]]

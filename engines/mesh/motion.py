@@ -1,7 +1,7 @@
-"""Motion of a driver's face, independent of whose face it is: the few numbers that move a portrait.
+"""Motion of a driver's face, independent of whose face it is: the numbers that move a portrait.
 
-Lengths are in eye distances, measured in head space (x to the image's right, y down, z away from
-the viewer, when the head looks straight at it), so that a large driver moves a small portrait alike.
+Lengths are in eye distances, measured in head space (x to the image's right, y down, z away from the viewer when the
+head looks straight at the viewer), so a driver's face of any size moves a portrait equally.
 """
 
 from dataclasses import dataclass, field, fields, replace
@@ -15,11 +15,11 @@ from engines.mesh.topology import EYE_CORNERS, INNER_LOWER, INNER_UPPER, LOWER_L
 from shared.face.landmarks import LEFT_IRIS, RIGHT_IRIS, RIGID, SURFACE, Face, pose_of
 from shared.face.rest_pose import head_centre
 
-# A lip gap this small (eye distances) is a closed mouth within the tracker's noise. A driver whose neutral
-# gap is below it closes the portrait's lips only as far as the gap falls below it.
+# A lip gap this small (eye distances) is a closed mouth within the tracker's noise. For a driver whose neutral gap is
+# below it, closing is measured relative to this gap.
 CLOSED_GAP = 0.04
-MIDDLE = slice(2, 7)  # of the nine lip columns: those whose gap is well measured
-# Beyond this much yaw (degrees) the far eye's lids are guesses of the tracker; the near eye counts.
+MIDDLE = slice(2, 7)  # of the nine lip columns, those with a reliably measured gap
+# Beyond this much yaw (degrees) the tracker only guesses the far eye's lids, so the near eye's are used for both.
 NEAR_EYE_YAW = (12.0, 28.0)
 
 
@@ -28,13 +28,13 @@ class MeshMotion:
     """Movement away from neutral.
 
     turn: (3,) yaw, pitch, roll in degrees (see `shared.face.landmarks.Pose`).
-    shift: (3,) head centre to the right and down in eye distances, and the logarithm of its size.
-    lids: (2,) opening of the right and left eye over the neutral one; 1 is neutral.
-    gaze: (2,) iris to the right and down, in eye distances.
-    lips: (9,) how much further the inner lips are apart, column by column, >= 0.
-    seal: (1,) 1 at neutral down to 0 where the driver's lips have closed beyond neutral.
+    shift: (3,) offset of the head centre to the right and down in eye distances, and the logarithm of its size.
+    lids: (2,) opening of the right and left eye relative to neutral; 1 is neutral.
+    gaze: (2,) offset of the irises to the right and down, in eye distances.
+    lips: (9,) how much further the inner lips are apart than at neutral, column by column, >= 0.
+    seal: (1,) 1 at neutral, down to 0 as the driver's lips close beyond neutral.
     skin: (468, 3) movement of the skin in head space.
-    ajar: (1,) how far lips that a film has apart stay so: 1, or 0 while a voice alone says how far they are.
+    ajar: (1,) how far lips that are apart in a filmed face stay apart: 1, or 0 while a voice alone determines the gap.
     """
 
     turn: NDArray[np.float32]
@@ -47,12 +47,12 @@ class MeshMotion:
     ajar: NDArray[np.float32] = field(default_factory=lambda: np.ones(1, np.float32))
 
     def flat(self) -> NDArray[np.float32]:
-        """The motion as one (1425,) vector, for easing and saving."""
+        """Return the motion as one (1425,) vector, for easing and saving."""
         return np.concatenate([getattr(self, each.name).ravel() for each in fields(self)])
 
     @classmethod
     def from_flat(cls, flat: NDArray[np.float32]) -> "MeshMotion":
-        """The motion that `flat` gave as a (1425,) vector."""
+        """Return the motion that `flat` turned into a (1425,) vector."""
         parts, at = [], 0
         for each in fields(cls):
             like = getattr(REST, each.name)
@@ -61,7 +61,7 @@ class MeshMotion:
         return cls(*parts)
 
     def with_turn(self, yaw: float, pitch: float, roll: float) -> "MeshMotion":
-        """The motion with another head rotation."""
+        """Return the motion with another head rotation."""
         return replace(self, turn=np.array([yaw, pitch, roll], np.float32))
 
 
@@ -81,13 +81,13 @@ REST = MeshMotion(
 
 
 def idle_motion(pts: int) -> MeshMotion:
-    """Return the motion of a waiting host at `pts` (microseconds), the same for the same pts."""
+    """Return the motion of a waiting host at `pts` (microseconds); the same `pts` always gives the same motion."""
     pose = idle_pose(pts)
     return replace(REST, turn=pose.turn, shift=pose.shift, lids=pose.lids, gaze=pose.gaze)
 
 
 class NeutralMeasures:
-    """A driver's face at rest, and what is measured of it once and not for every frame."""
+    """A driver's neutral face and the measurements of it, taken once instead of for every frame."""
 
     def __init__(self, face: Face) -> None:
         self.points = face.points
@@ -104,12 +104,12 @@ class NeutralMeasures:
 
 
 def relative_motion(face: Face, neutral: Face | NeutralMeasures) -> MeshMotion:
-    """What takes `neutral` to `face`, both of one person in one image."""
+    """Return the motion that takes `neutral` to `face`, both of one person in one image."""
     rest = neutral if isinstance(neutral, NeutralMeasures) else NeutralMeasures(neutral)
     rotation = face.rotation
     turn = rotation @ rest.home.T
     scale, move = scale_and_shift(rest.rigid, face.points[RIGID], turn)
-    # the pose that everyone measures, not a fit's: the output is compared by it
+    # the pose as every other part measures it, not a fit's: the output is compared by it
     pose = np.array(pose_of(rotation))
     delta = (pose - rest.pose + 180.0) % 360.0 - 180.0
     shift = (scale * turn @ rest.centre + move - rest.centre)[:2] / rest.unit
@@ -131,7 +131,7 @@ def relative_motion(face: Face, neutral: Face | NeutralMeasures) -> MeshMotion:
 def scale_and_shift(
     source: NDArray[np.floating[Any]], target: NDArray[np.floating[Any]], turn: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
-    """Scale and (3,) shift that, with a given (3, 3) rotation, best take (N, 3) source to target."""
+    """Return scale and (3,) shift that, with a given (3, 3) rotation, best map (N, 3) source to target."""
     a, b = source.astype(np.float64), target.astype(np.float64)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
     turned = (a - mean_a) @ turn.T
@@ -140,7 +140,7 @@ def scale_and_shift(
 
 
 def lip_gaps(points: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(9,) distance of the inner lips along head-space y, column by column, in the points' unit."""
+    """Return the distance of the inner lips along head-space y, (9,) column by column, in the points' unit."""
     return np.asarray(points[INNER_LOWER[1:-1], 1] - points[INNER_UPPER[1:-1], 1], np.float64)
 
 
@@ -160,6 +160,6 @@ def _opening(points: NDArray[np.float64], eye: int) -> float:
 
 
 def _gaze(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(2,) mean offset of the irises from the middle of their eyes' corners."""
+    """Return the mean offset of the irises from the middle between their eye's corners, (2,)."""
     middles = points[EYE_CORNERS].mean(axis=1)
     return np.asarray((points[[RIGHT_IRIS, LEFT_IRIS]] - middles)[:, :2].mean(axis=0))

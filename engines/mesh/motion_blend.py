@@ -1,4 +1,4 @@
-"""From one motion to the next without a jump: a retaken neutral, into waiting and out of it, into speech."""
+"""Easing between motions without a jump: a new neutral, idling, driven motion and speech."""
 
 from collections.abc import Callable
 
@@ -15,23 +15,26 @@ INTO_IDLE_US, OUT_OF_IDLE_US, NEW_NEUTRAL_US = 400_000, 300_000, 300_000
 
 
 class MotionBlend:
-    """The motion shown now, from any source."""
+    """The current motion, eased whenever its source changes."""
 
     def __init__(self, waiting: Callable[[int], MeshMotion] = idle_motion) -> None:
-        """waiting: the motion of a waiting host at a pts."""
+        """Start at rest.
+
+        waiting: returns the motion of a waiting host at a pts.
+        """
         self._waiting = waiting
         self._fade = Fade(REST.flat())
-        self._driven = REST.flat()  # last motion of the driver, held while there is no face
+        self._driven = REST.flat()  # last motion of the driver, held while no face is found
         self._idle, self._speaking = False, False
         self._neutral: NeutralMeasures | None = None
 
     @property
     def motion(self) -> MeshMotion:
-        """The motion shown last."""
+        """The motion returned last."""
         return MeshMotion.from_flat(self._fade.shown)
 
     def drive(self, driving: Driving) -> MeshMotion:
-        """The motion for a driving frame."""
+        """Return the motion for a driving frame."""
         switch = OUT_OF_IDLE_US if self._idle or self._speaking else 0
         if driving.face is not None and driving.neutral is not None:
             if self._neutral is None or not np.array_equal(driving.neutral.points, self._neutral.points):
@@ -43,19 +46,19 @@ class MotionBlend:
         return self._show(self._driven, driving.pts, switch)
 
     def idle(self, pts: int) -> MeshMotion:
-        """The motion of waiting."""
+        """Return the motion of the waiting host at `pts`."""
         switch = 0 if self._idle else INTO_IDLE_US
         self._idle, self._speaking = True, False
         return self._show(self._waiting(pts).flat(), pts, switch)
 
     def speak(self, pts: int, motion: MeshMotion) -> MeshMotion:
-        """The motion that a voice makes."""
+        """Return `motion`, which a voice produced, eased in at `pts`."""
         switch = 0 if self._speaking else OUT_OF_IDLE_US
         self._speaking, self._idle = True, False
         return self._show(motion.flat(), pts, switch)
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays."""
+        """Return the whole state as plain arrays."""
         return self._fade.save() | {
             "driven": self._driven.copy(),
             "flags": np.array([self._idle, self._speaking]),
@@ -64,7 +67,7 @@ class MotionBlend:
 
     @classmethod
     def restored(cls, state: StateArrays, waiting: Callable[[int], MeshMotion] = idle_motion) -> "MotionBlend":
-        """The blend as it was when `save` was called."""
+        """Return a blend that continues from the state that `save` returned."""
         easing = cls(waiting)
         easing._fade = Fade.restored(state)
         easing._driven = np.asarray(state["driven"], np.float32)

@@ -1,7 +1,7 @@
 """The inside of the mouth, between the lips.
 
-The portrait's own teeth where it shows them, else a row of teeth that catches the face's light, and behind it a dark
-mouth with a tongue.
+The portrait's own teeth if it shows them, else a drawn row of teeth lit like the face; behind them a dark mouth with a
+tongue.
 """
 
 from dataclasses import dataclass
@@ -18,29 +18,30 @@ from shared.face import similarity
 from shared.face.landmarks import Face
 
 SHOWS_TEETH = 0.05  # lip gap (eye distances) from which a portrait's own mouth interior is used
-BRIGHT, TINT = 0.7, 0.9  # and how bright and how little redder than the skin it must be to be teeth
-FLESH = np.array([0.50, 0.22, 0.21])  # tongue and gums, of the skin
+BRIGHT, TINT = 0.7, 0.9  # least brightness and most redness, relative to the skin, of an interior that counts as teeth
+FLESH = np.array([0.50, 0.22, 0.21])  # tongue and gums, relative to the skin
 DARK = np.array([0.19, 0.08, 0.07])
-# The portrait's own closed lip line gives way to the interior while the lips part by this much.
+# The interior replaces the portrait's own lip line as the lip gap changes from rest by PART[0] to PART[1].
 PART = (0.012, 0.05)
 
 
 @dataclass(frozen=True, slots=True)
 class _Canvas:
-    """Teeth as (h, w, 4) uint8 premultiplied RGBA, at corner (left, top) in ROI pixels."""
+    """Teeth as (h, w, 4) uint8 premultiplied RGBA, with their corner (left, top) in ROI pixels."""
 
     pixels: NDArray[np.uint8]
     corner: tuple[int, int]
 
 
 class MouthPainter:
-    """Draws the mouth's interior into the opening that the lips leave."""
+    """Draws the mouth's interior into the opening between the lips."""
 
     def __init__(self, roi: NDArray[np.uint8], face: Face, *, filmed: bool = False) -> None:
-        """filmed: the face is one of a film's, whose frames are moved.
+        """Measure the portrait's mouth and prepare its teeth.
 
-        Where the row of teeth goes is then fitted without shear, for closed lips lie nearly on one line, and another
-        frame's are not theirs moved.
+        filmed: the face is one frame of a film whose other frames are drawn. The row of teeth is then positioned
+            without shear: closed lips are nearly on one line, and the lips of another frame are not simply the same
+            lips moved.
         """
         self.unit = face.eye_distance
         self._ring = mouth_ring()
@@ -61,10 +62,10 @@ class MouthPainter:
         rigid: NDArray[np.float32],
         beneath: float = 0.0,
     ) -> None:
-        """Draw into out, (h, w, 3) uint8, which already shows the portrait's own mouth stretched over the opening.
+        """Draw into `out`, (h, w, 3) uint8, which already shows the portrait's own mouth stretched over the opening.
 
-        vertices, rigid: see `head.MovedHead`. beneath: gap (eye distances) of a mouth of a film that is stretched there
-        and whose interior is not to be seen.
+        vertices, rigid: see `head.MovedHead`. beneath: gap (eye distances) of a filmed mouth that is stretched over the
+            opening and whose interior must be covered.
         """
         ring = vertices[self._ring, :2]
         gaps = np.linalg.norm(vertices[INNER_LOWER, :2] - vertices[INNER_UPPER, :2], axis=1) / self.unit
@@ -98,25 +99,26 @@ class MouthPainter:
         affine[:, 2] += affine[:, :2] @ shift[:, 0] - (left, top)
         teeth = cv2.warpAffine(self._canvas.pixels, affine, (width, height), flags=cv2.INTER_LINEAR)
         depth = self._cavity(ring, left, top, width, height)
-        # lips shade what lies behind them, most in the corners
+        # lips shade the interior, most in the corners
         lit = cv2.GaussianBlur(cover, (0, 0), 0.036 * self.unit).astype(np.float32) / 255.0
         shade = np.clip(0.05 + 1.15 * lit, 0.0, 1.0)[..., None]
         through = 1.0 - teeth[..., 3:].astype(np.float32) / 255.0
         inside = teeth[..., :3] + depth * through
-        if self.own_teeth:  # photographed teeth carry their shade already
+        if self.own_teeth:  # photographed teeth already contain their shading
             shade = 1.0 - (1.0 - shade) * through
         return np.asarray(np.clip(inside * shade, 0, 255), np.uint8)
 
     def _to_frame(self, anchor: NDArray[np.float32]) -> NDArray[np.float64]:
-        """(2, 3) from the portrait to where the teeth are."""
+        """Return the (2, 3) transform from the portrait to the teeth's place in the frame."""
         if self._filmed:
             return similarity.fit(self._edge, anchor)
         return np.asarray((self._solve @ anchor).T, np.float64)
 
     def _anchor(self, ring: NDArray[np.float32], rigid: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(20, 2) where the ring would be if it were fixed to the teeth.
+        """Return where the ring would be if it were fixed to the teeth, (20, 2).
 
-        Moved by the head alone, but wider in a wide mouth, or a grin would show where the row of teeth ends.
+        The head alone moves it, but a wide mouth widens it too, because a grin would otherwise show the end of the row
+        of teeth.
         """
         along = rigid[10] - rigid[0]
         length = float(np.linalg.norm(along))
@@ -127,7 +129,7 @@ class MouthPainter:
         return np.asarray(rigid + np.outer(offset * wider, along), np.float32)
 
     def _cavity(self, ring: NDArray[np.float32], left: int, top: int, width: int, height: int) -> NDArray[np.float32]:
-        """(h, w, 3) float32: darkness, and the tongue resting on the lower jaw."""
+        """Return the dark cavity and the tongue, which rests on the lower jaw, (h, w, 3) float32."""
         lower = ring[10:]
         floor = lower[np.argmax(lower @ self._down)]
         across = float(np.linalg.norm(ring[0] - ring[10]))
@@ -141,7 +143,7 @@ class MouthPainter:
 
 
 def _skin(roi: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(3,) the median skin round the mouth and cheeks, and its highlights."""
+    """Return the median colour of the skin on the cheeks and of its highlights, each (3,)."""
     cover = np.zeros(roi.shape[:2], np.uint8)
     for cheek in ((50, 36, 205, 187, 147, 123), (280, 266, 425, 411, 376, 352)):
         cv2.fillConvexPoly(cover, cv2.convexHull(face.points[list(cheek), :2].copy()).astype(np.int32), (255,))
@@ -152,7 +154,7 @@ def _skin(roi: NDArray[np.uint8], face: Face) -> tuple[NDArray[np.float64], NDAr
 
 
 def _are_teeth(roi: NDArray[np.uint8], edge: NDArray[np.float32], skin: NDArray[np.float64]) -> bool:
-    """Whether what the portrait shows between its lips is bright and no redder than its skin."""
+    """Whether the area between the portrait's lips is as bright as teeth and no redder than its skin."""
     cover = np.zeros(roi.shape[:2], np.uint8)
     cv2.fillPoly(cover, [np.round(edge).astype(np.int32)], (255,))
     inside = roi[cover > 0].astype(np.float64)
@@ -163,7 +165,7 @@ def _are_teeth(roi: NDArray[np.uint8], edge: NDArray[np.float32], skin: NDArray[
 
 
 def _own_teeth(roi: NDArray[np.uint8], face: Face, unit: float) -> _Canvas:
-    """The portrait's own teeth, cut out along the lips, softly towards the dark below."""
+    """Return the portrait's own teeth, cut out along the lips, with a soft edge towards the dark below."""
     edge = face.points[mouth_ring(), :2]
     pad = int(0.1 * unit)
     left, top = (int(v) for v in np.floor(edge.min(axis=0)) - pad)
@@ -171,7 +173,7 @@ def _own_teeth(roi: NDArray[np.uint8], face: Face, unit: float) -> _Canvas:
     patch = roi[top:bottom, left:right]
     cover = polygon_cover(edge, left, top, right - left, bottom - top)
     inside = cv2.erode(cover, np.ones((3, 3), np.uint8))
-    # above, the teeth go on behind the upper lip; at the corners and below they end
+    # above, the teeth continue behind the upper lip; at the corners and below they end
     hole = np.where(inside > 200, 0, 255).astype(np.uint8)
     grown = cv2.inpaint(patch, hole, 3, cv2.INPAINT_TELEA)
     upper = face.points[INNER_UPPER, :2]

@@ -1,11 +1,11 @@
-"""The loops over pixels: triangles to a sampling map, the person over the background, a blend by coverage."""
+"""Loops over pixels: triangles to a sampling map, the person over the background, and a blend by coverage."""
 
 import cv2
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-EDGE_PX = 1e-3  # pixels by which a triangle reaches beyond its edge, so that neighbours leave no gap
+EDGE_PX = 1e-3  # pixels by which a triangle extends beyond its edge, so that neighbours leave no gap
 
 
 @njit(cache=True, fastmath=True)
@@ -18,12 +18,11 @@ def rasterise(
     start: int,
     stop: int,
 ) -> None:
-    """Write for every pixel of the rows from start up to stop where in the source it comes from.
+    """Write, for every pixel of the rows from start up to stop, its coordinates in the source.
 
-    moved: (N, 3) float32 vertices in output pixels, z away from the viewer; source: (N, 2) float32
-    the same vertices in the source. Triangles of positive area are drawn over one another in the order
-    given, see `far_to_near`; the others show their back. map_x, map_y: (H, W) float32, left as they are
-    where nothing is drawn.
+    moved: (N, 3) float32 vertices in output pixels, z away from the viewer. source: (N, 2) float32 the same vertices in
+        the source. Triangles of positive area are drawn over one another in the given order, see `far_to_near`; the
+        others face away and are skipped. map_x, map_y: (H, W) float32 output, unchanged where nothing is drawn.
     """
     width = map_x.shape[1]
     for t in range(triangles.shape[0]):
@@ -48,7 +47,7 @@ def rasterise(
         ux, uy = u1 * bx + u2 * cx, u1 * by + u2 * cy
         vx, vy = v1 * bx + v2 * cx, v1 * by + v2 * cy
         step_u, step_v = np.float32(ux), np.float32(vx)
-        # the edge opposite each corner, as x over y; `towards` is -1 where the triangle lies left of it
+        # the edge opposite each corner, as x over y; `towards` is -1 if the triangle is to the left of it
         start_b, slope_b, towards_b = _edge(bx, by, 0.0)
         start_c, slope_c, towards_c = _edge(cx, cy, 0.0)
         start_a, slope_a, towards_a = _edge(-bx - cx, -by - cy, 1.0)
@@ -69,7 +68,11 @@ def rasterise(
 
 @njit(cache=True, inline="always")
 def _edge(x: float, y: float, constant: float) -> tuple[float, float, float]:
-    """Where x * X + y * Y + constant is 0: X at Y = 0, its slope over Y, and which side is positive."""
+    """Solve x * X + y * Y + constant = 0 for X.
+
+    Returns X at Y = 0, its slope over Y, and the sign of x: 1 if the expression is positive to the right of the line,
+    -1 if to the left, 0 if X does not determine it.
+    """
     if abs(x) <= 1e-9:
         return 0.0, 0.0, 0.0
     return -constant / x, -y / x, 1.0 if x > 0.0 else -1.0
@@ -85,16 +88,16 @@ def _cut(low: float, high: float, edge: float, towards: float) -> tuple[float, f
 
 
 def far_to_near(triangles: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np.int32]:
-    """The (M, 3) triangles in painting order: the farthest middle first. depth: (N,) of the vertices."""
+    """Return the (M, 3) triangles in painting order, the farthest middle first. depth: (N,) of the vertices."""
     middle = depth[triangles[:, 0]] + depth[triangles[:, 1]] + depth[triangles[:, 2]]
     return triangles[np.argsort(-middle)]
 
 
 @njit(cache=True)
 def lay_over_background(person: NDArray[np.uint8], background: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
-    """Put the person over the background where it shows through.
+    """Add the background to `out` where the person is transparent.
 
-    (H, W, 4) uint8 premultiplied RGBA over (H, W, 3) into out, which holds the person's colour already.
+    person: (H, W, 4) uint8 premultiplied RGBA. background: (H, W, 3). out: already contains the person's colour.
     """
     height, width = background.shape[:2]
     for y in range(height):
@@ -110,7 +113,7 @@ def lay_over_background(person: NDArray[np.uint8], background: NDArray[np.uint8]
 def blend_covered(
     patch: NDArray[np.uint8], cover: NDArray[np.uint8], out: NDArray[np.uint8], left: int, top: int
 ) -> None:
-    """Lay an (h, w, 3) uint8 patch over out at (left, top), as far as cover (h, w) uint8 says."""
+    """Blend an (h, w, 3) uint8 patch into `out` at (left, top), weighted by cover, (h, w) uint8."""
     height, width = cover.shape
     for y in range(height):
         for x in range(width):
@@ -123,8 +126,8 @@ def blend_covered(
 
 
 def polygon_cover(ring: NDArray[np.float32], left: int, top: int, width: int, height: int) -> NDArray[np.uint8]:
-    """(height, width) uint8 coverage of a polygon given as (N, 2) float32 pixels, anti-aliased."""
-    scale = 4  # drawn larger and averaged down: OpenCV's own anti-aliasing is a pixel too fat
+    """Return the anti-aliased coverage of a polygon, (height, width) uint8, given as (N, 2) float32 pixels."""
+    scale = 4  # drawn larger and averaged down: OpenCV's own anti-aliasing is a pixel too wide
     cover = np.zeros((height * scale, width * scale), np.uint8)
     corner = (ring - (left, top) + 0.5) * scale - 0.5
     cv2.fillPoly(cover, [np.round(corner * 16).astype(np.int32)], (255,), shift=4)

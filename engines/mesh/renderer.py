@@ -1,4 +1,4 @@
-"""One avatar's frame under a motion: sample the portrait through the moved mesh, layer by layer."""
+"""Rendering of one avatar's frame for a motion: the portrait is sampled through the moved mesh, layer by layer."""
 
 from dataclasses import replace
 
@@ -24,12 +24,12 @@ from shared.media.array_types import ImageArray
 
 INNER = slice(int(RIM_PX), ROI_SIZE_PX - int(RIM_PX))
 BAND_ROWS = (
-    52  # rows that are sampled and composed at a time, so that they are still in the cache: 9 bands make the ROI
+    52  # rows that are sampled and composed at a time, few enough to stay in the cache: 9 bands make the whole ROI
 )
 
 
 class MeshRenderer:
-    """Everything measured from the portrait once, and `render`."""
+    """Draws one avatar's portrait, with everything that is measured from it once."""
 
     def __init__(self, avatar: Avatar) -> None:
         self._roi = avatar.roi
@@ -38,7 +38,7 @@ class MeshRenderer:
         self._skin = None if avatar.own_plate else PortraitSkin(avatar.roi, avatar.face)
         self._head = HeadMesh(avatar.face, avatar.rest, own_plate=avatar.own_plate)
         ticks = np.arange(ROI_SIZE_PX, dtype=np.float32)
-        self._map = list(np.meshgrid(ticks, ticks))  # every pixel is written again by `rasterise`, see `head`
+        self._map = list(np.meshgrid(ticks, ticks))  # `rasterise` writes every pixel again, see `head`
         roi = avatar.roi if avatar.own_plate else self._sharpened(avatar)
         self._layers = split_portrait(roi, avatar.face)
         self._eyes = Eyes(roi, avatar.face)
@@ -50,7 +50,7 @@ class MeshRenderer:
         )
 
     def _sharpened(self, avatar: Avatar) -> ImageArray:
-        """The ROI with what turning its face to that of the body takes of its detail."""
+        """Return the ROI sharpened by the detail that it loses when its face is turned to the body's."""
         moved, (map_x, map_y) = self._head.move(REST), self._map
         triangles = far_to_near(self._head.triangles, moved.vertices[:, 2])
         rasterise(moved.vertices, self._head.source, triangles, map_x, map_y, INNER.start, INNER.stop)
@@ -64,17 +64,20 @@ class MeshRenderer:
         return sharpened_for_drawing(avatar.roi, avatar.face, draw, Face(face), scale)
 
     def render(self, motion: MeshMotion) -> NDArray[np.uint8]:
-        """The frame in which a tracker reads this motion, see `draw`."""
+        """Return the frame in which a tracker reads this motion; its form is that of `draw`."""
         return self.draw(self._reading.corrected(motion))
 
     def draw(self, motion: MeshMotion) -> NDArray[np.uint8]:
-        """(512, 512, 3) uint8 RGB on the portrait's own plate, else (512, 512, 4) with the face's matte."""
+        """Draw the motion without correction.
+
+        (512, 512, 3) uint8 RGB on the portrait's own plate, else (512, 512, 4) with the face's matte.
+        """
         if self._covered:  # a mask has no lips to part, and no teeth
             motion = replace(motion, lips=REST.lips, seal=REST.seal)
         moved = self._head.move(motion)
         map_x, map_y = self._map
         triangles = far_to_near(self._head.triangles, moved.vertices[:, 2])
-        out = self._roi.copy()  # the rim, which never moves, stays
+        out = self._roi.copy()  # the rim never moves and is kept
         for top in range(INNER.start, INNER.stop, BAND_ROWS):
             rasterise(moved.vertices, self._head.source, triangles, map_x, map_y, top, top + BAND_ROWS)
             band = slice(top, top + BAND_ROWS), INNER

@@ -1,4 +1,4 @@
-"""Sessions of the engine: motion and voice in, frames out, of a portrait or of a body's own face."""
+"""Sessions of the mesh engine: motion and voice in, frames of a portrait or of a body's own face out."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -22,24 +22,27 @@ EVERYTHING = replace(
 
 
 class MotionSession(EngineSession):
-    """Carries what eases one motion into the next, and what was heard of a voice. Not thread-safe."""
+    """Session that keeps the easing between motions and the voice heard so far. Not thread-safe."""
 
     def __init__(self, face: Face, rate: Fraction, waiting: Callable[[int], MeshMotion] = idle_motion) -> None:
-        """face: the one that speaks, at rest. waiting: the motion of a waiting host at a pts."""
+        """Start at rest.
+
+        face: the face that speaks, at rest. waiting: returns the motion of a waiting host at a pts.
+        """
         self._waiting = waiting
         self._easing = MotionBlend(waiting)
         self._speaker = Speaker(face, rate)
 
     @abstractmethod
     def frame(self, pts: int, motion: MeshMotion, waiting: bool = False) -> RoiFrame:
-        """The frame that shows this motion; see `RoiFrame`."""
+        """Return the frame that shows this motion; see `RoiFrame`."""
 
     def spoken(self, said: SpeechMotion) -> MeshMotion:
-        """What is followed of the motion of a voice, tick by tick."""
+        """Return the part of a voice's motion that this session shows, tick by tick."""
         return said.motion
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        """One frame. Without a face or a neutral the last motion is held."""
+        """Return one frame. Without a face or a neutral the last motion is held."""
         return [self.frame(driving.pts, self._easing.drive(driving))]
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
@@ -69,14 +72,14 @@ class MotionSession(EngineSession):
 
 
 class MeshSession(MotionSession):
-    """The engine on one avatar's portrait."""
+    """The engine's session on an avatar's portrait."""
 
     def __init__(self, avatar: Avatar, rate: Fraction = RATE_FPS) -> None:
         from engines.mesh.renderer import MeshRenderer
 
         super().__init__(avatar.face, rate)
         self._renderer = MeshRenderer(avatar)
-        self._renderer.render(EVERYTHING)  # what is compiled on first use is compiled now, not on air
+        self._renderer.render(EVERYTHING)  # compiles here everything that is compiled on first use, not on air
 
     def frame(self, pts: int, motion: MeshMotion, waiting: bool = False) -> RoiFrame:
         return RoiFrame(pts, self._renderer.render(motion) if self.draws else UNDRAWN, waiting)

@@ -1,6 +1,6 @@
-"""A row of upper teeth for a portrait that shows none.
+"""A drawn row of upper teeth for a portrait that shows none.
 
-Single teeth of a jaw's proportions, catching the face's light.
+Separate teeth with the proportions of a jaw, lit like the face.
 """
 
 import numpy as np
@@ -10,27 +10,28 @@ from engines.mesh.topology import INNER_LOWER, INNER_UPPER
 from shared.easing import smoothstep
 from shared.face.landmarks import Face
 
-# In eye distances (an outer eye distance is about 90 mm): the incisors reach this far below the closed lip line, and a
-# crown is this high.
+# In eye distances (an outer eye distance is about 90 mm): how far the incisors extend below the closed lip line, and
+# the height of a crown.
 DOWN, CROWN = 0.034, 0.112
-GUM = 0.05  # so much of the gum can be seen above
-ROW = 1.2  # width of the row over that of the closed mouth: a smile shows more of it
-# From the middle outwards: where each tooth ends over half the row, seen from the front, and how much shorter than the
-# first it is (eye distances). The second is the short one; the third, the canine, is pointed.
+GUM = 0.05  # height of visible gum above the crowns
+ROW = 1.2  # width of the row relative to the closed mouth: a smile shows more of it
+# From the middle outwards: where each tooth ends, relative to half the row as seen from the front, and how much shorter
+# it is than the first (eye distances). The second is the short one; the third, the canine, is pointed.
 ENDS = np.array([0.235, 0.415, 0.59, 0.735, 0.855, 1.0, 1.6])
 SHORTER = np.array([0.0, 0.009, 0.003, 0.011, 0.016, 0.022, 0.03])
 CANINE = 2
-COLOUR = np.array([0.99, 0.955, 0.88])  # of the light
-WARMTH = 0.65  # of the light that falls on a face, so much is seen in its highlights; the rest is taken as grey
-PINK = np.array([0.78, 0.50, 0.48])  # gums, of the skin
+COLOUR = np.array([0.99, 0.955, 0.88])  # relative to the light
+WARMTH = 0.65  # share of the highlights' colour that is taken as the light's colour; the remainder is grey
+PINK = np.array([0.78, 0.50, 0.48])  # gums, relative to the skin
 
 
 def draw_row(
     face: Face, skin: NDArray[np.float64], light: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """(h, w, 4) uint8 premultiplied RGBA and its corner (left, top) in ROI pixels, hung on the closed lip line.
+    """Draw the row of teeth, positioned at the closed lip line.
 
-    skin, light: (3,) the face's median colour and its highlights.
+    skin, light: (3,) the face's median colour and its highlights. Returns (h, w, 4) uint8 premultiplied RGBA and its
+        corner (left, top) in ROI pixels.
     """
     unit = face.eye_distance
     upper = face.points[INNER_UPPER, :2]
@@ -42,7 +43,7 @@ def draw_row(
     span = max(float(upper[-1, 0] - upper[0, 0]), 1.0)
     across = np.clip((xs - upper[0, 0]) / span, -0.5, 1.5)
     line = 0.5 * np.interp(xs, middle[:, 0], middle[:, 1]) + 0.5 * (upper[0, 1] + (upper[-1, 1] - upper[0, 1]) * across)
-    side = np.abs(across - 0.5) * 2.0 / ROW  # 0 in the middle, 1 where the row is lost in the dark
+    side = np.abs(across - 0.5) * 2.0 / ROW  # 0 in the middle, 1 where the row vanishes in the dark
     tooth = np.searchsorted(ENDS, side).clip(0, len(ENDS) - 1)
     start = np.concatenate([[0.0], ENDS])[tooth]
     width = ENDS[tooth] - start
@@ -67,7 +68,7 @@ def draw_row(
 def _shine(
     up: NDArray[np.float64], off: NDArray[np.float64], edge: NDArray[np.float64], unit: float
 ) -> NDArray[np.float64]:
-    """(h, w) brightness: round crowns, glassy biting edges, dark where two teeth meet, most so below."""
+    """Return the brightness, (h, w): round crowns, glassy biting edges, dark gaps between teeth, darkest below."""
     gap = np.exp(-((edge / max(0.006 * unit, 0.7)) ** 2))[None, :]
     meeting = 1.0 - gap * (0.10 + 0.26 * smoothstep((0.45 - up) / 0.45))
     crown = (1.0 - 0.10 * off**2)[None, :] * (0.90 + 0.10 * np.exp(-(((up - 0.42) / 0.3) ** 2)))

@@ -1,7 +1,7 @@
-"""Which points of the face mesh make a triangle, a lid, a lip: facts of the MediaPipe topology.
+"""Points of the face mesh that form the openings, lids and lips: facts of the MediaPipe topology.
 
-"left" and "right" are the subject's own. Rows run from the subject's right to the left for the
-mouth and from the outer to the inner corner for the eyes.
+"left" and "right" are the subject's own. Rows run from the subject's right to the left for the mouth and from the outer
+to the inner corner for the eyes.
 """
 
 from collections import deque
@@ -36,18 +36,18 @@ INNER_UPPER, INNER_LOWER = UPPER_LIP_ROWS[0], LOWER_LIP_ROWS[0]
 
 
 def eye_ring(eye: int) -> NDArray[np.int64]:
-    """The 16 points round an eye opening in order (0: right, 1: left)."""
+    """Return the 16 points around an eye opening in order (0: right, 1: left)."""
     outer, inner = EYE_CORNERS[eye]
     return np.concatenate([[outer], UPPER_LIDS[eye], [inner], LOWER_LIDS[eye][::-1]])
 
 
 def mouth_ring() -> NDArray[np.int64]:
-    """The 20 points round the mouth opening in order."""
+    """Return the 20 points around the mouth opening in order."""
     return np.concatenate([INNER_UPPER, INNER_LOWER[-2:0:-1]])
 
 
 def opening_triangles() -> NDArray[np.int32]:
-    """(M, 3) triangles that close the eye and mouth openings column by column."""
+    """Return the triangles, (M, 3), that close the eye and mouth openings column by column."""
     strips = [
         (np.concatenate([[c[0]], up, [c[1]]]), np.concatenate([[c[0]], low, [c[1]]]))
         for up, low, c in zip(UPPER_LIDS, LOWER_LIDS, EYE_CORNERS, strict=True)
@@ -56,7 +56,7 @@ def opening_triangles() -> NDArray[np.int32]:
 
 
 def mouth_triangles() -> NDArray[np.int32]:
-    """(M, 3) those of the mouth alone."""
+    """Return the triangles, (M, 3), that close the mouth opening alone."""
     return _strip(INNER_UPPER, INNER_LOWER)
 
 
@@ -69,10 +69,10 @@ def _strip(upper: NDArray[np.int64], lower: NDArray[np.int64]) -> NDArray[np.int
 
 
 def oriented(triangles: NDArray[np.int32], xy: NDArray[np.float32]) -> NDArray[np.int32]:
-    """The triangles all turned the same way round, so that most have a positive area in `xy`.
+    """Return the triangles with one common winding, so that most have a positive area in `xy`.
 
-    The direction spreads over shared edges and not from the sign of each area: in a turned portrait
-    some triangles rightly show their back.
+    The winding spreads across shared edges instead of following the sign of each area, because in a turned portrait
+    some triangles correctly face away.
     """
     owners: dict[tuple[int, int], list[int]] = {}
     for index, (a, b, c) in enumerate(triangles.tolist()):

@@ -1,8 +1,9 @@
-"""How a tracker reads the portrait's own images, and a motion corrected so that it reads them as it read the driver.
+"""How a tracker reads the portrait's own images, and how a motion is corrected so that it is read like the driver's.
 
-A tracker is not a ruler. It takes a lifted upper lip for a nod and a mouth pulled aside for a turn, in every portrait
-about alike; and it reads one portrait's mouth or nod as larger or smaller than another's. The first is a rule
-here; the second is measured when the portrait is opened, on images of known movements.
+A tracker is not a ruler. It reads a lifted upper lip as a nod and a mouth pulled aside as a turn, about equally in
+every portrait; and it reads one portrait's mouth or nod as larger or smaller than another's. The first error is
+corrected by a fixed rule in this module. The second is measured when the portrait is opened, on images of known
+movements.
 """
 
 import json
@@ -26,10 +27,10 @@ RenderFunction = Callable[[MeshMotion], ImageArray]
 
 LIP_CORNERS = [61, 291]
 BROWS = [105, 334]
-# Degrees (yaw, pitch, roll) that are read into a face whose head does not move, per eye distance of: the mouth lifted
-# as a whole, the upper lip lowered over the corners, the lips parted, narrowed (negative), widened, and pulled to the
-# image's right, and the brows lowered; and per difference of the lids' openings. Measured on five portraits under
-# expressions without head movement.
+# Degrees (yaw, pitch, roll) that the tracker reads from a face whose head does not move. Rows, per eye distance: the
+# mouth lifted as a whole, the upper lip lowered relative to the corners, the lips parted, narrowed (negative), widened,
+# and pulled to the image's right, and the brows lowered; last, per difference of the lids' openings. Measured on five
+# portraits with expressions but without head movement.
 EXPRESSION = np.array(
     [
         [0.0, 16.0, 0.0],
@@ -42,30 +43,30 @@ EXPRESSION = np.array(
         [0.0, 0.0, 3.0],
     ]
 )
-TRUST = 4.0  # degrees of such a reading that are believed at most, softly
-PER_GAP = 1.1  # the middle of the lips opens this much further than the mean of their columns
-PER_LIDS = 0.095  # eye distances that an ordinary eye opens
-# A measured gain is made up for by this power of it, for it is measured with the tracker's noise; and no further than
-# this, for beyond it the movement would be seen to be wrong.
+TRUST = 4.0  # soft limit, in degrees, of the reading that is corrected
+PER_GAP = 1.1  # the middle of the lips opens further by this factor than the mean of their columns
+PER_LIDS = 0.095  # opening of an ordinary eye in eye distances
+# A measured gain is compensated with this power of it, because the measurement contains the tracker's noise, and within
+# these limits, because beyond them the movement would look wrong.
 TURN_SHARE, TURN_LIMIT = 0.5, (0.8, 1.25)
 LIP_SHARE, LIP_LIMIT = 0.6, (0.85, 1.4)
 LID_LIMIT = 0.75, 1.6
 TURN_SWEEP = np.array([0.5, 1.0, 0.5, 0.0, -0.5, -1.0, -0.5])
 SWEEP = np.array([0.35, 0.7, 1.0, 0.7, 0.35])
 TURN_DEGREES = 7.0
-# Of the engine, in the avatar's folder, for the portrait and for the body's own face; what another version measured is
-# measured again.
+# Files of the engine in the avatar's folder, for the portrait and for the body's own face. Results of another version
+# are measured again.
 FILE, BODY_FILE, VERSION = "reading.json", "body-reading.json", 1
-SETTLE_FRAMES = 3  # images after which the video tracker has come to rest
+SETTLE_FRAMES = 3  # images after which the video tracker has settled
 
 
 @dataclass(frozen=True, slots=True)
 class TrackerCalibration:
     """Corrections of a motion before it is drawn.
 
-    turn: (3,) factors of yaw, pitch and roll. lips: factor of their gap. lids: power of a lid's closure, above 1 where
-    the portrait's eyes are so large that they would seem to close before the driver's; shut stays shut. blink: (3,)
-    degrees that are read into the head while both lids close by 1.
+    turn: (3,) factors of yaw, pitch and roll. lips: factor of their gap. lids: exponent of a lid's closure, above 1 if
+        the portrait's eyes are so large that they would appear to close before the driver's; closed eyes stay closed.
+        blink: (3,) degrees of head turn that the tracker reads when both lids close fully.
     """
 
     turn: NDArray[np.float64]
@@ -74,7 +75,7 @@ class TrackerCalibration:
     blink: NDArray[np.float64]
 
     def corrected(self, motion: MeshMotion) -> MeshMotion:
-        """The motion that the tracker reads as this one once it is drawn."""
+        """Return the motion whose drawn frame the tracker reads as `motion`."""
         read = expression(motion) @ EXPRESSION + self.blink * float(1.0 - np.minimum(motion.lids, 1.0).mean())
         turn = motion.turn * self.turn - TRUST * np.tanh(read / TRUST)
         closure = np.clip((1.0 - motion.lids) / (1.0 - SHUT), 0.0, 1.0)
@@ -91,7 +92,7 @@ PLAIN = TrackerCalibration(np.ones(3), 1.0, 1.0, np.zeros(3))
 
 
 def expression(motion: MeshMotion) -> NDArray[np.float64]:
-    """(8,) what EXPRESSION has a row for, in eye distances and lid openings; all zero at rest."""
+    """Return the quantities that EXPRESSION has a row for, (8,) in eye distances and lid openings; all 0 at rest."""
     skin = motion.skin
     upper = float(skin[INNER_UPPER[3:8], 1].mean())
     corners = float(skin[LIP_CORNERS, 1].mean())
@@ -113,7 +114,7 @@ def expression(motion: MeshMotion) -> NDArray[np.float64]:
 
 
 def read_calibration(path: Path) -> TrackerCalibration | None:
-    """What a file of `kept_calibration` holds, None where it is not measured yet, or damaged."""
+    """Return the calibration in a file of `kept_calibration`, None if it is not measured yet, or damaged."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         turn, blink = np.array(found["turn"], np.float64), np.array(found["blink"], np.float64)
@@ -125,9 +126,9 @@ def read_calibration(path: Path) -> TrackerCalibration | None:
 
 
 def kept_calibration(path: Path, measure: Callable[[], TrackerCalibration]) -> TrackerCalibration:
-    """The calibration that an avatar keeps in a file, measured the first time.
+    """Return the calibration that an avatar keeps in a file; measured the first time.
 
-    That takes a tracker, and loading one takes longer than all else that a generator does when it starts again.
+    Measuring needs a tracker, and loading one takes longer than everything else that a restarting generator does.
     """
     if (found := read_calibration(path)) is not None:
         return found
@@ -136,15 +137,15 @@ def kept_calibration(path: Path, measure: Callable[[], TrackerCalibration]) -> T
     try:
         write_atomically(path, json.dumps(facts | {"blink": reading.blink.tolist()}).encode(), 0o644)
     except OSError:
-        pass  # a folder that cannot be written is measured each time
+        pass  # if the folder is not writable, the calibration is measured each time
     return reading
 
 
 def calibrate_tracker(render: RenderFunction, face: Face, *, turns: bool) -> TrackerCalibration:
-    """Draw known movements of the portrait's face, track them, and see what comes back.
+    """Draw known movements of the portrait's face, track them, and derive the corrections.
 
-    turns: also measure how far head turns are read. Takes about a third of a second. PLAIN where the tracker finds no
-    face in an image of the portrait.
+    turns: also measure how far head turns are read. Takes about a third of a second. Returns PLAIN if the tracker finds
+        no face in an image of the portrait.
     """
     neutral = NeutralMeasures(face)
     tracker = FaceTracker()
@@ -170,7 +171,7 @@ def calibrate_tracker(render: RenderFunction, face: Face, *, turns: bool) -> Tra
 
 
 def _turns(tracker: FaceTracker, render: RenderFunction, rest: Face) -> NDArray[np.float64]:
-    """(3,) how far yaw and pitch are read over how far they were turned; roll is read as it is."""
+    """Return how far yaw and pitch are read relative to how far they were turned, (3,); 1 for roll."""
     gains = np.ones(3)
     for axis in (0, 1):
         angles = np.zeros((len(TURN_SWEEP), 3))
@@ -184,7 +185,7 @@ def _turns(tracker: FaceTracker, render: RenderFunction, rest: Face) -> NDArray[
 def _sweep(
     tracker: FaceTracker, render: RenderFunction, motions: list[MeshMotion], rest: Face
 ) -> tuple[list[MeshMotion], NDArray[np.float64]]:
-    """The motions in which a face was found, and (N, 5) what was read of them beyond `rest`."""
+    """Return the motions in which a face was found, and (N, 5) the signals read from them relative to `rest`."""
     kept, seen = [], []
     for motion in motions:
         face = tracker.track(_shown(render, motion))
@@ -203,6 +204,6 @@ def _shown(render: RenderFunction, motion: MeshMotion) -> ImageArray:
 
 
 def _slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    """Least squares through the origin; 0 without data."""
+    """Return the slope of the least-squares line through the origin; 0 without data."""
     power = float((x * x).sum())
     return float((x * y).sum()) / power if power > 0.0 else 0.0

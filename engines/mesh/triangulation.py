@@ -1,15 +1,16 @@
-"""Delaunay triangles of points in the plane."""
+"""Delaunay triangulation of points in the plane."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-# About the points: OpenCV adds three of its own out there, and nearer ones would cut slivers off the hull.
+# Margin around the points: OpenCV adds three points of its own out there, and nearer ones would cut slivers off the
+# hull.
 MARGIN_PX = 10_000
 
 
 def delaunay(points: NDArray[np.float32]) -> NDArray[np.int32]:
-    """(M, 3) indices of the triangles of (N, 2) points, which are all different.
+    """Return the triangles of (N, 2) distinct points as (M, 3) indices.
 
     For four points on a circle, either diagonal may be chosen.
     """
@@ -19,6 +20,6 @@ def delaunay(points: NDArray[np.float32]) -> NDArray[np.int32]:
     plane.insert(points.tolist())
     number = {(x, y): index for index, (x, y) in enumerate(points.tolist())}
     corners = np.asarray(plane.getTriangleList()).reshape(-1, 3, 2).tolist()
-    # Those that reach beyond the points join them to OpenCV's own, far outside.
+    # Triangles that extend beyond the points connect to OpenCV's own points, far outside.
     found = [[number.get((x, y), -1) for x, y in triangle] for triangle in corners]
     return np.array([triangle for triangle in found if min(triangle) >= 0], np.int32)

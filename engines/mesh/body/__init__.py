@@ -1,1 +1,1 @@
-"""The body video's own face moved where it is: from its points in each frame to that frame's lower face, redrawn."""
+"""The body video's own face, moved in place: the lower face of each frame is redrawn from the face's points in it."""

@@ -1,4 +1,4 @@
-"""One plate frame's own face under a motion.
+"""Rendering of a motion on a plate frame's own face.
 
 The lower face is sampled through the moved mesh; everything else stays as filmed.
 """
@@ -22,25 +22,25 @@ from shared.face import similarity
 from shared.face.landmarks import OVAL, SURFACE
 from shared.face.skin_triangles import SKIN_TRIANGLES
 
-STILL_PX = 0.02  # a face that moves by less is left as filmed
-# The matte reaches its full strength this far (eye distances) inside the part that may move, and is drawn this much
-# smaller.
+STILL_PX = 0.02  # a smaller movement leaves the face as filmed
+# The matte reaches full strength this far (eye distances) inside the area that may move, and is computed at a
+# resolution lower by this factor.
 RIM, MATTE_STEP = 0.06, 4
-# Lips that are closed over an open mouth are taken from a little beside its edge, or teeth would be drawn along: this
-# share of a lip's inner row, wholly from this gap (eye distances) on.
+# Lips that close over an open mouth are sampled slightly beside their edge, because teeth would be drawn along
+# otherwise: by this share of a lip's inner row, fully from this gap (eye distances) on.
 BESIDE, BESIDE_GAP = 0.5, 0.06
-AROUND_PX = 8  # ROI pixels around what is drawn that it may be sampled from
-# What the frame at rest lends: the skin that moves at least so freely, softly over this many eye distances, in the
-# frame's light within these factors.
+AROUND_PX = 8  # margin in ROI pixels around the drawn area from which it may be sampled
+# The skin that the frame at rest lends: points that move at least this freely, with a rim this soft (eye distances),
+# relit to the frame's light within these factors.
 LENT_FREE, LENT_RIM, LENT_LIGHT = 0.5, 0.08, (0.75, 1.33)
-LIGHT_STEP = 4  # pixels that its light is compared at
+LIGHT_STEP = 4  # step in pixels between the samples for comparing its light
 IDENTITY = np.eye(2, 3)
 CornerBox = tuple[int, int, int, int]  # left, top, right, bottom
 UNDRAWN_ROI = (ROI_SIZE_PX, ROI_SIZE_PX, 4)
 
 
 class BodyRenderer:
-    """Draws a film's own face with everything that was measured from the film once. Not thread-safe."""
+    """Draws a film's own face, with everything that is measured from the film once. Not thread-safe."""
 
     def __init__(self, avatar: Avatar, source: BodySource) -> None:
         self._source = source
@@ -64,14 +64,14 @@ class BodyRenderer:
         )
 
     def render(self, motion: MeshMotion, index: int) -> NDArray[np.uint8]:
-        """(512, 512, 4) uint8 RGBA for a plate frame, in which a tracker reads this motion.
+        """Return a plate frame's face such that a tracker reads this motion, (512, 512, 4) uint8 RGBA.
 
-        Clear where the film stays.
+        Transparent where the film is unchanged.
         """
         return self.draw(self._reading.corrected(motion), index)
 
     def draw(self, motion: MeshMotion, index: int) -> NDArray[np.uint8]:
-        """The same without what a tracker makes of it."""
+        """Draw the motion on a plate frame's face without the tracker's correction; same form as `render`."""
         out = np.zeros(UNDRAWN_ROI, np.uint8)
         face = self._faces.face(index)
         if face is None:
@@ -98,13 +98,13 @@ class BodyRenderer:
         return out
 
     def _shown(self, motion: MeshMotion) -> NDArray[np.uint8]:
-        """(512, 512, 3): the frame at rest under a motion, as it is seen."""
+        """Return the frame at rest with a motion, composed as a viewer sees it, (512, 512, 3)."""
         drawn, under = self.draw(motion, self.rest.frame), self._rest_roi
         share = drawn[..., 3:].astype(np.float32) / 255.0
         return np.rint(under + (drawn[..., :3] - under.astype(np.float32)) * share).astype(np.uint8)
 
     def _box(self, own: NDArray[np.float64], moved: NDArray[np.float64]) -> CornerBox:
-        """(left, top, right, bottom) of what may move, in whole ROI pixels."""
+        """Return the bounding box of the area that may move, in whole ROI pixels."""
         both = np.concatenate([own[self._moving, :2], moved[self._moving, :2]])
         low = np.clip(np.floor(both.min(axis=0)) - 2, 0, ROI_SIZE_PX - 2).astype(int)
         high = np.clip(np.ceil(both.max(axis=0)) + 3, low + 2, ROI_SIZE_PX).astype(int)
@@ -119,9 +119,10 @@ class BodyRenderer:
         box: CornerBox,
         how: int,
     ) -> NDArray[np.uint8]:
-        """(h, w, 3) the moved skin in a box of the ROI. vertices: from its corner.
+        """Return the moved skin in a box of the ROI, (h, w, 3).
 
-        taken: (468, 2) where in the ROI each point's pixels come from; to_pixels: from there to `pixels`.
+        vertices: relative to the box's corner. taken: (468, 2) where in the ROI each point's pixels come from.
+            to_pixels: matrix from ROI pixels to `pixels`.
         """
         left, top, right, bottom = box
         xs, ys = self._ticks[left:right], self._ticks[top:bottom, None]
@@ -134,7 +135,7 @@ class BodyRenderer:
     def _lend(
         self, drawn: NDArray[np.uint8], vertices: NDArray[np.float32], share: float, unit: float, box: CornerBox
     ) -> None:
-        """Lay the skin around the mouth of the frame at rest over what was drawn, relit to match it."""
+        """Blend skin around the mouth from the frame at rest over the drawn face, relit to match it."""
         lent = self._sampled(vertices, self._rest_points, self._rest_roi, IDENTITY, box, cv2.INTER_LINEAR)
         cover = np.zeros(drawn.shape[:2], np.uint8)
         ring = cv2.convexHull(vertices[self._lent, :2])[:, 0]
@@ -157,13 +158,13 @@ class BodyRenderer:
 
 
 def _grown(box: CornerBox) -> tuple[float, float, float, float]:
-    """The box with all around it that its pixels may come from."""
+    """Return the box enlarged by the margin from which its pixels may be sampled."""
     left, top, right, bottom = box
     return left - AROUND_PX, top - AROUND_PX, right + AROUND_PX, bottom + AROUND_PX
 
 
 def _taken_from(own: NDArray[np.float64], filmed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(468, 2) where in the ROI each point's pixels come from."""
+    """Return where in the ROI each point's pixels come from, (468, 2)."""
     taken = own[:, :2].copy()
     gaps = np.clip((filmed[INNER_LOWER, 1] - filmed[INNER_UPPER, 1]) / BESIDE_GAP, 0.0, 1.0)[1:-1, None] * BESIDE
     for rows in (UPPER_LIP_ROWS, LOWER_LIP_ROWS):
@@ -178,11 +179,11 @@ def _matte(
     unit: float,
     box: CornerBox,
 ) -> NDArray[np.uint8]:
-    """(h, w) uint8 of a box: the part of the face that may move, within its outline, with a soft rim."""
+    """Return the matte of a box, (h, w) uint8: the part of the face that may move, within its outline, soft-rimmed."""
     left, top, right, bottom = box
     size = max(1, (right - left) // MATTE_STEP), max(1, (bottom - top) // MATTE_STEP)
     scale = np.array([size[0] / (right - left), size[1] / (bottom - top)])
-    solid = np.zeros((2, size[1] + 2, size[0] + 2), np.uint8)  # with a border that is outside
+    solid = np.zeros((2, size[1] + 2, size[0] + 2), np.uint8)  # with a border that counts as outside
     for each, ring in zip(solid, (cv2.convexHull(moving.astype(np.float32))[:, 0], outline), strict=True):
         at = (ring - (left, top) + 0.5) * scale + 0.5
         cv2.fillPoly(each, [np.rint(at * 16).astype(np.int32)], (1,), shift=4)

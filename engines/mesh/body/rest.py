@@ -1,4 +1,4 @@
-"""A filmed face at rest: its calm mouth, a frame that shows it, and where its mouth speaks in the film."""
+"""A filmed face at rest: its calm mouth, a frame that shows it, and the frames in which its mouth speaks."""
 
 from dataclasses import dataclass
 
@@ -12,24 +12,25 @@ from shared.errors import StudioError
 from shared.face.landmarks import RIGID, Face
 from shared.face.time_filters import gaussian
 
-SAMPLED_FRAMES = 240  # frames of a film, evenly spread, that its rest is found in
-CALM_SHARE, LEAST_CALM = 0.2, 3  # of them, the calmest
-SMILING_GAP = 0.06  # a film whose calmest mouth is further open than this smiles with its teeth, and rests so
-SETTLED_GAP = 0.004  # eye distances between lips that rest
-# A mouth speaks where its gap (eye distances) goes to and fro by the first of these within TALK_S to either side, and
-# is wholly taken to rest from the second on. What stays within PLAY is noise.
+SAMPLED_FRAMES = 240  # evenly spaced frames of a film from which its rest is determined
+CALM_SHARE, LEAST_CALM = 0.2, 3  # share and minimum number of them that count as calm
+SMILING_GAP = 0.06  # if the calmest mouth is open further, the person smiles with visible teeth, and that is the rest
+SETTLED_GAP = 0.004  # eye distances between resting lips
+# A mouth starts to count as speaking where its gap (eye distances) moves back and forth by the first of these within
+# TALK_S to either side, and is fully brought to rest from the second on. Movement within PLAY is noise.
 TO_AND_FRO, PLAY = (0.02, 0.06), 0.006
-APART = (0.008, 0.02)  # gaps between which lips come to count as apart
+APART = (0.008, 0.02)  # gaps over which lips increasingly count as apart
 TALK_S, TALK_SIGMA_S = 0.5, 0.15
-WIDE_OPEN = (0.012, 0.026)  # gaps between which the frame at rest comes to lend its skin
-LENT_FRAMES = 3  # to either side of such a frame, so that it comes and goes softly
+WIDE_OPEN = (0.012, 0.026)  # gaps over which the frame at rest increasingly lends its skin
+LENT_FRAMES = 3  # frames to either side of such a frame, for a soft transition
 
 
 @dataclass(frozen=True, slots=True)
 class HeadPlace:
-    """Where a head is in one frame.
+    """Position of a head in one frame.
 
-    centre: (3,) middle of the points that hold still; turn: (3, 3); unit: its eye distance, ROI pixels.
+    centre: (3,) mean of the points that do not move with expressions. turn: (3, 3) rotation. unit: eye distance in ROI
+        pixels.
     """
 
     centre: NDArray[np.float64]
@@ -38,15 +39,15 @@ class HeadPlace:
 
     @classmethod
     def of(cls, face: Face) -> "HeadPlace":
-        """The place of the head of a face."""
+        """Return the position of a face's head."""
         return cls(face.points[RIGID].mean(axis=0, dtype=np.float64), face.rotation, face.eye_distance)
 
     def local(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """(N, 3) ROI pixels in head space, eye distances."""
+        """Convert (N, 3) points from ROI pixels to head space, in eye distances."""
         return np.asarray((points.astype(np.float64) - self.centre) @ self.turn / self.unit)
 
     def placed(self, local: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(N, 3) from head space to ROI pixels."""
+        """Convert (N, 3) points from head space to ROI pixels."""
         return local @ self.turn.T * self.unit + self.centre
 
 
@@ -54,9 +55,10 @@ class HeadPlace:
 class FilmRest:
     """The film's face at rest.
 
-    frame: the one that shows the face at rest. face: at rest, lips closed, where it is in that frame. local: (478, 3)
-    the same in head space. talks: (N,) 0 to 1, how far each frame's mouth speaks and is to be brought to rest. parted:
-    (N,) 0 to 1, how far its lips are then too wide open for their skin to be closed: the frame at rest lends its own.
+    frame: index of the frame that shows the face at rest. face: the face at rest, lips closed, at its position in that
+        frame. local: (478, 3) the same in head space. talks: (N,) 0 to 1, how far each frame's mouth speaks and has to
+        be brought to rest. parted: (N,) 0 to 1, how far its lips are too wide open to be closed with their own skin, so
+        that the frame at rest lends its skin.
     """
 
     frame: int
@@ -67,7 +69,7 @@ class FilmRest:
 
 
 def film_rest(faces: BodyFaces, fps: float) -> FilmRest:
-    """Find a film's rest. Raises StudioError where no frame shows a face."""
+    """Determine a film's rest. Raises StudioError if no frame shows a face."""
     seen = faces.seen()
     if not len(seen):
         raise StudioError("The body video shows no face to move; use source=portrait, or a body that shows one.")
@@ -98,7 +100,7 @@ def film_rest(faces: BodyFaces, fps: float) -> FilmRest:
 
 
 def _close_lips(local: NDArray[np.float64]) -> None:
-    """Bring each lip to where both meet, in place; its rows move as one."""
+    """Bring both lips together halfway, in place; the rows of a lip move together."""
     gaps = lip_gaps(local)
     extra = np.maximum(gaps - SETTLED_GAP, 0.0) / 2
     for row in UPPER_LIP_ROWS:
@@ -108,13 +110,13 @@ def _close_lips(local: NDArray[np.float64]) -> None:
 
 
 def _talks(gaps: NDArray[np.float64], fps: float) -> NDArray[np.float32]:
-    """(N,) 0 to 1 for (N,) gaps of a film's lips: how much they go to and fro.
+    """Return how much a film's lips move back and forth, (N,) 0 to 1, for (N,) gaps.
 
-    A smile that comes or stays is not talk; in a film that speaks, lips that are apart count as well.
+    A smile that appears or stays is not talk. In a film that contains talk, lips that are apart count as well.
     """
     followed = np.empty_like(gaps)
     at = float(gaps[0])
-    for index, gap in enumerate(gaps.tolist()):  # follows with some play, so that noise is not movement
+    for index, gap in enumerate(gaps.tolist()):  # follows with some play, so that noise does not count as movement
         at = min(max(at, gap - PLAY), gap + PLAY)
         followed[index] = at
     reach = max(1, round(TALK_S * fps))
@@ -134,5 +136,5 @@ def _parted(gaps: NDArray[np.float64], talks: NDArray[np.float32]) -> NDArray[np
 
 
 def _near(values: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    """(N,) the largest of the values up to so many frames away."""
+    """Return the largest value within this many frames of each frame, (N,)."""
     return np.asarray(np.lib.stride_tricks.sliding_window_view(np.pad(values, frames), 2 * frames + 1).max(axis=1))

@@ -1,4 +1,4 @@
-"""The engine on a body's own face: its film speaks, and the plate frame under a face is the one it was made for."""
+"""The engine's session on a body video's own face. Each face is made for one plate frame, which it names."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -14,13 +14,13 @@ from engines.mesh.session import EVERYTHING, MotionSession
 from engines.mesh.speech.speech_motion import SpeechMotion
 from shared.avatar.model import Avatar
 
-CLOSING_S = 0.3  # in which lips that the film has apart close for a voice, and come apart when it has ended
+CLOSING_S = 0.3  # time in which lips that are apart in the film close for a voice, and part again after it
 
 
 class BodySession(MotionSession):
-    """Head, eyes and body stay as filmed.
+    """Session that moves only the lower face; head, eyes and body stay as filmed.
 
-    A voice moves the mouth alone, and while the host waits it rests; a face on video adds its expression.
+    A voice moves the mouth alone, and the mouth rests while the host waits. A motion driver adds its expression.
     """
 
     def __init__(self, avatar: Avatar, source: BodySource, rate: Fraction = RATE_FPS) -> None:
@@ -29,7 +29,7 @@ class BodySession(MotionSession):
         super().__init__(self._renderer.rest.face, rate, _as_filmed)
         self._ajar, self._step = 1.0, 1.0 / (CLOSING_S * float(rate))
         self._lower = self._renderer.lower.free[:, None].astype(np.float32)
-        self._renderer.render(EVERYTHING, self._renderer.rest.frame)  # compiled now, not on air
+        self._renderer.render(EVERYTHING, self._renderer.rest.frame)  # compiles now instead of on air
 
     def spoken(self, said: SpeechMotion) -> MeshMotion:
         self._ajar = float(np.clip(self._ajar + (self._step if said.waiting else -self._step), 0.0, 1.0))

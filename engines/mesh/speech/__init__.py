@@ -1,1 +1,1 @@
-"""From a voice to a motion: hear, tell the visemes, speak them with a face."""
+"""Motion from a voice: features of the sound, visemes from the features, and a speaking face from the visemes."""

@@ -1,4 +1,4 @@
-"""From visemes to a mouth: how far open, how wide, how round, when closed, ten milliseconds at a time."""
+"""Mouth shapes from visemes, every 10 ms: how far open, how wide, how round, when closed."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from engines.mesh.speech.visemes import VISEMES
 from shared.easing import smoothstep
 
 # Lip gap in eye distances (an outer eye distance is about 90 mm), width (-1 round to 1 spread), how far the lips are
-# pushed forward, how far the lower lip is tucked under the upper teeth. From photographs of spoken sounds.
+# pushed forward, how far the lower lip is tucked under the upper teeth. Measured in photographs of spoken sounds.
 _MOUTHS = {
     "silence": (0.000, 0.00, 0.00, 0.0),
     "pbm": (0.000, -0.05, 0.00, 0.0),
@@ -28,10 +28,10 @@ _MOUTHS = {
 MOUTHS = np.array([_MOUTHS[name] for name in VISEMES], np.float32)
 SILENCE, CLOSED, TUCKED = VISEMES.index("silence"), VISEMES.index("pbm"), VISEMES.index("fv")
 
-# A mouth is on its way from the last sound to the next all the time: frames before and after count in.
+# A mouth moves continuously from each sound to the next, so frames before and after contribute.
 PAST, FUTURE = 3, 2
 BLEND = np.array([1, 2, 3, 3, 2, 1], np.float32) / 12
-# From this probability on lips close, and from the other one they are closed: a half-closed p is none.
+# From CLOSING on lips begin to close, and from SHUT on they are closed: a half-closed p does not look like a p.
 CLOSING, SHUT = 0.25, 0.55
 
 
@@ -40,7 +40,8 @@ class MouthShape:
     """Shape of a speaking mouth.
 
     gap: eye distances between the lips. wide: -1 round to 1 spread. forward: 0 to 1. tuck: 0 to 1, lower lip under the
-    upper teeth. closed: 0 to 1, lips pressed together. speaking: 0 the portrait's own mouth, 1 all of the above.
+        upper teeth. closed: 0 to 1, lips pressed together. speaking: 0 to 1, from the portrait's own mouth to the shape
+        described by the other fields.
     """
 
     gap: float
@@ -55,14 +56,14 @@ REST = MouthShape(0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
 
 def mouth(told: NDArray[np.float32], effort: float, presence: float) -> MouthShape:
-    """The mouth for (PAST + 1 + FUTURE, 13) probabilities of visemes round its time.
+    """Return the mouth shape for viseme probabilities, (PAST + 1 + FUTURE, 13), around its time.
 
-    effort: about 1, less in soft syllables. presence: 0 to 1, whether this is a pause within speech, when the mouth
-    stays ready to continue.
+    effort: about 1, less in soft syllables. presence: 0 to 1, how much the host is within speech; in a pause within
+        speech the mouth stays ready to continue.
     """
     share = BLEND @ told
     gap, wide, forward, _ = (float(v) for v in share @ MOUTHS)
-    near = (told[1:, CLOSED] + told[:-1, CLOSED]) / 2  # one frame alone is a slip
+    near = (told[1:, CLOSED] + told[:-1, CLOSED]) / 2  # the mean of two frames, since a single frame is often wrong
     tucked = (told[1:, TUCKED] + told[:-1, TUCKED]) / 2
     return MouthShape(
         gap=gap * effort,
@@ -75,12 +76,12 @@ def mouth(told: NDArray[np.float32], effort: float, presence: float) -> MouthSha
 
 
 def mix_mouths(a: MouthShape, b: MouthShape, share: float) -> MouthShape:
-    """Between two mouths: 0 is the first."""
+    """Interpolate between two mouth shapes; share 0 is `a`, 1 is `b`."""
     return MouthShape(*(x + (y - x) * share for x, y in zip(mouth_values(a), mouth_values(b), strict=True)))
 
 
 def mouth_values(of: MouthShape) -> tuple[float, ...]:
-    """Fields of a mouth's shape, in the order in which `MouthShape` takes them."""
+    """Return the fields of a mouth shape in the order of `MouthShape`'s arguments."""
     return (of.gap, of.wide, of.forward, of.tuck, of.closed, of.speaking)
 
 

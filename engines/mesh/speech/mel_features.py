@@ -1,4 +1,4 @@
-"""Features of a voice: its spectrum every 10 ms, and its loudness against itself and its room."""
+"""Features of a voice: its spectrum every 10 ms, and its loudness relative to its own level and to the room."""
 
 from functools import cache
 from typing import Any
@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 
 from shared.runtime.clock import SOUND_RATE_HZ
 
-HOP_SAMPLES = SOUND_RATE_HZ // 100  # samples between two frames of hearing
-WINDOW_SAMPLES = 1200  # samples of one frame, 25 ms, its time being the middle
+HOP_SAMPLES = SOUND_RATE_HZ // 100  # samples from one feature frame to the next
+WINDOW_SAMPLES = 1200  # samples of one frame, 25 ms; the frame's time is the middle
 FFT = 2048
 BANDS = 26
-LOW_HZ, HIGH_HZ = 80.0, 7600.0  # nothing that tells lips apart lies outside, and a 16 kHz voice has no more
-QUIET_DB = -80.0  # of full scale: what is below is silence
+LOW_HZ, HIGH_HZ = 80.0, 7600.0  # nothing outside helps to distinguish lip shapes, and a 16 kHz voice contains no more
+QUIET_DB = -80.0  # relative to full scale: anything below is silence
 
-# The level a voice is measured against follows its loud syllables within a few frames, and forgets them slowly.
-# It is at least this far above the room, so that noise alone is never heard as a voice.
+# The reference level of a voice follows its loud syllables within a few frames and decays slowly. It is at least this
+# far above the room's level, so that noise alone never counts as a voice.
 FIRST_DB, ATTACK, RELEASE_DB, ABOVE_ROOM_DB, LEAST_DB = -30.0, 0.25, 0.03, 18.0, -58.0
 ROOM_FIRST_DB, ROOM_RISE_DB, ROOM_FALL = -65.0, 0.03, 0.1
 
 
 @cache
 def _mel() -> NDArray[np.float32]:
-    """(bins, BANDS) triangles, equally wide on the mel scale (Stevens, Volkmann and Newman, 1937)."""
+    """Return triangular filters, (bins, BANDS), equally wide on the mel scale (Stevens, Volkmann and Newman, 1937)."""
     low, high = (2595 * np.log10(1 + hz / 700) for hz in (LOW_HZ, HIGH_HZ))
     edges = np.linspace(low, high, BANDS + 2)
     centres = 700 * (10 ** (edges / 2595) - 1)
@@ -37,7 +37,7 @@ _TAPER = np.hanning(WINDOW_SAMPLES).astype(np.float32)
 
 
 def band_decibels(windows: NDArray[Any]) -> NDArray[np.float32]:
-    """(n, BANDS) decibels of full scale in each band of (n, WINDOW_SAMPLES) int16 samples."""
+    """Return the level of each band, (n, BANDS) dBFS, for (n, WINDOW_SAMPLES) int16 samples."""
     sound = windows.astype(np.float32) * (_TAPER / np.float32(32768))
     spectrum = np.fft.rfft(sound, FFT, axis=1)[:, : len(_mel())]
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32) @ _mel()
@@ -47,12 +47,12 @@ def band_decibels(windows: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def loudness(bands: NDArray[np.float32]) -> float:
-    """Decibels of all bands together."""
+    """Return the level of all bands together in decibels."""
     return float(10 * np.log10(np.sum(10 ** (bands.astype(np.float64) / 10))))
 
 
 class LoudnessLevel:
-    """How loud the voice and its room are, running: in speech from the first syllable on, and never by looking ahead.
+    """Running levels of the voice and of the room, usable from the first syllable on and without look-ahead.
 
     voice, room: decibels of full scale.
     """
@@ -61,7 +61,7 @@ class LoudnessLevel:
         self.voice, self.room = voice, room
 
     def add_loudness(self, loud: float) -> None:
-        """One frame of this loudness (decibels)."""
+        """Update both levels with one frame of this loudness (decibels)."""
         if loud > self.room:
             self.room += min(ROOM_RISE_DB, loud - self.room)
         else:

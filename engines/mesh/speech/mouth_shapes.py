@@ -1,4 +1,4 @@
-"""Speech on a face: what an articulation moves of this portrait's lips, jaw and cheeks, and its brows."""
+"""Speech on a face: how a mouth shape moves this portrait's lips, jaw and cheeks, and its brows."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,17 +10,17 @@ from shared.easing import smoothstep
 from shared.face.landmarks import LIP_CORNERS, SURFACE, Face
 
 CHIN = 152
-BITE = 0.045  # eye distances between the lips when the lower one touches the upper teeth: as much as shows them
-SMILING = 0.2  # share by which a portrait that smiles with open lips opens further: its lips are apart in every sound
+BITE = 0.045  # eye distances between the lips when the lower one touches the upper teeth: enough to show the teeth
+SMILING = 0.2  # extra opening of a portrait that smiles with open lips, because its lips are apart in every sound
 BROW_UP = 0.05  # eye distances that raised brows rise
-JAW_SHARE = 0.75  # of the gap that the lower lip and the jaw make; the upper lip rises for the rest
-# At full strength, in eye distances: corners pulled apart and up or drawn in, lips pushed forward, the lower lip raised
-# and drawn in under the teeth, the upper lip bared for it, pressed lips thinned.
+JAW_SHARE = 0.75  # share of the gap that the lower lip and the jaw make; the upper lip's rise makes the remainder
+# At full strength, in eye distances: corners pulled apart, corners raised, corners drawn in, lips pushed forward, the
+# lower lip raised and drawn in under the teeth, the upper lip raised to bare them, pressed lips thinned.
 SPREAD, SMILE, ROUND, FORWARD, TUCK_UP, TUCK_IN, BARE, PRESS = 0.035, 0.008, 0.09, 0.06, 0.030, 0.03, 0.030, 0.010
 
 
 class SpeakingFace:
-    """The portrait's own lips and what moves them; movements are (468, 3) in head space, eye distances."""
+    """The portrait's own lips and their speech movements, (468, 3) each, in head space and eye distances."""
 
     def __init__(self, face: Face) -> None:
         local = face.points.astype(np.float64) @ face.rotation / face.eye_distance
@@ -42,14 +42,14 @@ class SpeakingFace:
     def motion(
         self, mouth: MouthShape, brow: float
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """(9,) lips, (1,) seal and (468, 3) skin of a `MeshMotion`. brow: 0 to 1, raised."""
+        """Return (9,) lips, (1,) seal and (468, 3) skin of a `MeshMotion`. brow: 0 to 1, raise of the brows."""
         spread, rounding = max(0.0, mouth.wide), min(1.0, max(0.0, -mouth.wide))
         outline = self._outlines[0] + (self._outlines[1] - self._outlines[0]) * rounding
         gap = max(mouth.gap * self._stretch, BITE * mouth.tuck)
         wanted = gap * outline * (1.0 - mouth.closed)
         seal = min(1.0, float(wanted[MIDDLE].mean()) / self._gap) if self._gap > 1e-4 else 1.0 - mouth.closed
         lips = np.maximum(wanted - self._gaps * seal, 0.0)
-        drop = gap * (1.0 - 0.85 * mouth.closed)  # a jaw does not shut for every p
+        drop = gap * (1.0 - 0.85 * mouth.closed)  # a jaw does not close for every p
         skin = (
             self._jaw * (JAW_SHARE * drop)
             + self._rise * ((1.0 - JAW_SHARE) * drop + BARE * mouth.tuck)
@@ -67,7 +67,7 @@ class SpeakingFace:
         )
 
     def _opening(self, reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What goes down with the jaw, and what rises with the upper lip, by one."""
+        """Return the unit movements of the parts that follow the jaw down and the upper lip up."""
         jaw, rise = np.zeros((SURFACE, 3)), np.zeros((SURFACE, 3))
         near = np.exp(-((self._x / 0.2) ** 4))
         down = np.where(self._y > 0, smoothstep(self._y / (0.35 * reach)), 0.0) * np.exp(-((self._x / 0.42) ** 2))
@@ -75,14 +75,14 @@ class SpeakingFace:
         lower[LOWER_LIP_ROWS[:, 1:-1]] = near[LOWER_LIP_ROWS[:, 1:-1]]
         upper[UPPER_LIP_ROWS[:, 1:-1]] = near[UPPER_LIP_ROWS[:, 1:-1]]
         jaw[:, 1] = np.maximum(down, lower)
-        jaw[:, 2] = 0.1 * down  # it turns about the ears
+        jaw[:, 2] = 0.1 * down  # the jaw turns about the ears
         under_nose = smoothstep(1 + self._y / 0.16) * np.exp(-((self._x / 0.2) ** 2))
         rise[:, 1] = -np.maximum(np.where(self._y <= 0, under_nose, 0.0), upper)
         rise[LOWER_LIP_ROWS[:, 1:-1]] = 0.0
         return jaw, rise
 
     def _ring(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """(468, 1) share of a lip corner's movement outwards, signed; (468, 1) of the lips' forward one."""
+        """Return (468, 1) weights of the lip corners' outward movement, signed, and of the lips' forward movement."""
         ring = np.exp(-((self._x / (1.6 * self._corner)) ** 4) - (self._y / 0.17) ** 2)
         wide = np.clip(self._x / self._corner, -1.3, 1.3) * ring
         return wide[:, None], (ring * np.exp(-((self._x / (1.1 * self._corner)) ** 2)))[:, None]

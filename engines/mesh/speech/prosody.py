@@ -1,4 +1,4 @@
-"""Movements of a head while its mouth speaks: nods on stress, turns with a new phrase, blinks at its end."""
+"""Head movements of a speaking host: nods on stressed syllables, turns with a new phrase, blinks at its end."""
 
 from dataclasses import astuple, dataclass
 
@@ -8,24 +8,26 @@ from numpy.typing import NDArray
 from shared.face.blink import blink_closure, closure_since
 
 FRAME_S = 0.01  # seconds between two frames
-FAST, SLOW = FRAME_S / 0.04, FRAME_S / 0.5  # followers of loudness, per frame; their difference is stress
+FAST, SLOW = FRAME_S / 0.04, FRAME_S / 0.5  # low-pass filters of loudness, per frame; their difference is stress
 NOD_S, POSE_S, BROW_S = 0.09, 0.28, 0.12  # time constants of critically damped springs
-NOD, BROW = 3.2, 0.9  # degrees of pitch, and brow, for full stress
-# Where a phrase may take the head: degrees of yaw, pitch and roll, one standard deviation.
+NOD, BROW = 3.2, 0.9  # degrees of pitch, and raise of the brows, for full stress
+# Spread of the head pose of a phrase: degrees of yaw, pitch and roll, one standard deviation.
 POSE = np.array([2.6, 1.1, 1.5])
-TALK = FRAME_S / 0.12  # follower of speech, per frame: a click or a chair is not the beginning of a phrase
-PAUSE, HOLD = 0.22, (1.1, 2.8)  # seconds of silence that end a phrase; and that a pose is held at least, at most
-BLINK_CHANCE, BLINK_REST = 0.45, 1.4  # at the end of a phrase, and seconds from one blink to the next
-SPEECH_HOLD_S = 0.5  # seconds after its last sound that a host is still speaking
+TALK = FRAME_S / 0.12  # low-pass filter of speech, per frame, so that a click or a moving chair does not begin a phrase
+PAUSE, HOLD = 0.22, (1.1, 2.8)  # seconds of silence that end a phrase; shortest and longest time that a pose is held
+BLINK_CHANCE, BLINK_REST = 0.45, 1.4  # probability of a blink at the end of a phrase; minimum seconds between blinks
+SPEECH_HOLD_S = 0.5  # seconds after its last sound for which a host still counts as speaking
 STRESSED = 0.28
 
 
 @dataclass(slots=True)
 class Prosody:
-    """All of it changes with every 10 ms of voice, and by nothing else: the same voice at the same time moves alike.
+    """Head pose, brows and effort of a speaker, advanced by every 10 ms of voice and by nothing else.
+
+    The same voice at the same time therefore moves the same way.
 
     yaw, pitch, roll: degrees, the pose of this phrase. nod: degrees of pitch. brow: 0 to 1. silent: seconds since the
-    last sound. effort: how much the mouth opens, about 1. presence: 0 waiting to 1 speaking, eased.
+        last sound. effort: how much the mouth opens, about 1. presence: from 0 waiting to 1 speaking, eased.
     """
 
     yaw: float = 0.0
@@ -53,8 +55,8 @@ class Prosody:
     def advance_frame(self, frame: int, spoken: float, loud: float) -> None:
         """Advance by one frame of 10 ms.
 
-        frame: its number on the channel clock, which seeds what is left to chance. spoken: probability of speech. loud:
-        decibels against the voice's own level.
+        frame: its number on the channel clock, which seeds the random choices. spoken: probability of speech. loud:
+            decibels relative to the voice's own level.
         """
         strength = spoken * float(10 ** (np.clip(loud, -40.0, 6.0) / 20))
         self.fast += FAST * (strength - self.fast)
@@ -80,7 +82,7 @@ class Prosody:
             begins = self.silent > PAUSE
             if begins or (self.hold <= 0.0 and stress > STRESSED) or self.hold < -1.0:
                 chance = np.random.default_rng([11, frame & 0xFFFFFFFF])
-                # away from where it is, or the new pose might be the old one
+                # away from the current pose, so that the new pose differs from it
                 self.to_yaw, self.to_pitch, self.to_roll = (
                     float(v) for v in chance.normal(0.0, POSE) - 0.35 * np.array([self.yaw, self.pitch, self.roll])
                 )
@@ -91,7 +93,7 @@ class Prosody:
         self.silent += FRAME_S
         if before <= PAUSE < self.silent:
             chance = np.random.default_rng([13, frame & 0xFFFFFFFF])
-            # one more than the host makes anyway, so not close to one of those
+            # this blink is additional to the idle blinks, so it must not be close to one of them
             anyway = any(blink_closure(frame * FRAME_S + away) > 0.0 for away in (-0.75, -0.5, -0.25, 0.0, 0.25, 0.5))
             if self.blink > BLINK_REST and not anyway and chance.random() < BLINK_CHANCE:
                 self.blink = 0.0
@@ -100,7 +102,7 @@ class Prosody:
 
     @property
     def closure(self) -> float:
-        """How far this speaker's own blink has closed the lids, 0 to 1."""
+        """How far this speaker's own blink closes the lids, 0 to 1."""
         return closure_since(self.blink)
 
     @property
@@ -109,17 +111,17 @@ class Prosody:
         return self.silent > SPEECH_HOLD_S
 
     def save(self) -> NDArray[np.float64]:
-        """All fields as one float64 vector, in their order."""
+        """Return all fields as one float64 vector, in their order."""
         return np.array(astuple(self))
 
     @classmethod
     def restored(cls, values: NDArray[np.float64]) -> "Prosody":
-        """The prosody that `save` gave as a vector."""
+        """Return the prosody that `save` turned into a vector."""
         return cls(*(float(v) for v in values))
 
 
 def _spring(value: float, speed: float, target: float, seconds: float) -> tuple[float, float]:
-    """One frame of a critically damped spring (implicit Euler, stable for any time constant)."""
+    """Advance a critically damped spring by one frame (implicit Euler, stable for any time constant)."""
     w = 1.0 / seconds
     speed = (speed + FRAME_S * w * w * (target - value)) / (1.0 + 2.0 * FRAME_S * w + FRAME_S * FRAME_S * w * w)
     return value + FRAME_S * speed, speed

@@ -1,4 +1,4 @@
-"""A voice as motion: one for each tick, from what is heard up to a little after it."""
+"""A voice as motion: one motion per tick, from the voice up to slightly after the tick."""
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -18,15 +18,15 @@ from shared.face.landmarks import Face
 from shared.runtime.arrays import StateArrays
 from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
-VOICE_AHEAD_US = 85_000  # us of voice after a tick's own time: what `needed` takes, rounded up
-# Eye distances that the iris moves against one degree of the head: eyes stay on the viewer while the head moves.
+VOICE_AHEAD_US = 85_000  # voice needed beyond a tick's own time: `needed` in microseconds, rounded up
+# Eye distances that the irises move against one degree of head turn: eyes stay on the viewer while the head moves.
 FIXATION = 0.0023
-LET_GO = (0.45, 0.0)  # what is left of an interrupted mouth in the first and the second frame after
+LET_GO = (0.45, 0.0)  # share of an interrupted mouth shape that remains in the first and in the second frame after
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechMotion:
-    """One tick's motion. waiting: there is no speech."""
+    """One tick's motion. waiting: there has been no speech for a while."""
 
     pts: int
     motion: MeshMotion
@@ -34,7 +34,7 @@ class SpeechMotion:
 
 
 class Speaker:
-    """Speaks on one avatar's face. Not thread-safe."""
+    """Turns a voice into the motion of one avatar's face. Not thread-safe."""
 
     def __init__(self, face: Face, rate: Fraction) -> None:
         self._rate = rate
@@ -47,14 +47,14 @@ class Speaker:
         self._after = len(LET_GO)
 
     def hear(self, block: VoiceBlock) -> list[SpeechMotion]:
-        """The ticks that this block brings within reach."""
+        """Return the motions of the ticks that this block completes."""
         if self._listener.append_block(block):
             self._forget()
             self._tick = tick_after(self._listener.start * US // SOUND_RATE_HZ - 1, self._rate)
         return self._until(self._listener.end)
 
     def flush(self) -> list[SpeechMotion]:
-        """The ticks up to the end of the voice, followed by silence."""
+        """Return the motions of the ticks up to the end of the voice, as if silence followed."""
         end = self._listener.end
         if end < 0:
             return []
@@ -65,7 +65,7 @@ class Speaker:
         return said
 
     def reset(self) -> None:
-        """Forget what was heard. The mouth closes within two frames; the head comes to rest in its own time."""
+        """Forget the voice. The mouth closes within two frames; the head returns to rest at its usual pace."""
         self._listener = self._listener.fresh_stream()
         self._forget()
 
@@ -113,7 +113,7 @@ class Speaker:
         )
 
     def save(self) -> StateArrays:
-        """All that it carries from one block to the next, as plain arrays."""
+        """Return all state carried from one block to the next, as plain arrays."""
         return self._listener.save() | {
             "told": self._told.copy(),
             "rhythm": self._rhythm.save(),
@@ -122,7 +122,7 @@ class Speaker:
         }
 
     def restore(self, state: StateArrays) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
         self._listener.restore(state)
         self._told = np.asarray(state["told"], np.float32)
         self._rhythm = Prosody.restored(_floats(state["rhythm"]))

@@ -1,16 +1,16 @@
-"""Whether what is heard is speech or music, running: a host's lips rest while music plays alone.
+"""Running estimate of whether the sound is speech or music: a host's lips rest while music plays alone.
 
 Three measures, each over about the last second and a half:
 
-- Syllables. The loudness of each band of hearing rises and falls about four times a second in speech of every language,
+- Syllables. The loudness of each frequency band rises and falls about four times a second in speech of every language,
   and far less in music (4 Hz modulation energy: Scheirer and Slaney, "Construction and evaluation of a robust
   multifeature speech/music discriminator", 1997; slower rhythms of music: Ding et al., "Temporal modulations in speech
   and music", 2017).
-- Held notes. From one twentieth of a second to the next a note's spectrum stays as it is, and a mouth's does not (the
+- Held notes. Over a twentieth of a second a note's spectrum stays the same, while a mouth's changes (the
   continuous frequency lines of Seyerlehner et al., "Automatic music detection in television productions", 2007).
-- Beats. A drum or a strummed chord raises all bands at once; a mouth raises some and lowers others.
+- Beats. A drum or a strummed chord raises all bands simultaneously; a mouth raises some and lowers others.
 
-Singing counts as speech where it has syllables, and as music where it holds a note. The figures below were set on
+Singing counts as speech where it has syllables, and as music where it holds a note. The constants below were tuned on
 recorded speech in six languages and synthesised speech in twelve, clean, in rooms, in noise and over music, and on
 instruments and bands.
 """
@@ -25,26 +25,26 @@ from shared.easing import smoothstep
 from shared.runtime.arrays import StateArrays
 
 FRAME_S = 0.01  # seconds between two frames
-MEMORY = FRAME_S / 1.5  # follower of the measures, per frame
-FLOOR_DB = 30.0  # below the voice's own level: what is quieter counts as that
-# Followers of a band's loudness, per frame: their difference passes what rises and falls about four times a second.
+MEMORY = FRAME_S / 1.5  # low-pass filter of the measures, per frame
+FLOOR_DB = 30.0  # below the voice's own level: quieter sound counts as this level
+# Low-pass filters of a band's loudness, per frame: their difference passes changes at about 4 Hz.
 FAST, SLOW = FRAME_S / (FRAME_S + 0.02), FRAME_S / (FRAME_S + 0.05)
 LAG = 5  # frames between two spectra that are compared
 STILL_DB = 1.5  # scale on which a spectrum's change in LAG frames counts as stillness
-SILENT = 0.5  # probability from which a frame is silence: nothing is learnt from it
-PAUSE, TRUST = 100, 30  # frames of silence after which trust starts over, and of sound for which it lasts
-SYLLABLES_DB, STILL, TOGETHER = 1.5, 0.1, 0.3  # the measures of speech, before any is heard
-# More than speech has, and by how many decibels more of it lowers what the syllables are worth.
+SILENT = 0.5  # probability from which a frame is silence; silence returns syllables and stillness to their start
+PAUSE, TRUST = 100, 30  # frames of silence after which trust starts again, and frames of sound for which it lasts
+SYLLABLES_DB, STILL, TOGETHER = 1.5, 0.1, 0.3  # initial values of the measures, as in speech
+# Higher values than speech has; the excess lowers the syllable measure by these costs in decibels.
 MOST_STILL, STILL_COST_DB = 0.37, 3.0
 MOST_TOGETHER, TOGETHER_COST_DB = 0.48, 8.0
-MUSIC_DB, SPEECH_DB = 1.05, 1.3  # syllables less those costs: music below the one, speech from the other on
+MUSIC_DB, SPEECH_DB = 1.05, 1.3  # syllable measure minus those costs: music below the first, speech above the second
 
 
 class SpeechShare:
-    """How much of what is heard counts as speech. It begins with trust, and again after a second of silence."""
+    """Share of the sound that counts as speech. New sound counts as speech at first, and again after 1 s of silence."""
 
     def __init__(self) -> None:
-        # rows of decibels against the voice's own level: the fast and the slow follower, the last LAG frames
+        # rows of decibels relative to the voice's own level: fast filter, slow filter, the last LAG frames
         self._rows = np.full((2 + LAG, BANDS), -FLOOR_DB)
         self._silent = 0
         self._begin()
@@ -55,9 +55,10 @@ class SpeechShare:
         self._swing, self._together = SYLLABLES_DB**2, TOGETHER * SYLLABLES_DB**2
 
     def add_frame(self, bands: NDArray[np.float32], voice: float, silence: float) -> float:
-        """The share of speech, 0 to 1, after one frame more.
+        """Add one frame and return the share of speech, 0 to 1.
 
-        (BANDS,) decibels, the voice's own level (decibels), and the probability that it is silence.
+        bands: (BANDS,) decibels. voice: the voice's own level in decibels. silence: probability that the frame is
+            silence.
         """
         loud = np.maximum(bands - voice, -FLOOR_DB)
         change = float(np.abs(loud - self._rows[2]).sum()) / BANDS
@@ -88,7 +89,7 @@ class SpeechShare:
         return smoothstep((sqrt(self._syllables) - cost - MUSIC_DB) / (SPEECH_DB - MUSIC_DB))
 
     def save(self) -> StateArrays:
-        """All that it carries from one block to the next, as plain arrays."""
+        """Return all state carried from one block to the next, as plain arrays."""
         measures = (self._syllables, self._still, self._swing, self._together)
         return {
             "share_rows": self._rows.copy(),
@@ -97,7 +98,7 @@ class SpeechShare:
         }
 
     def restore(self, state: StateArrays) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
         self._rows = np.array(state["share_rows"], np.float64)
         measures = np.asarray(state["share_measures"], np.float64)
         self._syllables, self._still, self._swing, self._together = (float(v) for v in measures)

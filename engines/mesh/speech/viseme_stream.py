@@ -1,4 +1,4 @@
-"""Visemes of a voice that comes in blocks of any size, every 10 ms: the same however it is cut."""
+"""Visemes of a voice every 10 ms, independent of how the voice is cut into blocks."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +24,10 @@ SILENCE = VISEMES.index("silence")
 
 
 class VisemeStream:
-    """Frame number n lies at sample n * HOP_SAMPLES of the channel clock.
+    """A voice and the viseme probabilities of its frames; frame n is at sample n * HOP_SAMPLES of the channel clock.
 
-    start: number of the first sample heard since the beginning. end: after the last.
-    told: frames there are probabilities for, which is all up to this number.
+    start: number of the first sample since the voice began. end: number after the last sample.
+    told: number of the last frame whose probabilities were returned.
     """
 
     def __init__(self, network: VisemeNetwork) -> None:
@@ -37,18 +37,18 @@ class VisemeStream:
 
     def _begin(self, sample: int) -> None:
         self._sound = np.zeros(WINDOW_SAMPLES, np.int16)  # the last samples, ending at `end`
-        self._next = -(-sample // HOP_SAMPLES)  # first frame that has not been heard
+        self._next = -(-sample // HOP_SAMPLES)  # first frame whose features are not computed yet
         self.told = self._next - 1
         self._level = LoudnessLevel()
         self._share = SpeechShare()
         self._bands = np.full((SPAN, BANDS), QUIET_DB, np.float32)  # frames up to _next - 1
 
     def fresh_stream(self) -> "VisemeStream":
-        """One that has heard nothing yet."""
+        """Return a new stream without any voice."""
         return VisemeStream(self._network)
 
     def append_block(self, block: VoiceBlock) -> bool:
-        """Take in a block; whether it starts over because it does not follow the last one."""
+        """Append a block; return whether the voice restarts because the block does not continue the previous one."""
         first = -(-block.pts * SOUND_RATE_HZ // US)
         restarted = self.end < 0 or abs(first - self.end) > JOIN_SAMPLES
         if restarted:
@@ -59,9 +59,9 @@ class VisemeStream:
         return restarted
 
     def new_probabilities(self, frame: int) -> list[tuple[NDArray[np.float32], float]]:
-        """Probabilities (13,) and loudness of each frame after those given out before, up to this one.
+        """Return probabilities, (13,), and loudness of each frame not returned before, up to this frame.
 
-        The loudness is in decibels against the voice's own level. Music counts as silence. The sound must reach
+        The loudness is in decibels relative to the voice's own level. Music counts as silence. The voice must extend to
         `needed(frame)`.
         """
         found = []
@@ -88,7 +88,7 @@ class VisemeStream:
         self._sound = self._sound[max(0, len(self._sound) - (self.end - self._next * HOP_SAMPLES) - WINDOW_SAMPLES) :]
 
     def save(self) -> StateArrays:
-        """All that it carries from one block to the next, as plain arrays."""
+        """Return all state carried from one block to the next, as plain arrays."""
         return self._share.save() | {
             "sound": self._sound.copy(),
             "bands": self._bands.copy(),
@@ -97,7 +97,7 @@ class VisemeStream:
         }
 
     def restore(self, state: StateArrays) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
         self._sound = np.asarray(state["sound"], np.int16)
         self._bands = np.asarray(state["bands"], np.float32)
         self._level = LoudnessLevel(*(float(v) for v in state["level"]))
@@ -106,5 +106,5 @@ class VisemeStream:
 
 
 def needed(frame: int) -> int:
-    """Number after the last sample that telling this frame takes."""
+    """Return the number after the last sample that is needed to classify this frame."""
     return (frame + AFTER) * HOP_SAMPLES + WINDOW_SAMPLES // 2
