@@ -1,1 +1,1 @@
-"""Duix-Avatar, formerly HeyGem: a closed service that the user runs, reached over its HTTP interface."""
+"""Engine for Duix-Avatar, formerly HeyGem: a closed-source service that the user runs, called over HTTP."""

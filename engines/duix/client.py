@@ -1,6 +1,7 @@
-"""The service's HTTP interface: submit a task, ask how it is. No request is repeated here.
+"""Client of the service's HTTP interface, which submits tasks and queries their status. It retries no request.
 
-A code in the answer's body decides, whatever the HTTP status of an application's answer and its field `success` are.
+The `code` in the response body determines the outcome. The HTTP status of an application response and its field
+`success` are ignored.
 """
 
 import json
@@ -9,26 +10,26 @@ from typing import Any, Self
 
 import httpx2
 
-DONE, FAILED = frozenset({2}), frozenset({3, 4})  # values of `status`; everything else is running
+DONE, FAILED = frozenset({2}), frozenset({3, 4})  # values of `status`; with any other value the task is still running
 ACCEPTED, BUSY, WRONG_PARAMETERS, NO_LOCK, NO_TASK, SYSTEM_ERROR = 10000, 10001, 10002, 10003, 10004, 9999
 TIMEOUT = httpx2.Timeout(5.0, connect=2.0)
 SAID_CHARACTERS = 200
 
 
 class NotSentError(Exception):
-    """The service cannot be reached: the request has not come to it."""
+    """The service cannot be reached, so it has not received the request."""
 
 
 class UnclearError(Exception):
-    """No answer that can be understood: what became of the request is not known."""
+    """The response cannot be understood, so the outcome of the request is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of the service.
+    """A response of the service.
 
-    code: of the service, see above. status, progress (0 to 100), result: of a task; 0, 0 and "" for other requests.
-    said: its message, one line.
+    code: result code, one of the constants above. status, progress (0 to 100), result: of a task; 0, 0 and "" for other
+        requests. said: its message, one line.
     """
 
     code: int
@@ -39,15 +40,15 @@ class Reply:
 
 
 class ServiceClient:
-    """One service; a context manager."""
+    """Connection to one service; a context manager."""
 
     def __init__(self, url: str) -> None:
         self._url = url
-        # Certificates are read, which takes a while, where the address has one.
+        # Loading the certificates takes a while, so it is done for https only.
         self._http = httpx2.Client(timeout=TIMEOUT, trust_env=False, verify=url.startswith("https:"))
 
     def submit(self, code: str, speech: str, film: str) -> Reply:
-        """Hand in a task under the name `code`; the files are named relative to the service's temp folder.
+        """Submit a task named `code`; the file names are relative to the service's temp folder.
 
         Raises NotSentError and UnclearError.
         """
@@ -58,7 +59,10 @@ class ServiceClient:
         return self._asked("POST", "/easy/submit", json=wanted)
 
     def query(self, code: str) -> Reply:
-        """How a task is. The service forgets a task whose end it has told. Raises NotSentError and UnclearError."""
+        """Query a task's status. Raises NotSentError and UnclearError.
+
+        The service forgets a task as soon as it has reported the task's end.
+        """
         return self._asked("GET", "/easy/query", params={"code": code})
 
     def __enter__(self) -> Self:
@@ -83,7 +87,7 @@ class ServiceClient:
 
 
 def _reply(body: Any) -> Reply:
-    """Raise ValueError, TypeError, KeyError or AttributeError for what is not an answer."""
+    """Parse a response; raise ValueError, TypeError, KeyError or AttributeError if it is not one of the service's."""
     data = body.get("data") or {}
     return Reply(
         code=int(body["code"]),

@@ -1,8 +1,7 @@
-"""A service's data folder: the files of its tasks, and beside them the studio's records, which outlive every process.
+"""A service's data folder: its task files, and beside them the studio's task records, which outlive every process.
 
-A record is written, and on the disk, before the step that it is about; so a process that takes over knows what has
-happened. The process that holds the folder's lock is the only one that talks to the service: one task at a time, one
-poller.
+A record is flushed to disk before the step that it announces, so a process that takes over knows what has happened.
+Only the process that holds the folder's lock talks to the service: one task at a time, and one process that polls.
 """
 
 import errno
@@ -20,8 +19,8 @@ from shared.errors import NoSpaceError, StudioError
 from shared.runtime.file_lock import open_lock, try_lock
 from shared.runtime.files import flush_to_disk
 
-TEMP, BOOK = "temp", "persona-studio"  # the service's own folder for files, and the studio's for records
-KEEP_S = 7 * 86400.0  # for which what a task has made waits for its job
+TEMP, BOOK = "temp", "persona-studio"  # the service's own folder for files, and the studio's folder for records
+KEEP_S = 7 * 86400.0  # how long a task's results are kept for its job
 BLOCK_BYTES = 4 << 20
 PART = ".part"
 
@@ -31,10 +30,10 @@ ENDED: frozenset[Stage] = frozenset({"done", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class TaskRecord:
-    """What is known of a task.
+    """Known state of a task.
 
-    stage: sent, perhaps in vain; accepted; or how it ended. seconds: of its speech. result: the service's name of the
-    file. said: why it failed, a sentence.
+    stage: "sent", which the service may not have received; "accepted"; or how the task ended. seconds: length of its
+        speech. result: the service's name of the result file. said: why it failed, a sentence.
     """
 
     code: str
@@ -45,16 +44,16 @@ class TaskRecord:
 
 
 class DataFolder:
-    """One service's folder, as this machine sees it.
+    """One service's data folder, as mounted on this machine.
 
-    Every method raises StudioError where the disk does not do it, NoSpaceError where it is full.
+    Every method raises StudioError if the disk operation fails, NoSpaceError if the disk is full.
     """
 
     def __init__(self, path: Path) -> None:
         self.path, self.temp, self._book = path, path / TEMP, path / BOOK
 
     def problem(self) -> str:
-        """Why it cannot be used, the end of a sentence; "" where it can."""
+        """Return why the folder cannot be used, as the end of a sentence; "" if it can."""
         if not self.path.is_dir():
             return "is not there"
         where = self.temp if self.temp.exists() else self.path
@@ -62,7 +61,10 @@ class DataFolder:
 
     @contextmanager
     def locked(self) -> Iterator[bool]:
-        """Whether the lock is this process's inside the block. It ends with the process, however that ends."""
+        """Context manager that tries to take the folder's lock and yields whether this process holds it.
+
+        The operating system releases the lock when the process ends, however it ends.
+        """
         with self._disk():
             self._book.mkdir(mode=0o700, exist_ok=True)
             file = open_lock(self._book / "lock")
@@ -72,7 +74,7 @@ class DataFolder:
             os.close(file)
 
     def record(self, code: str) -> TaskRecord | None:
-        """What is known of a task."""
+        """Return the record of a task; None if there is none."""
         path = self._book / f"{code}.json"
         with self._disk():
             try:
@@ -83,7 +85,7 @@ class DataFolder:
                 raise StudioError(f"{path} is damaged; delete it, and the job starts over.") from None
 
     def write(self, record: TaskRecord) -> None:
-        """Record that a task was sent; the record is on the disk when this returns."""
+        """Write a task's record; it is flushed to disk when this returns."""
         path = self._book / f"{record.code}.json"
         part = path.with_suffix(PART)
         with self._disk():
@@ -93,13 +95,13 @@ class DataFolder:
             flush_to_disk(self._book)
 
     def strike(self, code: str) -> None:
-        """Forget that a task was sent; its files stay."""
+        """Delete a task's record, as if the task had never been sent; its files remain."""
         with self._disk():
             (self._book / f"{code}.json").unlink(missing_ok=True)
             flush_to_disk(self._book)
 
     def open_tasks(self) -> list[str]:
-        """Codes of the tasks whose end is not known, the oldest first."""
+        """Return the codes of tasks that have not ended, the oldest first."""
         with self._disk():
             found = sorted(self._book.glob("*.json"), key=lambda path: (path.stat().st_mtime, path.name))
         records = [record for path in found if (record := self.record(path.stem)) is not None]
@@ -108,7 +110,7 @@ class DataFolder:
     def clean(self, code: str) -> None:
         """Remove everything of a task: its files, then its record.
 
-        Does nothing where nothing is left, or the folder is not here.
+        Does nothing if nothing of it remains or the folder does not exist.
         """
         with self._disk():
             for path in self.temp.glob(f"{code}*"):
@@ -118,7 +120,7 @@ class DataFolder:
                 self.strike(code)
 
     def sweep(self) -> None:
-        """Remove ended tasks that no job has come for in a week: cancelled ones, mostly."""
+        """Remove tasks that ended more than a week ago and that no job has collected, mostly cancelled ones."""
         with self._disk():
             old = [path for path in self._book.glob("*.json") if time.time() - path.stat().st_mtime > KEEP_S]
         for path in old:
@@ -126,26 +128,26 @@ class DataFolder:
                 self.clean(record.code)
 
     def put(self, source: Path, name: str, ask: Callable[[], None]) -> None:
-        """Copy a file into the service's temp folder, whole or not at all.
+        """Copy a file into the service's temp folder, completely or not at all.
 
-        ask: called between blocks; what it raises ends it.
+        ask: called between blocks; an exception that it raises cancels the copy.
         """
         target = self.temp / name
         with self._disk():
             self.temp.mkdir(exist_ok=True)
             if target.is_file() and target.stat().st_size == source.stat().st_size:
-                return  # of a try before
+                return  # copied by an earlier attempt
             part = target.with_name(name + PART)
             copy_file(source, part, ask)
             os.replace(part, target)
 
     def result(self, code: str) -> Path | None:
-        """The finished video of a task, if it is in the folder itself; a link to elsewhere does not count."""
+        """Return the finished video of a task, if it is in the folder itself; a link to elsewhere does not count."""
         path = self.temp / result_name(code)
         return path if path.is_file() and path.resolve().parent == self.temp.resolve() else None
 
     def growth(self, code: str) -> int:
-        """Bytes of what the service has written of a video that it is making."""
+        """Return how many bytes the service has written so far of the video that it is making."""
         try:
             return (self.temp / f"{code}-t.mp4").stat().st_size
         except OSError:
@@ -165,12 +167,12 @@ class DataFolder:
 
 
 def result_name(code: str) -> str:
-    """The only name that a task's finished video may have."""
+    """Return the only name that a task's finished video may have."""
     return f"{code}-r.mp4"
 
 
 def copy_file(source: Path, target: Path, ask: Callable[[], None]) -> None:
-    """Copy in blocks, calling `ask` after each. Raises OSError, and what `ask` raises."""
+    """Copy in blocks, calling `ask` after each. Raises OSError, and any exception that `ask` raises."""
     with source.open("rb") as read, target.open("wb") as write:
         while block := read.read(BLOCK_BYTES):
             write.write(block)

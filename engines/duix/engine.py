@@ -1,9 +1,9 @@
 """Duix-Avatar as a clip engine.
 
-The user's own service turns the host's film and a speech into a video in which the host says it.
+The user's own service turns a film of the host and a speech into a video in which the host speaks it.
 
-The service is closed and reports a task's end only once. A task is therefore submitted by one process and watched by
-one, and every step is on the disk before the next one: `engines.duix.data_folder`.
+The service is closed-source and reports a task's end only once. A task is therefore submitted by one process and
+watched by one process, and every step is on disk before the next one starts: `engines.duix.data_folder`.
 """
 
 import json
@@ -22,14 +22,14 @@ from engines.duix.watch import Patience
 from shared.errors import StudioError
 from shared.jobs.graph import UnitSpec
 
-FILM, VIDEO, CLIP = "film", "video", "clip"  # units
+FILM, VIDEO, CLIP = "film", "video", "clip"  # names of the units
 UNITS = (UnitSpec(FILM, weight=1.0), UnitSpec(VIDEO, (FILM,), 30.0), UnitSpec(CLIP, (FILM, VIDEO), 0.1))
 FILM_FILE, SPEECH_FILE, TASK_FILE, VIDEO_FILE = "film.mp4", "speech.wav", "task.json", "video.mp4"
-MOST_HOURS = 12  # of speech: a WAV file has no more
+MOST_HOURS = 12  # of speech: a longer one does not fit into a WAV file
 
 
 class DuixEngine(ClipEngine):
-    """Needs a container with the service, and a licence that the user has accepted."""
+    """Clip engine that needs a container with the service, and a licence that the user has accepted."""
 
     info = EngineInfo(
         name="duix",
@@ -45,7 +45,7 @@ class DuixEngine(ClipEngine):
     patience: ClassVar[Patience] = Patience()
 
     def probe(self) -> Unavailable | None:
-        """What is missing of licence, settings and folders; the services themselves are not asked."""
+        """Return what is missing of licence, settings and folders; the services themselves are not contacted."""
         settings = self.duix_settings()
         if not settings.licence_accepted:
             return Unavailable(
@@ -66,17 +66,17 @@ class DuixEngine(ClipEngine):
         return None
 
     def units(self, clip: Clip) -> Sequence[UnitSpec]:
-        """The film; the service's video; the clip, after which nothing is left at the service."""
+        """Return three units: make the film, get the service's video, copy the clip and clean up at the service."""
         if clip.ticks / clip.rate > MOST_HOURS * 3600:
             raise StudioError(f"Duix-Avatar takes speech of at most {MOST_HOURS} hours; cut it into parts.")
         return UNITS
 
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
-        """Do a unit."""
+        """Run one unit."""
         if unit.name == FILM:
             write_speech(clip, context.scratch / SPEECH_FILE, context.raise_if_cancelled)
             write_film(clip, context.scratch / FILM_FILE, context.progress)
-            # Kept with the unit's files, so that it is the same task however often its video is asked for.
+            # Kept with the unit's files, so that every run of the video unit uses the same task.
             (context.scratch / TASK_FILE).write_text(json.dumps({"code": str(uuid.uuid4())}), encoding="utf-8")
             return
         made = context.made(FILM)
@@ -89,11 +89,11 @@ class DuixEngine(ClipEngine):
             context.progress(100, 100)
             return
         _copy(context.made(VIDEO) / VIDEO_FILE, context)
-        pool.clean(code)  # the video is published: no other process will ask for it
+        pool.clean(code)  # the video is published, so no other process will request it
         context.progress(1, 1)
 
     def duix_settings(self) -> DuixSettings:
-        """The engine's settings as they hold here. Raises StudioError for a wrong one."""
+        """Return the engine's settings on this machine. Raises StudioError for a wrong one."""
         settings = self.settings()
         assert isinstance(settings, DuixSettings)
         return settings

@@ -1,4 +1,4 @@
-"""Input of the service: the host's film, as long as the speech, and the speech."""
+"""Input files of the service: a film of the host as long as the speech, and the speech."""
 
 import wave
 from collections.abc import Callable
@@ -17,15 +17,16 @@ from shared.media.mp4 import Mp4Writer
 from shared.media.unbroken_sound import unbroken_sound
 from shared.runtime.clock import SOUND_RATE_HZ, tick_pts
 
-CRF = 16  # finer than what is delivered: the service encodes it once more
-STEP_SAMPLES = SOUND_RATE_HZ * 10  # of silence written at a time
+CRF = 16  # finer than the delivered video, because the service encodes it again
+STEP_SAMPLES = SOUND_RATE_HZ * 10  # samples of silence written at a time
 
 
 def write_film(clip: Clip, path: Path, told: Callable[[int, int], None]) -> None:
-    """Write the avatar's plate, to and fro, with as many frames as the clip has.
+    """Write the avatar's plate, played forwards and backwards, with as many frames as the clip has.
 
-    On a foreign body it has the portrait's face. The service need not lengthen the film, which it does in undocumented
-    ways. told: called with frames done, of how many; what it raises ends the writing. Raises StudioError.
+    A foreign body gets the portrait's face. The film is as long as the speech because the service would otherwise
+    lengthen it, in undocumented ways. told: called with frames done and frames in total; an exception that it raises
+    ends the writing. Raises StudioError.
     """
     plate, host = clip.avatar.plate, FilmedHost(clip.avatar)
     with Mp4Writer(path, plate.width, plate.height, clip.rate, sound=False, crf=CRF) as writer:
@@ -37,7 +38,8 @@ def write_film(clip: Clip, path: Path, told: Callable[[int, int], None]) -> None
 def write_speech(clip: Clip, path: Path, ask: Callable[[], None]) -> None:
     """Write the driver's sound as mono WAV, exactly as long as the clip.
 
-    ask: called between blocks; what it raises ends it. Raises StudioError when the sound breaks off.
+    ask: called between blocks; an exception that it raises cancels the writing. Raises StudioError when the sound
+        breaks off.
     """
     count, written = round(clip.ticks * SOUND_RATE_HZ / clip.rate), 0
     with wave.open(str(path), "wb") as file:
@@ -51,16 +53,15 @@ def write_speech(clip: Clip, path: Path, ask: Callable[[], None]) -> None:
 
 
 class FilmedHost:
-    """Frames of the plate with the host's own face on them."""
+    """Frames of the plate that show the portrait's face."""
 
     def __init__(self, avatar: Avatar) -> None:
         self._avatar, self._plate = avatar, avatar.plate
 
     def frame(self, index: int) -> ImageArray:
-        """I420 of a plate frame, borrowed.
+        """Return a plate frame as I420, borrowed.
 
-        It is unchanged where the plate is the portrait; elsewhere it has the portrait's face, at rest, where the body's
-        is.
+        Unchanged if the plate is the portrait; otherwise with the portrait's face, at rest, in place of the body's.
         """
         plain = self._plate.frame(index)
         if self._avatar.own_plate:
@@ -80,7 +81,7 @@ class FilmedHost:
 
     @cached_property
     def _scale(self) -> float:
-        """Factor by which the ROI is reduced in one step, so that placing it leaves out no fine pixels."""
+        """Factor by which the ROI is averaged down first, so that placing it skips no pixels."""
         size = float(np.sqrt(np.abs(np.linalg.det(self._plate.placements[:, :, :2]))).max())
         full = int(self._avatar.roi.shape[0])
         return 2 * round(max(16, min(1.0, size) * full) / 2) / full
@@ -101,7 +102,7 @@ def _half(mask: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _halved(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The same placement between planes of half the size, whose samples lie between four of the full ones."""
+    """Return the placement between half-size planes, each of whose samples is centred between four full-size ones."""
     half = matrix.copy()
     half[:, 2] = (matrix[:, :2] @ [0.5, 0.5] + matrix[:, 2] - 0.5) / 2
     return half

@@ -1,6 +1,7 @@
 """The services as a pool.
 
-A task goes to one that is free, once, and its video comes back, whatever happens on the way.
+A task is submitted to one free service, exactly once, and its video is retrieved even if processes or the service
+restart meanwhile.
 """
 
 import errno
@@ -23,12 +24,15 @@ from engines.duix.watch import Patience, SilentError, Watch
 from shared.errors import NoSpaceError, StudioError
 from shared.media.timeline import read_timeline
 
-LENGTH_SLACK_S = 0.2  # by which a video may be longer or shorter than its speech
+LENGTH_SLACK_S = 0.2  # accepted difference in length between a video and its speech
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One video. code: names it at the service, [A-Za-z0-9-]. speech, film: files. seconds: of the speech."""
+    """One requested video.
+
+    code: its name at the service, [A-Za-z0-9-]. speech, film: input files. seconds: length of the speech.
+    """
 
     code: str
     speech: Path
@@ -38,10 +42,10 @@ class Task:
 
 @dataclass(slots=True)
 class Service:
-    """One container of the service.
+    """One container of the service, with times on the pool's clock.
 
-    rests: until when it is not tried. pause: how long the last rest was. since: when it was first not to be had, limit:
-    for how many seconds that is borne, and why it is so.
+    rests: time until which the service is not tried. pause: length of its last rest in seconds. since: when it first
+        became unavailable, limit: for how many seconds that is tolerated, why: the reason.
     """
 
     url: str
@@ -53,16 +57,16 @@ class Service:
     why: str = ""
 
     def out_of_patience(self, now: float) -> bool:
-        """Whether the service has been unavailable for too long."""
+        """Whether the service has been unavailable for longer than tolerated."""
         return self.since is not None and now - self.since >= self.limit
 
 
 @dataclass(slots=True)
 class Pool:
-    """The services, for one task.
+    """The services, used for one task.
 
-    told: called with the percent of it that is done, at least ten times a second; what it raises ends the waiting.
-    times: see `Watch`.
+    told: called with the task's progress in percent, at least ten times a second; an exception that it raises ends the
+        waiting. times: see `Watch`.
     """
 
     services: Sequence[Service]
@@ -75,10 +79,10 @@ class Pool:
     _progress: int = 0
 
     def video(self, task: Task, path: Path) -> None:
-        """Have the video made, unless it is being made or has been, and copy it to `path`.
+        """Have the video made and copy it to `path`; continue with a task that was submitted before.
 
-        What there is of it at the service stays, until `clean`. Raises StudioError; what failed then is gone, and a new
-        call starts over.
+        The files at the service remain until `clean`. Raises StudioError after removing the failed task, so a new call
+        starts over.
         """
         while True:
             owner = next((each for each in self.services if each.folder.record(task.code) is not None), None)
@@ -93,12 +97,12 @@ class Pool:
         self._fetch(owner.folder, record, path)
 
     def clean(self, code: str) -> None:
-        """Remove what the services have of a task that is fetched."""
+        """Remove a task's files and records from all services, after its video was fetched."""
         for each in self.services:
             each.folder.clean(code)
 
     def _advance(self, task: Task, services: Sequence[Service]) -> None:
-        """Come a step further at one of these services, or wait."""
+        """Advance the task by one step at one of these services, or wait."""
         with ExitStack() as held:
             service, other = self._free(services, task.code, held)
             if service is None:
@@ -115,7 +119,10 @@ class Pool:
                     record = self._ask(service, client, task, record)
 
     def _free(self, services: Sequence[Service], code: str, held: ExitStack) -> tuple[Service | None, str]:
-        """A service whose lock is now held, and the code of another job's task that is still there: best none."""
+        """Return a service whose lock is now held, and the code of another job's unfinished task there, or "".
+
+        A service without such a task is preferred. (None, "") if no service is available.
+        """
         occupied: tuple[Service, str] | None = None
         for service in services:
             if service.rests > self.clock():
@@ -134,7 +141,7 @@ class Pool:
         return occupied or (None, "")
 
     def _submit(self, task: Task, service: Service, client: ServiceClient) -> TaskRecord | None:
-        """Submit the task; returns None where the service did not accept it, which is then left alone for a while.
+        """Submit the task; None if the service did not accept it and is paused for a while.
 
         Raises StudioError.
         """
@@ -150,7 +157,7 @@ class Pool:
             return None
         except UnclearError as error:
             service.why = f"gives no answer that can be understood ({error})"
-            return record  # whether it has the task the queries show
+            return record  # later queries show whether the service has received the task
         if reply.code == ACCEPTED:
             record = TaskRecord(task.code, "accepted", task.seconds)
             folder.write(record)
@@ -170,9 +177,9 @@ class Pool:
         self._rest(service, why, limit)
 
     def _rest(self, service: Service, why: str, limit: float) -> None:
-        """Let a service alone for a while.
+        """Pause a service for a while.
 
-        Raises StudioError where none has been to be had for longer than is borne.
+        Raises StudioError if all services have been unavailable for longer than tolerated.
         """
         now = self.clock()
         service.pause = min(self.patience.longest_pause, 2 * service.pause or self.patience.first_pause)
@@ -184,7 +191,7 @@ class Pool:
             )
 
     def _ask(self, service: Service, client: ServiceClient, task: Task, record: TaskRecord) -> TaskRecord | None:
-        """Ask the service after the task. None where it has never had it: it rests. Raises StudioError."""
+        """Query the task's status; None if the service never received it and is now paused. Raises StudioError."""
         watch = self._watch(service, record)
         known = watch.step(client)
         self._progress = watch.progress
@@ -194,7 +201,7 @@ class Pool:
         return known
 
     def _ask_for_another(self, service: Service, client: ServiceClient, code: str) -> None:
-        """Ask after a task of a job whose worker is gone; how it ends is written down for that job."""
+        """Query a task of a job whose worker is gone, and record its end for that job."""
         record = service.folder.record(code)
         if record is None:
             return
@@ -211,7 +218,7 @@ class Pool:
         return self._watches[record.code]
 
     def _fault_in_the_end(self, service: Service, record: TaskRecord) -> str:
-        """What is wrong with a finished video, also after it had time to appear: a sentence; "" where nothing is."""
+        """Wait for a finished video's file; return what is wrong with it, as a sentence, or ""."""
         name = PurePosixPath(record.result.replace("\\", "/")).name
         if name != result_name(record.code):
             return (
@@ -223,7 +230,7 @@ class Pool:
         return f"The video that Duix-Avatar at {service.url} has finished {why}." if why else ""
 
     def _fetch(self, folder: DataFolder, record: TaskRecord, path: Path) -> None:
-        """Copy a finished video."""
+        """Copy a finished video to `path`."""
         found = folder.result(record.code)
         try:
             copy_file(found or folder.temp / result_name(record.code), path, self._look)
@@ -233,7 +240,7 @@ class Pool:
             raise StudioError(f"The video in {folder.temp} cannot be copied ({error.strerror}); retry.") from None
 
     def _fault(self, folder: DataFolder, record: TaskRecord) -> str:
-        """What is wrong with a finished video, the end of a sentence; "" where nothing is."""
+        """Return what is wrong with a finished video, as the end of a sentence; "" if nothing."""
         found = folder.result(record.code)
         if found is None:
             return f"is not in {folder.temp}; check that the container mounts {folder.path}"
@@ -249,7 +256,7 @@ class Pool:
         self.told(self._progress)
 
     def _wait(self, seconds: float) -> None:
-        """Sleep, and look at what is wished meanwhile."""
+        """Sleep, reporting progress meanwhile, so that a cancellation is noticed."""
         until = self.clock() + seconds
         self._look()
         while (left := until - self.clock()) > 0:

@@ -1,4 +1,4 @@
-"""Which services there are, and that their licence was accepted."""
+"""Settings of the Duix-Avatar engine: the services, and whether their licences were accepted."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -11,9 +11,9 @@ from engines.settings import EngineSettings
 
 
 class ServiceSettings(BaseModel):
-    """Where one container of the service is.
+    """Location of one container of the service.
 
-    url: http or https, host and port alone. data: the folder of this machine that it mounts as /code/data.
+    url: http or https, only host and port. data: the folder of this machine that the container mounts as /code/data.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +31,7 @@ class ServiceSettings(BaseModel):
 
 
 class DuixSettings(EngineSettings):
-    """The user's containers."""
+    """The user's containers and the accepted licences."""
 
     TABLE: ClassVar[str] = "duix"
     model_config = SettingsConfigDict(env_prefix="STUDIO_DUIX_")

@@ -1,4 +1,4 @@
-"""One task of a service, asked how it is until its end is written down."""
+"""Polling of one task of a service until its end is recorded."""
 
 import time
 from collections.abc import Callable
@@ -24,10 +24,11 @@ from shared.errors import StudioError
 class Patience:
     """How long to wait for the service, in seconds.
 
-    poll: between two queries. look: between two checks for a cancellation. grace: how long a task that was sent may
-    be unknown. file: how long a finished file may be missing. stall, least: minimum without progress, and for a whole
-    task; longer speech gets more. silence: how long a service may not answer. first_pause, longest_pause: before a busy
-    service is tried again; doubles.
+    poll: between two queries. look: between two checks for a cancellation. grace: how long a submitted task may be
+        unknown to the service. file: how long a finished file may be missing. stall: longest time without progress.
+        least: shortest time limit of a whole task. For long speech both grow. silence: how long a service may leave
+        queries unanswered. first_pause, longest_pause: time before a busy service is tried again, doubling from the
+        first to the longest.
     """
 
     poll: float = 2.0
@@ -42,7 +43,7 @@ class Patience:
 
 
 class SilentError(StudioError):
-    """A service that no longer answers. why: in a few words."""
+    """A service that no longer answers. why: the reason in a few words."""
 
     def __init__(self, url: str, why: str) -> None:
         super().__init__(
@@ -51,13 +52,13 @@ class SilentError(StudioError):
         self.why = why
 
 
-STALL_SHARE = 0.05  # of the time that a task may take: its progress counts whole percents
+STALL_SHARE = 0.05  # of a task's time limit: progress is reported in whole percents
 
 
 class Watch:
-    """Call `step` once a poll, with the folder's lock held.
+    """Watches one task; call `step` once per poll, with the folder's lock held.
 
-    times: its limit, in times the speech's length. progress: percent.
+    times: time limit of the task as a multiple of the speech's length. progress: percent.
     """
 
     def __init__(
@@ -74,10 +75,9 @@ class Watch:
         self.progress = 0
 
     def step(self, client: ServiceClient) -> TaskRecord | None:
-        """Ask the service once.
+        """Query the service once and return the task's record.
 
-        What is known of the task then: the end of it is on the disk before this returns; None where the service has
-        never had it. Raises SilentError.
+        A task's end is on disk before this returns. None if the service never received the task. Raises SilentError.
         """
         now = self._clock()
         try:
@@ -110,8 +110,8 @@ class Watch:
         return self._late(now)
 
     def _unknown(self, now: float) -> TaskRecord | None:
-        """The service does not know the task: not yet, not any more, or never."""
-        if self._folder.result(self._record.code) is not None:  # its end was told to one who could not keep it
+        """Handle a task that the service does not know: not yet, no longer, or never."""
+        if self._folder.result(self._record.code) is not None:  # its end went to a process that did not record it
             return self._written("done", result=result_name(self._record.code))
         self._missing = now if self._missing is None else self._missing
         sent = self._record.stage == "sent"
