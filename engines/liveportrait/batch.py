@@ -1,11 +1,11 @@
-"""Frames of a render, drawn several at a time: a GPU draws four in less time than four times one.
+"""Frames of a render drawn in batches: a GPU draws four in less than four times the time of one.
 
-What a frame looks like must not depend on which others it is drawn with, or a job in segments would show other frames
-than the whole. Nothing in the networks looks from one frame at another; but for another size of a batch, or at another
-place in it, a device may choose another kernel, which adds the same numbers in another order (four at a time or one, on
-a CPU: a ten-thousandth of the values is another by one grey level). So a batch always has the same size, filled up
-where frames are missing, and a frame's place in it follows from its time alone. Then every frame is computed by the
-same kernels at the same place, wherever a segment begins; only what lies beside it differs.
+A frame must not depend on the other frames of its batch, because a job in segments would otherwise differ from the same
+job in one piece. The networks do not mix frames. However, for another batch size, or at another position in the batch,
+a device may choose another kernel, which adds the same numbers in another order (four at a time or one, on a CPU: one
+in ten thousand values differs by one grey level). A batch therefore always has the same size, padded where frames are
+missing, and a frame's position in the batch follows from its time alone. Every frame is then computed by the same
+kernels at the same position, wherever a segment begins; only the frames beside it differ.
 """
 
 from fractions import Fraction
@@ -17,31 +17,34 @@ from shared.runtime.clock import US
 
 
 class FrameBatch:
-    """Shots that wait for others to be drawn with. Every method raises OutOfMemoryError."""
+    """Collects frames and draws them in batches. Every method raises OutOfMemoryError."""
 
     def __init__(self, portrait: PortraitRenderer, size: int, rate: Fraction) -> None:
-        """rate: frames a second."""
+        """Start empty.
+
+        size: frames per batch. rate: frames per second.
+        """
         self._portrait, self._size, self._rate = portrait, size, rate
         self.clear()
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Discard all frames that were not returned yet."""
         self._held: list[tuple[int, DrivenShot, int | None]] = []
         self._ready: list[RoiFrame] = []
 
     def hold(self, pts: int, shot: DrivenShot, plate: int | None = None) -> None:
-        """One more, made for this plate frame. Where it begins another batch, those before it are drawn."""
+        """Add a frame, made for this plate frame. If it belongs to the next batch, the current batch is drawn first."""
         if self._held and self._place(pts) <= self._place(self._held[-1][0]):
             self._draw()
         self._held.append((pts, shot, plate))
 
     def ready(self) -> list[RoiFrame]:
-        """The frames of the batches that are complete."""
+        """Return the frames of the completed batches."""
         ready, self._ready = self._ready, []
         return ready
 
     def drawn(self) -> list[RoiFrame]:
-        """All frames that wait, without waiting for more."""
+        """Draw the incomplete batch too, and return all frames."""
         if self._held:
             self._draw()
         return self.ready()

@@ -1,6 +1,6 @@
-"""The plate's own face as the source, image by image.
+"""The plate's own face as the source, frame by frame.
 
-A body video is moved by another face where it is, and keeps its own head, light and hair.
+Another face drives the body video's face in place; the body's head, light and hair remain.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from shared.media.array_types import ImageArray
 
 
 def body_views(body: BodySource, index: int, to_crop: CropMatrix) -> tuple[ImageArray, ImageArray]:
-    """(512, 512, 3) uint8 RGB each: the square of a plate frame where the ROI is placed, and the source crop around it.
+    """Return a plate frame's ROI square and the source crop around it, (512, 512, 3) uint8 RGB each.
 
     to_crop: (2, 3) from ROI to crop pixels.
     """
@@ -26,5 +26,5 @@ def body_views(body: BodySource, index: int, to_crop: CropMatrix) -> tuple[Image
 
 
 def plate_openings(plate: Plate, index: int) -> Ratios | None:
-    """The openings of the face in a plate frame; None where the avatar was added before they were measured."""
+    """Return the openings of the face in a plate frame; None if the avatar was added before they were measured."""
     return None if plate.openings is None else ratios(plate.openings[index])

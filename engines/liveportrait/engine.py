@@ -1,12 +1,13 @@
 """The `liveportrait` engine: an implicit-keypoint portrait model, live and offline.
 
-Where motion is extracted: here, beside the networks that draw, and the driver's frame travels; not in the capture
-service, with motion travelling. A motion is 304 bytes, a 640x480 frame 0.9 MB; but on two busy cores the hop takes 0.4
-ms for the one and 0.9 ms for the other (`benchmarks.system.transport` with frames of these sizes; 1.5 ms for 3.1 MB on
-idle ones), and half a millisecond is all there is to save. For that, capture would want PyTorch, the weights and a GPU:
-on a CPU the extractor takes 0.14 s of a core (0.26 s of a shared one), 7 frames a second at best. Beside the networks
-that draw it is 1 % of a frame's arithmetic (11.6 of 1245 GFLOP; 1.3 % of its time on a CPU), and live and recorded
-drivers read motion by the same code. Motion does travel alone where there is time: as a template (`recording`).
+Motion is extracted here, beside the networks that draw, so the driver's frame is sent to this process. The alternative,
+extraction in the capture service, would send only the motion. A motion is 304 bytes, a 640x480 frame 0.9 MB; but on two
+busy cores the transfer takes 0.4 ms for the motion and 0.9 ms for the frame (`benchmarks.system.transport` with frames
+of these sizes; 1.5 ms for 3.1 MB on idle cores), so only half a millisecond could be saved. In return, capture would
+need PyTorch, the weights and a GPU: on a CPU the extractor takes 0.14 s of a core (0.26 s of a shared one), at best 7
+frames per second. Beside the networks that draw, extraction is 1 % of a frame's arithmetic (11.6 of 1245 GFLOP; 1.3 %
+of its time on a CPU), and live and recorded drivers use the same code to read motion. Motion without frames is used
+where there is no time limit: as a template (`recording`).
 """
 
 from collections.abc import Iterable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from engines.liveportrait.session import LivePortraitSession
 
 NAME = "liveportrait"
-BATCH_FRAMES = 4  # frames that a render draws at a time on a GPU
+BATCH_FRAMES = 4  # frames that a render draws per batch on a GPU
 NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
 INFO = EngineInfo(
     name=NAME,
@@ -39,7 +40,7 @@ INFO = EngineInfo(
 
 
 class LivePortraitEngine(FrameEngine):
-    """Moves a portrait by another face's motion. Wants a GPU: on a CPU a frame takes seconds."""
+    """Engine that moves a portrait by another face's motion. Needs a GPU: on a CPU a frame takes seconds."""
 
     info = INFO
     Settings = LivePortraitSettings
@@ -56,7 +57,10 @@ class LivePortraitEngine(FrameEngine):
         return super().probe()
 
     def open(self, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> "LivePortraitSession":
-        """Open a session; with low_memory without batches, whose frames may differ from single ones by a grey level."""
+        """Open a session.
+
+        With `low_memory` it draws without batches; its frames may then differ from batched ones by a grey level.
+        """
         from engines.liveportrait.session import LivePortraitSession
 
         networks, settings = self._loaded(context.low_memory)

@@ -22,7 +22,7 @@ FILES = ("appearance", "motion", "draw")
 
 
 class DrawNetwork(nn.Module):
-    """Feature volume and keypoints to the image, (1, 3, 512, 512) RGB 0..1."""
+    """Network from feature volume and keypoints to the image, (1, 3, 512, 512) RGB 0..1."""
 
     def __init__(self, networks: LivePortraitNetworks) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class DrawNetwork(nn.Module):
 
 
 class Heads(nn.Module):
-    """The motion extractor's heads in a fixed order."""
+    """The motion extractor's output heads as a tuple in a fixed order."""
 
     def __init__(self, networks: LivePortraitNetworks) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Heads(nn.Module):
 def export(networks: LivePortraitNetworks, folder: Path) -> list[Path]:
     """Write the files and return their paths.
 
-    networks: in float32 on the CPU. Raises StudioError where the exporter is not installed.
+    networks: in float32 on the CPU. Raises StudioError if the exporter is not installed.
     """
     image = torch.zeros(1, 3, 256, 256)
     with torch.inference_mode():
@@ -80,7 +80,7 @@ def export(networks: LivePortraitNetworks, folder: Path) -> list[Path]:
 
 
 def main() -> int:
-    """Export the networks into the folder that is named; returns the exit code."""
+    """Export the networks into the folder named on the command line; return the exit code."""
     if len(sys.argv) != 2:
         print(__doc__)
         return 2

@@ -1,4 +1,4 @@
-"""What frames of the engine depend on, besides avatar and driver."""
+"""Options of the LivePortrait engine: what its frames depend on besides avatar and driver."""
 
 from pydantic import Field
 
@@ -31,7 +31,7 @@ class LivePortraitOptions(EngineOptions):
     )
 
     def rules(self) -> RetargetOptions:
-        """The options that the rules take."""
+        """Return the options that the retargeting rules use."""
         return RetargetOptions(
             region=self.region,
             relative=self.relative,

@@ -1,4 +1,4 @@
-"""A source face, encoded once, and its image for any keypoints."""
+"""A source face, encoded once, and the images drawn from it for given keypoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ class SourceFeatures:
     """Features of a source image from which its frames are drawn.
 
     volume: (1, C, D, 64, 64) and compressed: (1, 4, D, 64, 64), in the networks' precision. keypoints: (1, 21, 3)
-    float32, on the device. points: the same as an array, (21, 3). around: (3, 512, 512) float32, the ROI's pixels where
-    the crop does not cover them.
+        float32, on the device. points: the same as an array, (21, 3). around: (3, 512, 512) float32, the ROI's pixels
+        that the crop does not cover.
     """
 
     volume: Tensor
@@ -44,17 +44,20 @@ class SourceFeatures:
 
 @dataclass(frozen=True, slots=True)
 class DrivenShot:
-    """A frame to be drawn: (21, 3) float32 keypoints that a source is to take."""
+    """A frame to draw: (21, 3) float32 driven keypoints, and the source that they move."""
 
     driven: FloatArray
     source: SourceFeatures
 
 
 class PortraitRenderer:
-    """A face in ROI pixels through the networks once, kept; `draw` makes its frames. Not thread-safe."""
+    """Draws the frames of one source face, whose features are computed once and kept. Not thread-safe."""
 
     def __init__(self, avatar: Avatar, networks: LivePortraitNetworks, face: Face | None = None) -> None:
-        """face: in the ROI, where it is not the portrait's own."""
+        """Encode the portrait, unless another face is given.
+
+        face: the source face in ROI pixels if it is not the portrait's own; call `set_source` then.
+        """
         self._avatar, self._networks = avatar, networks
         self._face = face or avatar.face
         self._skin = PortraitSkin(avatar.roi, avatar.face) if face is None and not avatar.own_plate else None
@@ -67,10 +70,13 @@ class PortraitRenderer:
         self._grid = self._roi_in_crop().to(networks.device)
         if face is None:
             self.set_source(avatar.roi, self.image())
-            self.shot(self.points)  # now, and not with the first frame
+            self.shot(self.points)  # computes the features here rather than with the first frame
 
     def set_source(self, roi: NDArray[np.uint8], cut: NDArray[np.uint8]) -> None:
-        """Draw from this source from now on: (512, 512, 3) uint8 RGB, the ROI and the crop around it."""
+        """Draw from this source from now on.
+
+        roi, cut: (512, 512, 3) uint8 RGB each, the ROI and the crop around it.
+        """
         small = cv2.resize(cut, (crop.INPUT, crop.INPUT), interpolation=cv2.INTER_AREA)
         self._prepared = self._networks.prepared(np.asarray(small, np.uint8))
         self._source: SourceFeatures | None = None
@@ -79,7 +85,7 @@ class PortraitRenderer:
         self.points = self.motion.points
 
     def shot(self, driven: FloatArray) -> DrivenShot:
-        """A frame of the source as it is now, to be drawn now or later."""
+        """Return a frame of the current source, which may be drawn immediately or later."""
         if self._source is None:
             self._source = self._read()
         return DrivenShot(driven, self._source)
@@ -94,10 +100,10 @@ class PortraitRenderer:
         return SourceFeatures(volume, compressed, keypoints, self.points, around)
 
     def image(self) -> NDArray[np.uint8]:
-        """(512, 512, 3) uint8 RGB source crop.
+        """Return the source crop, (512, 512, 3) uint8 RGB.
 
-        The ROI, the rest of the portrait where the crop reaches beyond it, and black beyond that, as the networks know
-        it.
+        It contains the ROI, the portrait's pixels where the crop extends beyond the ROI, and black beyond the portrait,
+        as in the networks' training.
         """
         size = (crop.SIDE, crop.SIDE)
         roi = crop.cut_crop(self._avatar.roi, self.to_crop, crop.SIDE)
@@ -110,9 +116,9 @@ class PortraitRenderer:
         return np.asarray(np.where(inside[..., None] == 255, roi, out), np.uint8)
 
     def draw(self, shots: Sequence[DrivenShot]) -> NDArray[np.uint8]:
-        """(B, 512, 512, 3) uint8 RGB ROI images of B shots.
+        """Return ROI images of B shots, (B, 512, 512, 3) uint8 RGB.
 
-        With the face's matte as a fourth channel on a body that is not the portrait's own.
+        On a body that is not the portrait's own, the face's matte is a fourth channel.
         """
         with torch.inference_mode():
             around = _joined([shot.source.around[None] for shot in shots])
@@ -122,9 +128,10 @@ class PortraitRenderer:
         return np.concatenate([images, np.stack([self._matte(shot) for shot in shots])[..., None]], axis=-1)
 
     def _faces(self, shots: Sequence[DrivenShot]) -> Tensor:
-        """(B, 3, 512, 512) 0..1 crops.
+        """Return crops, (B, 3, 512, 512) 0..1.
 
-        What half precision cannot hold is drawn again without it, that frame alone: the others must not depend on it.
+        A frame that overflows half precision is drawn again in float32, alone, so that the other frames do not depend
+        on it.
         """
         nets, sources = self._networks, [shot.source for shot in shots]
         volume, compressed, own = (
@@ -142,7 +149,7 @@ class PortraitRenderer:
         return faces
 
     def _on_roi(self, faces: Tensor, around: Tensor) -> Tensor:
-        """(B, 512, 512, 3) uint8: the crops laid back over the ROI they were taken from."""
+        """Return ROI images, (B, 512, 512, 3) uint8, with the crops placed back where they were taken from."""
         grid = self._grid.expand(len(faces), -1, -1, -1)
         placed = torch.nn.functional.grid_sample(
             faces.float(), grid, mode="bicubic", padding_mode="border", align_corners=True
@@ -151,13 +158,13 @@ class PortraitRenderer:
         return (mixed + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
     def _roi_in_crop(self) -> Tensor:
-        """(1, 512, 512, 2) where each ROI pixel lies in the crop, for grid_sample."""
+        """Return the position of each ROI pixel in the crop, (1, 512, 512, 2), for grid_sample."""
         y, x = np.mgrid[0:ROI_SIZE_PX, 0:ROI_SIZE_PX].astype(np.float32)
         at = np.stack([x, y], axis=-1) @ self.to_crop[:, :2].T + self.to_crop[:, 2]
         return torch.from_numpy((at * np.float32(2 / (crop.SIDE - 1)) - 1).astype(np.float32))[None]
 
     def _matte(self, shot: DrivenShot) -> NDArray[np.uint8]:
-        """(512, 512) uint8: where the face has gone, by the similarity that its keypoints follow."""
+        """Return the matte of the moved face, (512, 512) uint8, by the similarity fitted to its keypoints' motion."""
         to_roi = crop.crop_to_image(self.to_crop).astype(np.float64)
         here, there = (
             similarity.apply_similarity(to_roi, (points[:, :2] + 1) * (crop.SIDE / 2))
@@ -167,11 +174,11 @@ class PortraitRenderer:
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    """One after another along the first axis."""
+    """Concatenate along the first axis."""
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def _portrait(folder: Path) -> NDArray[np.uint8] | None:
-    """The whole portrait, RGB, where the avatar's folder has it."""
+    """Return the whole portrait, RGB; None if the avatar's folder does not contain it."""
     image = read_pixels(folder / "portrait.png")
     return None if image is None else np.ascontiguousarray(image[..., ::-1])

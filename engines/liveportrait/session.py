@@ -1,4 +1,4 @@
-"""The engine opened on one avatar: motion in, ROI frames out."""
+"""The engine's session on one avatar: motion in, ROI frames out."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -30,7 +30,7 @@ INTO_IDLE_US, OUT_OF_IDLE_US, NEW_ANCHOR_US, NEW_OPTIONS_US = 400_000, 300_000, 
 
 
 class LivePortraitSession(EngineSession):
-    """Carries the driver's motion and what eases one motion into the next; its frames carry nothing.
+    """Session whose state is the driver's motion and the easing between motions; frames do not depend on each other.
 
     Not thread-safe.
     """
@@ -43,12 +43,15 @@ class LivePortraitSession(EngineSession):
         context: SessionContext = DEFAULT_CONTEXT,
         batch: int = 1,
     ) -> None:
-        """batch: how many frames of a render are drawn at a time."""
+        """Open the engine on an avatar.
+
+        batch: how many frames a render draws at a time.
+        """
         self._networks, self._nets = networks, networks.correctors()
         self._source, self._options, self._variance = options.source, options.rules(), options.variance
-        self._switch = 0  # microseconds in which to come over to the next frame
+        self._switch = 0  # duration of the fade to the next frame, microseconds
         self._body = body_source(avatar, options.source, context)
-        rest = avatar.rest if self._body is None else (0.0, 0.0)  # the plate's own face is where it is
+        rest = avatar.rest if self._body is None else (0.0, 0.0)  # the plate's own face needs no turn
         face = None if self._body is None else turn_to_rest(avatar.face, avatar.rest)
         with on_device():
             self._portrait = PortraitRenderer(avatar, networks, face)
@@ -58,12 +61,12 @@ class LivePortraitSession(EngineSession):
             self._steady_opening = retarget_rules.steady_opening(first)
         self._rest = row_rotations([rest[1]], [-rest[0]], [0.0])[0]
         self._batch = FrameBatch(self._portrait, batch, context.rate) if batch > 1 else None
-        self._later = False  # whether frames go into the batch
+        self._later = False  # whether frames are added to the batch
         self._idle = False
         self.reset()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        """One frame. Without a face, a neutral or an image the last motion is held."""
+        """Return one frame. Without a face, a neutral or an image the last motion is held."""
         if isinstance(driving.recorded, TemplateFrame):
             return self._play(driving.pts, driving.recorded)
         changed = self._driver.follow(driving)
@@ -75,7 +78,7 @@ class LivePortraitSession(EngineSession):
         return self._driven(driving.pts, points, NEW_ANCHOR_US if changed else 0)
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        """A frame of the host waiting; none for a body's own face, which waits as it was filmed."""
+        """Return a frame of the waiting host; none for a body's own face, which idles as filmed."""
         if self._body is not None:
             return []
         switch = 0 if self._idle else INTO_IDLE_US
@@ -87,9 +90,9 @@ class LivePortraitSession(EngineSession):
         return self._frame(pts, points, switch)
 
     def together(self, frames: Iterable[RoiFrame | int]) -> Iterator[RoiFrame | int]:
-        """The frames that come out of this session as they are asked for, drawn several at a time.
+        """Yield this session's frames, drawn several at a time.
 
-        Whole numbers among them stay in their place.
+        Integers among them keep their place.
         """
         if self._batch is None:
             yield from frames
@@ -107,7 +110,7 @@ class LivePortraitSession(EngineSession):
             self._batch.clear()
 
     def apply(self, options: EngineOptions) -> bool:
-        """All but another source, which is another portrait; the face comes over to them without a jump."""
+        """Apply all options but another source, which needs another session; the face fades to them without a jump."""
         assert isinstance(options, LivePortraitOptions)
         if options.source != self._source:
             return False
@@ -126,7 +129,7 @@ class LivePortraitSession(EngineSession):
         self._idle = False
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays."""
+        """Return the whole state as plain arrays."""
         return (
             self._driver.save()
             | self._fade.save()
@@ -138,7 +141,7 @@ class LivePortraitSession(EngineSession):
         )
 
     def restore(self, state: StateArrays) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
         self._driver = MotionDriver.restored(self._variance, self._networks.read, state)
         self._steady = CausalSmoother(self._variance)
         if state["steady"].size:
@@ -148,13 +151,13 @@ class LivePortraitSession(EngineSession):
         self._idle = bool(state["idle"])
 
     def _play(self, pts: int, frame: TemplateFrame) -> list[RoiFrame]:
-        """One frame of a recorded motion."""
+        """Return one frame of a recorded motion."""
         self._look(pts)
         closed = closed_lips() if frame.alone else None
         return self._driven(pts, self._under(frame.motion, frame.anchor, frame.ratios, closed), 0)
 
     def _look(self, pts: int) -> None:
-        """Where the source is a video, its frame at this time."""
+        """Use the plate frame at this time as the source, if the body is the source."""
         if self._body is None:
             return
         index = self._body.plate_at(pts)
@@ -171,10 +174,10 @@ class LivePortraitSession(EngineSession):
         ratios: retarget_rules.Ratios | None,
         closed: FloatArray | None = None,
     ) -> FloatArray:
-        """The keypoints under a driver's motion.
+        """Return the keypoints with a driver's motion.
 
-        The original's scaling by the faces' sizes is left out: at the anchor a relative motion is the source itself, so
-        that the ratio is 1.
+        The original's scaling by the faces' sizes is omitted: at the anchor a relative motion equals the source itself,
+        so the ratio is 1.
         """
         source, options = self._portrait.motion, self._options
         if self._body is not None:
@@ -186,11 +189,11 @@ class LivePortraitSession(EngineSession):
         return self._corrected(self._rested(points), ratios)
 
     def _at_rest(self) -> FloatArray:
-        """The keypoints at rest, without a driver."""
+        """Return the keypoints at rest, without a driver."""
         return self._corrected(self._rested(self._portrait.points), None)
 
     def _rested(self, points: FloatArray) -> FloatArray:
-        """Turned as the body's rest pose wants it, about the head's own middle."""
+        """Return the points turned to the body's rest pose, about the head's centre."""
         middle = self._portrait.points.mean(axis=0)
         return np.asarray((points - middle) @ self._rest + middle, np.float32)
 
@@ -199,13 +202,13 @@ class LivePortraitSession(EngineSession):
         return retarget_rules.corrected(self._portrait.points, points, self._options, self._nets, own, wanted, steady)
 
     def _driven(self, pts: int, target: FloatArray, switch: int) -> list[RoiFrame]:
-        """A frame with a driver."""
+        """Return a frame with a driver's motion."""
         switch = max(switch, OUT_OF_IDLE_US if self._idle else 0)
         self._idle = False
         return self._frame(pts, target, switch)
 
     def _frame(self, pts: int, target: FloatArray, switch: int) -> list[RoiFrame]:
-        """Show the target, come over to in `switch` microseconds where it is another one."""
+        """Return a frame that fades to the target in `switch` microseconds, 0 if the target continues the last one."""
         shown = self._fade.value_at(target, pts, max(switch, self._switch))
         self._switch = 0
         plate = None if self._body is None else self._looked

@@ -1,1 +1,1 @@
-"""From a face to implicit keypoints: crops, drivers, rules, templates, idling."""
+"""Implicit keypoints of faces: crops, drivers, retargeting rules, templates and idling."""

@@ -1,7 +1,7 @@
-"""The expression of closed lips, for a driver of a single image, which has no rest to be compared with.
+"""The expression of closed lips: the reference for a driver of a single image, which shows no rest of its own.
 
 The 63 numbers are LivePortrait's (MIT licence, Copyright (c) 2024 Kuaishou Visual Generation and Interaction Center);
-the notice lies beside them.
+`closed_lips.LICENSE` contains the notice.
 """
 
 from functools import cache
@@ -16,7 +16,7 @@ FILE = Path(__file__).with_name("closed_lips.npy")
 
 @cache
 def closed_lips() -> FloatArray:
-    """(21, 3) float32; read-only."""
+    """Return the expression, (21, 3) float32, read-only."""
     values: FloatArray = np.load(FILE, allow_pickle=False)
     values.flags.writeable = False
     return values

@@ -1,4 +1,4 @@
-"""The square that the networks see, cut from an image by a face's points, and the way back into the image.
+"""The square crop that the networks get, cut from an image around a face, and its placement back into the image.
 
 A crop's matrix is (2, 3) from image to crop pixels.
 """
@@ -14,16 +14,16 @@ from shared.media.array_types import ImageArray
 
 CropMatrix = NDArray[np.float32]
 
-SIDE, INPUT = 512, 256  # pixels of a source crop, and of what the extractors see
+SIDE, INPUT = 512, 256  # pixels of a source crop, and of the extractors' input
 RIM_PX = 16.0  # crop pixels over which the crop fades into the image
 
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """A crop in image pixels: its middle, its side, and the angle (radians) by which it is turned.
+    """A crop in image pixels: its centre, its side, and the angle (radians) by which it is rotated.
 
-    Rounded to float32 where the published code does: warping goes by thirty-seconds of a pixel, and a matrix that
-    differs in its last bits gives another image.
+    Values are rounded to float32 where the published code does so: warping works in steps of 1/32 pixel, and a matrix
+    that differs in its last bits gives a different image.
     """
 
     centre: NDArray[np.float32]
@@ -31,7 +31,7 @@ class Square:
     angle: float
 
     def to_crop(self, size: int, *, upright: bool = False) -> CropMatrix:
-        """(2, 3) from image pixels to those of a crop with `size` pixels a side."""
+        """Return the matrix, (2, 3), from image pixels to pixels of a crop with side `size`."""
         scale = size / self.side
         angle = 0.0 if upright else self.angle
         c, s = np.cos(angle), np.sin(angle)
@@ -44,7 +44,7 @@ class Square:
         return np.asarray(rows, np.float32)
 
     def corners(self, *, upright: bool = False) -> NDArray[np.float32]:
-        """(4, 2): top left, top right, bottom right, bottom left."""
+        """Return the corners, (4, 2): top left, top right, bottom right, bottom left."""
         half = self.side / 2
         square = np.array([[-half, -half], [half, -half], [half, half], [-half, half]])
         corners = np.asarray(self.centre.astype(np.float64) + square, np.float32)
@@ -58,11 +58,11 @@ class Square:
 def square(
     points: ArrayLike, eyes: ArrayLike, mouth: ArrayLike, scale: float, shift: float, aside: float = 0.0
 ) -> Square:
-    """The square about a face.
+    """Return the square around a face.
 
-    points: (N, 2) the cloud whose extent is measured along the face's own axes. eyes, mouth: (2,) the middle of both
-    eyes and of the mouth, which give those axes. scale: of the side over the cloud's longer one. shift, aside: of the
-    middle, in sides, towards the chin (negative is up) and to the right.
+    points: (N, 2) points whose extent is measured along the face's own axes. eyes, mouth: (2,) the middle of both eyes
+        and of the mouth, which define those axes. scale: ratio of the side to the points' longer extent. shift, aside:
+        offset of the centre, in sides, towards the chin (negative is up) and to the right.
     """
     cloud = np.asarray(points, np.float32)
     down = np.asarray(mouth, np.float32) - np.asarray(eyes, np.float32)
@@ -81,12 +81,12 @@ def square(
 
 
 def cut_crop(image: ImageArray, matrix: CropMatrix, size: int) -> ImageArray:
-    """The crop; black where it reaches beyond the image."""
+    """Cut the crop from an image; black where it extends beyond the image."""
     return np.asarray(cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
 
 
 def rim_mask() -> NDArray[np.uint8]:
-    """(512, 512) uint8: 255 inside the crop, fading over its last 16 pixels."""
+    """Return a (512, 512) uint8 mask: 255 inside the crop, fading over its last 16 pixels."""
     at = np.arange(SIDE, dtype=np.float64)
     out = np.maximum(np.maximum(RIM_PX - at, at - (SIDE - RIM_PX)), 0.0)
     away = np.hypot(out[:, None], out[None])
@@ -94,12 +94,12 @@ def rim_mask() -> NDArray[np.uint8]:
 
 
 def crop_to_image(matrix: CropMatrix) -> CropMatrix:
-    """The matrix from crop to image pixels."""
+    """Return the inverse matrix, from crop to image pixels."""
     square_matrix = np.vstack([matrix, np.array([0, 0, 1], np.float32)])
     return np.asarray(np.linalg.inv(square_matrix)[:2], np.float32)
 
 
 def spread_mask(matrix: CropMatrix, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(H, W) float32 0..1: how much of each pixel of a (W, H) image the crop covers."""
+    """Return how much of each pixel of a (W, H) image the crop covers, (H, W) float32 0..1."""
     mask = cv2.warpAffine(rim_mask(), crop_to_image(matrix), size, flags=cv2.INTER_LINEAR)
     return np.asarray(mask, np.float32) / np.float32(255)

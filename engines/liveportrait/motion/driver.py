@@ -1,6 +1,6 @@
 """A driver's motion, frame by frame, from its images.
 
-Nothing of the future is needed, and nothing is bound to the first frame.
+It uses no future frames, and its reference is not tied to the first frame.
 """
 
 from collections.abc import Callable
@@ -23,19 +23,22 @@ from shared.media.array_types import FloatArray, ImageArray
 from shared.runtime.arrays import StateArrays
 
 FOLLOW_US = 600_000  # time constant with which the crop follows the face
-AWAY_US = 500_000  # without a face for longer, and the face that comes back is measured again
-# A frame's face is this far from the neutral, in eye distances: the nearest one yet is what motion is measured from.
-NEARER = 0.8  # of the last distance, for another frame to be taken instead
-NEUTRAL = 0.02  # nearer than this is near enough
+AWAY_US = 500_000  # after this long without a face, a returning face is measured afresh
+# Motion is measured relative to the anchor: the frame so far whose face is nearest the neutral, in eye distances.
+NEARER = 0.8  # of the anchor's distance: a frame must be nearer than this to replace it
+NEUTRAL = 0.02  # an anchor nearer than this is kept
 
 ReadMotion = Callable[[ImageArray], KeypointMotion]
 
 
 class MotionDriver:
-    """State that is carried from one driving frame to the next."""
+    """Follows a driver; keeps the state from one driving frame to the next."""
 
     def __init__(self, variance: float, read: ReadMotion) -> None:
-        """variance: of the smoothing. read: the motion in a (256, 256, 3) uint8 RGB crop."""
+        """Start without a face.
+
+        variance: of the smoothing. read: returns the motion in a (256, 256, 3) uint8 RGB crop.
+        """
         self._read = read
         self._filter = CausalSmoother(variance)
         self._box: Square | None = None
@@ -62,9 +65,9 @@ class MotionDriver:
         self._filter.variance = value
 
     def follow(self, driving: Driving) -> bool | None:
-        """Take a driving frame.
+        """Process a driving frame.
 
-        Returns whether the reference that motion is measured from has changed; None where the frame shows nothing.
+        Returns whether the anchor that motion is measured from has changed; None if the frame has no face or no image.
         """
         square = self._crop(driving)
         if square is None or driving.frame is None:
@@ -73,7 +76,7 @@ class MotionDriver:
         return self._see(driving, self._read(np.asarray(cv2.resize(cut, (crop.INPUT, crop.INPUT)), np.uint8)))
 
     def _crop(self, driving: Driving) -> Square | None:
-        """The square of the driving frame to be looked at."""
+        """Update and return the square of the driving frame that is read."""
         face, neutral = driving.face, driving.neutral
         if face is None or neutral is None or driving.frame is None:
             return None
@@ -101,7 +104,7 @@ class MotionDriver:
         return self._take_anchor(driving.face, flat)
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays; empty ones for what is not there."""
+        """Return the whole state as plain arrays; empty arrays for values that are None."""
         return {
             "filter": _or_empty(self._filter.mean),
             "spread": np.array(self._filter.spread),
@@ -116,7 +119,7 @@ class MotionDriver:
 
     @classmethod
     def restored(cls, variance: float, read: ReadMotion, state: StateArrays) -> "MotionDriver":
-        """The driver as it was when `save` was called."""
+        """Return a driver that continues from the state that `save` returned."""
         driver = cls(variance, read)
         driver._filter.mean, driver._filter.spread = _or_none(state["filter"]), float(state["spread"])
         driver._box, driver._reference = _square(state["box"]), _square(state["reference"])
@@ -129,9 +132,10 @@ class MotionDriver:
         return driver
 
     def _take_anchor(self, face: Face, flat: FloatArray) -> bool:
-        """The neutral is a face without an image, unless it is this very frame's.
+        """Make this frame the anchor if its face is nearer the neutral; return whether it replaced another anchor.
 
-        The frame that looks most like it stands for it, and a better one that comes later replaces it.
+        The neutral is a face without an image, unless it belongs to this very frame. The frame whose face is most
+        similar to it serves as the anchor, and a better frame that comes later replaces it.
         """
         if self._distance <= NEUTRAL or self._neutral is None:
             return False
@@ -145,7 +149,7 @@ class MotionDriver:
 
 def _motion(flat: FloatArray) -> KeypointMotion:
     exp, turn, t, scale = np.split(flat, [63, 72, 75])
-    u, _, v = np.linalg.svd(turn.reshape(3, 3))  # smoothed rotations are not quite rotations
+    u, _, v = np.linalg.svd(turn.reshape(3, 3))  # smoothed rotation matrices are no longer exact rotations
     return KeypointMotion(scale.reshape(()), np.asarray(u @ v, np.float32), exp.reshape(POINTS, 3), t)
 
 

@@ -1,17 +1,18 @@
-"""Where the networks want a face, from the studio's 478 points instead of the 106 and 203 they were used with.
+"""The crop and the eye and lip openings that the networks expect, from the studio's 478 points.
 
-Those clouds span from the brows to the chin and from cheek to cheek; so does BROWS_TO_CHIN here. How large a crop is
-around such a cloud was measured on the 15 square clips and images that LivePortrait ships as drivers: their side is
-2.05 of the cloud (median; the middle half 1.9 to 2.2; the nominal factor is 2.2 of 203 points) and their middle 0.12
-sides above the cloud's (nominal 0.1). A source is cropped larger and higher by the same proportion. The models behind
-the two clouds may not be used commercially and were not run: how they differ from face to face is not known here.
+The networks were trained with 106 and 203 points instead. Those point sets span from the brows to the chin and from
+cheek to cheek; so does BROWS_TO_CHIN here. The size of a crop relative to this set was measured on the 15 square clips
+and images that LivePortrait ships as drivers: their side is 2.05 times the set's extent (median; the middle half 1.9 to
+2.2; the nominal factor for 203 points is 2.2), and their centre is 0.12 sides above the set's (nominal 0.1). A source
+is cropped larger and higher by the same proportion. The models behind the two original point sets may not be used
+commercially and were not run, so how the sets differ from face to face was not measured.
 
-Openings are compared with those that the 203 points gave for five clips that LivePortrait shipped as video first and as
-templates later (633 frames). Eyes: correlation 0.87 to 0.99 in each clip, but ours are read less open when open and
-less closed when closed (0.07 for their 0.02, 0.49 for their 0.55), so they are stretched by EYES; with what the other
-four clips give, a clip is off by 0.022 to 0.035 (root mean square) instead of 0.026 to 0.062, and by more than before
-in one of the five. Lips: the same within 0.01 up to an opening of 0.3, so they are taken as they are; beyond it ours
-grow more (0.80 for their 0.61, in a single clip).
+The openings were compared with those that the 203 points gave for five clips that LivePortrait shipped first as video
+and later as templates (633 frames). Eyes: the correlation is 0.87 to 0.99 in each clip, but the studio's values have a
+smaller range (0.07 where LivePortrait reads 0.02, 0.49 where it reads 0.55), so EYES stretches them. With a stretch
+fitted on the other four clips, a clip's error is 0.022 to 0.035 (root mean square) instead of 0.026 to 0.062, and
+larger than before in one of the five. Lips: equal within 0.01 up to an opening of 0.3, so they are used unchanged;
+beyond that the studio's values grow faster (0.80 where LivePortrait reads 0.61, in a single clip).
 """
 
 import numpy as np
@@ -32,32 +33,32 @@ SOURCE = 2.05 * 2.3 / 2.2, -0.145
 
 
 def source_square(face: Face) -> Square:
-    """The crop of a portrait, turned upright."""
+    """Return the crop of a portrait, rotated so that the face is upright."""
     return _square(face, *SOURCE)
 
 
 def driver_square(face: Face) -> Square:
-    """The crop of a driver, upright in the image: how the head is turned is motion."""
+    """Return the crop of a driver, upright in the image, because the rotation of the head is part of the motion."""
     found = _square(face, *DRIVER)
     return Square(found.centre, found.side, 0.0)
 
 
 def openings(face: Face) -> Ratios:
-    """Openings of eyes and lips over their widths; the eye on the image's left first, which is the subject's right."""
+    """Return the openings of eyes and lips relative to their widths; the eye on the image's left comes first."""
     return ratios(face.opening_ratios)
 
 
 def ratios(measured: NDArray[np.float32]) -> Ratios:
-    """The ratios from (3,) `Face.opening_ratios`."""
+    """Convert (3,) `Face.opening_ratios` to the ratios that the networks expect."""
     gain, offset = EYES
     return Ratios(np.maximum(measured[:2] * np.float32(gain) + np.float32(offset), np.float32(0.0)), measured[2])
 
 
 def in_reference(scale: FloatArray, t: FloatArray, box: Square, reference: Square) -> tuple[FloatArray, FloatArray]:
-    """Scale and shift measured in one upright crop as another would have measured them.
+    """Convert scale and shift measured in one upright crop to the values that another crop would give.
 
-    A keypoint x in -1..1 lies at centre + x * side / 2; so following a driver with the crop takes nothing from its
-    motion.
+    A keypoint x in -1..1 is at centre + x * side / 2. With this conversion, a crop that follows the driver removes
+    nothing from its motion.
     """
     ratio = np.float32(box.side / reference.side)
     moved = t * ratio

@@ -1,4 +1,4 @@
-"""The host waiting, in keypoints: the studio's own slow motion and blinks."""
+"""Keypoints of a waiting host: the studio's own slow motion and blinks."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ from shared.media.array_types import FloatArray
 
 
 def idle_points(pts: int, source: KeypointMotion, own: Ratios, unit: float, nets: Correctors) -> FloatArray:
-    """(21, 3) keypoints at `pts` (microseconds), the same for the same pts, before stitching.
+    """Return the keypoints at `pts` (microseconds), (21, 3), before stitching; a pure function of its arguments.
 
     own: the portrait's openings. unit: an eye distance in keypoint coordinates. The studio's yaw is positive towards
-    the image's right, a keypoint rotation's towards its left.
+        the image's right, a keypoint rotation's towards its left.
     """
     assert source.kp is not None
     pose = idle_pose(pts)

@@ -1,4 +1,4 @@
-"""From the motion extractor's heads to keypoints. Pure numpy float32: a frame's motion is 76 numbers."""
+"""Keypoints from the motion extractor's output heads. Pure numpy float32: a frame's motion is 76 numbers."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ BIN_DEGREES, BIN_OFFSET = 3.0, 97.5  # 66 bins from -97.5 to 97.5 degrees
 
 @dataclass(frozen=True, slots=True)
 class KeypointMotion:
-    """Where a head is and what its face does, in coordinates of its crop: -1..1, x right, y down, z inwards.
+    """Pose of a head and expression of its face, in coordinates of its crop: -1..1, x right, y down, z inwards.
 
     scale: (). rotation: (3, 3), for row vectors. exp: (21, 3). t: (3,); its z is never used. kp: (21, 3) canonical
-    keypoints, None for a driver, whose shape does not matter. All float32.
+        keypoints, None for a driver, whose shape does not matter. All float32.
     """
 
     scale: FloatArray
@@ -28,7 +28,7 @@ class KeypointMotion:
 
     @property
     def points(self) -> FloatArray:
-        """(21, 3) keypoints: scale * (kp @ R + exp), shifted by t in the image's plane."""
+        """Keypoints, (21, 3): scale * (kp @ R + exp), shifted by t in the image's plane."""
         assert self.kp is not None
         return move_keypoints(self.kp, self.scale, self.rotation, self.exp, self.t)
 
@@ -43,7 +43,7 @@ def move_keypoints(
 
 
 def degrees(logits: ArrayLike) -> FloatArray:
-    """(N, 66) logits to (N,) expected degrees, -97.5..97.5."""
+    """Convert (N, 66) logits to (N,) expected degrees, -97.5..97.5."""
     x = np.asarray(logits, np.float32)
     x = np.exp(x - x.max(axis=1, keepdims=True))
     mean = (x * np.arange(x.shape[1], dtype=np.float32)).sum(axis=1) / x.sum(axis=1)
@@ -51,7 +51,7 @@ def degrees(logits: ArrayLike) -> FloatArray:
 
 
 def row_rotations(pitch: ArrayLike, yaw: ArrayLike, roll: ArrayLike) -> FloatArray:
-    """(N, 3, 3) rotations for row vectors from (N,) degrees: the transpose of Rz(roll) Ry(yaw) Rx(pitch)."""
+    """Return rotations for row vectors, (N, 3, 3), from (N,) degrees: the transpose of Rz(roll) Ry(yaw) Rx(pitch)."""
     p, y, r = (np.radians(np.asarray(a, np.float32).reshape(-1)) for a in (pitch, yaw, roll))
     (sp, cp), (sy, cy), (sr, cr) = ((np.sin(a), np.cos(a)) for a in (p, y, r))
     o, i = np.zeros_like(p), np.ones_like(p)
@@ -62,7 +62,7 @@ def row_rotations(pitch: ArrayLike, yaw: ArrayLike, roll: ArrayLike) -> FloatArr
 
 
 def motions(heads: Mapping[str, ArrayLike]) -> list[KeypointMotion]:
-    """The motions of a batch, from the motion extractor's raw heads as arrays."""
+    """Return the motions of a batch, from the motion extractor's raw output heads."""
     raw = {name: np.asarray(value, np.float32) for name, value in heads.items()}
     turns = row_rotations(*(degrees(raw[name]) for name in ("pitch", "yaw", "roll")))
     return [

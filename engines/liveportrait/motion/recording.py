@@ -1,4 +1,4 @@
-"""Recorded motion: recorded once from a driver's frames, played on any avatar without them."""
+"""Recorded motion: extracted once from a driver's frames, then played on any avatar without the frames."""
 
 from collections.abc import Iterable
 
@@ -11,10 +11,10 @@ from shared.errors import StudioError
 
 
 def record_keypoints(frames: Iterable[Driving], read: ReadMotion, fps: float) -> LivePortraitTemplate:
-    """The motion of a driver's frames, unsmoothed.
+    """Return the motion of a driver's frames, unsmoothed.
 
-    Without a face the last one is held, and what is before the first face is left out. Raises StudioError where there
-    is none in any.
+    A frame without a face repeats the last motion, and frames before the first face are omitted. Raises StudioError if
+    no frame shows a face.
     """
     driver = MotionDriver(0.0, read)
     motions: list[KeypointMotion] = []

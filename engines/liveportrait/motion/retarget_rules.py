@@ -1,7 +1,7 @@
-"""How a driver's motion is laid onto a source: which parts follow, how far, and what is corrected afterwards.
+"""Rules that transfer a driver's motion to a source: which parts follow, how far, and which corrections come after.
 
-Numpy only. The rules are those of the published inference code, option by option, so that a result there is a result
-here; the names of the options are ours.
+Numpy only. The rules match the published inference code option by option and give the same results; only the names of
+the options differ.
 """
 
 from collections.abc import Callable
@@ -17,18 +17,18 @@ from shared.media.array_types import FloatArray
 MovedRegion = Literal["all", "exp", "pose", "lip", "eyes"]
 
 LIP_ROWS, EYE_ROWS = [6, 12, 14, 17, 19, 20], [11, 13, 15, 16, 18]
-LIP_OPEN = 0.03  # a source whose lips are further apart than this has them closed first, where that is asked for
-EYES_OPEN, EYES_USUAL = 0.18, 0.39  # a source video whose eyes begin more closed than this is given usual ones
+LIP_OPEN = 0.03  # with `close_lips`, a source whose lips are further apart than this has them closed first
+EYES_OPEN, EYES_USUAL = 0.18, 0.39  # a source video whose eyes begin more closed than EYES_OPEN is given EYES_USUAL
 
 
 @dataclass(frozen=True, slots=True)
 class RetargetOptions:
-    """Which parts of a driver's motion a source follows.
+    """Options of how a source follows a driver.
 
-    region: all of it, the expression, the head's pose, lips or eyes alone. relative: changes since the anchor, not the
-    driver's own values. stitching: the seam to the shoulders is corrected. eyes, lips: the openings follow the driver's
-    measured ones instead of its motion. close_lips: a source's open mouth is closed first. steady_eyes: a source
-    video's own blinks are evened out. multiplier: of the whole movement.
+    region: the parts that follow: everything, the expression, the head's pose, the lips or the eyes. relative: apply
+        changes since the anchor instead of the driver's absolute values. stitching: correct the seam to the shoulders.
+        eyes, lips: openings follow the driver's measured ones instead of its motion. close_lips: close a source's open
+        mouth first. steady_eyes: even out a source video's own blinks. multiplier: scales the whole movement.
     """
 
     region: MovedRegion = "all"
@@ -43,7 +43,7 @@ class RetargetOptions:
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """Openings over widths: (2,) of the eyes as the frame shows them from left to right, () of the lips."""
+    """Openings relative to widths: (2,) of the eyes from left to right in the image, () of the lips."""
 
     eyes: FloatArray
     lips: FloatArray
@@ -51,25 +51,25 @@ class Ratios:
 
 @dataclass(frozen=True, slots=True)
 class Correctors:
-    """The retargeting networks, (N,) float32 to (M,): stitching 126 to 65, eyes 66 to 63, lips 65 to 63."""
+    """The retargeting networks as functions of (N,) float32: stitching 126 to 65, eyes 66 to 63, lips 65 to 63."""
 
     stitching: Callable[[FloatArray], FloatArray]
     eyes: Callable[[FloatArray], FloatArray]
     lips: Callable[[FloatArray], FloatArray]
 
     def stitch(self, source: FloatArray, driven: FloatArray) -> FloatArray:
-        """The driven keypoints, corrected so that the shoulders stay in place."""
+        """Return the driven keypoints, corrected so that the shoulders stay in place."""
         delta = self.stitching(np.concatenate([source.ravel(), driven.ravel()]))
         points = driven + delta[:63].reshape(POINTS, 3)
         points[:, :2] += delta[63:]
         return points
 
     def eye_delta(self, source: FloatArray, own: FloatArray, wanted: float) -> FloatArray:
-        """Change of the keypoints that opens the source's eyes from `own` (2,) to `wanted`."""
+        """Return the change of the keypoints that opens the source's eyes from `own`, (2,), to `wanted`."""
         return self.eyes(_joined(source, [*own, wanted])).reshape(POINTS, 3)
 
     def lip_delta(self, source: FloatArray, own: float, wanted: float) -> FloatArray:
-        """Change of the keypoints that opens the source's lips from `own` to `wanted`."""
+        """Return the change of the keypoints that opens the source's lips from `own` to `wanted`."""
         return self.lips(_joined(source, [own, wanted])).reshape(POINTS, 3)
 
 
@@ -100,10 +100,10 @@ def onto_still(
     options: RetargetOptions,
     closed: FloatArray | None = None,
 ) -> FloatArray:
-    """(21, 3) keypoints of a still source under a driver, before any correction.
+    """Return the keypoints of a still source with a driver's motion, (21, 3), before any correction.
 
     anchor: the driver's motion at rest. closed: the expression of closed lips, (21, 3), for a driver of one frame,
-    which has no rest to compare with.
+        which shows no rest of its own.
     """
     region = options.region
     moves_head = region in ("all", "pose")
@@ -130,7 +130,7 @@ def onto_frame(
     options: RetargetOptions,
     closed: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
-    """The (21, 3) expression and (3, 3) rotation that one frame of a source video is to take, before smoothing.
+    """Return the target (21, 3) expression and (3, 3) rotation of one frame of a source video, before smoothing.
 
     anchor, closed: as in `onto_still`.
     """
@@ -145,7 +145,10 @@ def onto_frame(
 def onto_moving(
     source: KeypointMotion, driver: KeypointMotion, exp: FloatArray, turn: FloatArray, options: RetargetOptions
 ) -> FloatArray:
-    """(21, 3) keypoints of one frame of a source video. exp, turn: `onto_frame`, smoothed."""
+    """Return the keypoints of one frame of a source video, (21, 3).
+
+    exp, turn: the smoothed results of `onto_frame`.
+    """
     moves_head = options.region in ("all", "pose")
     exp = np.where(_SOME.get(options.region, FULL), exp, source.exp)
     t = driver.t if moves_head and not options.relative else source.t
@@ -161,10 +164,10 @@ def corrected(
     wanted: Ratios | None,
     steady: float | None = None,
 ) -> FloatArray:
-    """(21, 3) keypoints to draw.
+    """Return the keypoints to draw, (21, 3).
 
-    source, driven: keypoints. own: the source's openings, wanted: the driver's; None where they are not known, and
-    nothing is retargeted. steady: the eye opening that a source video keeps.
+    source, driven: keypoints. own: the source's openings, wanted: the driver's; if either is None (unknown), openings
+        are not retargeted. steady: the eye opening that a source video keeps.
     """
     if options.eyes or options.lips:
         points = source.copy() if options.relative else driven
@@ -183,7 +186,7 @@ def corrected(
 
 
 def steady_opening(first: Ratios) -> float:
-    """The eye opening that a source video keeps, from its first frame."""
+    """Return the eye opening that a source video keeps, from the openings in its first frame."""
     mean = float(first.eyes.mean())
     return mean if mean >= EYES_OPEN else EYES_USUAL
 

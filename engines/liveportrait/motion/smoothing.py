@@ -1,7 +1,8 @@
-"""Kalman smoothing of motion, with one gain for all numbers: every covariance is a multiple of the identity.
+"""Kalman smoothing of motion with one gain for all values: every covariance is a multiple of the identity.
 
-State and observation are the same; process noise PROCESS, observation noise `variance`, first covariance 1, first mean
-the first sample. It looks back alone; the original smooths a file's motion by what comes after it too.
+State and observation are the same. The process noise is PROCESS, the observation noise `variance`, the first covariance
+1, the first mean the first sample. The filter uses past samples alone; the original smooths a file's motion with later
+samples too.
 """
 
 import numpy as np
@@ -12,7 +13,7 @@ PROCESS = 1e-5
 
 
 class CausalSmoother:
-    """Forward pass: smooths with past values alone. `mean` and `spread` are its whole state."""
+    """Forward pass of the filter. `mean` and `spread` are its whole state."""
 
     def __init__(self, variance: float) -> None:
         self.variance = variance
@@ -20,11 +21,11 @@ class CausalSmoother:
         self.spread = 1.0
 
     def reset(self) -> None:
-        """Forget what was seen: the next value passes as it is."""
+        """Forget all past values; the next value is returned unchanged."""
         self.mean, self.spread = None, 1.0
 
     def smooth(self, value: FloatArray) -> FloatArray:
-        """The smoothed value; the first after a reset passes as it is."""
+        """Return the smoothed value; the first after a reset is returned unchanged."""
         if self.variance <= 0.0:
             self.mean = value
             return value

@@ -1,7 +1,8 @@
 """Motion templates: a driver's motion without its frames.
 
-Ours is an .npz of plain arrays. The published pickled ones are read by an unpickler that knows numpy arrays and nothing
-else, whether or not they carry the openings of eyes and lips, under the newer or the older names.
+The studio's own format is an .npz of plain arrays. Published templates are pickled; they are read by an unpickler that
+accepts numpy arrays and nothing else, with or without the openings of eyes and lips, and with the newer or the older
+names.
 """
 
 import pickle
@@ -24,14 +25,17 @@ from shared.media.array_types import FloatArray
 from shared.runtime.files import write_atomically
 
 VERSION = 1
-PARTS = ("scale", "rotation", "exp", "t")  # of a motion, as arrays
-MAX_TEMPLATE_BYTES = 256 * 2**20  # bytes of a file, and of what is packed in it
+PARTS = ("scale", "rotation", "exp", "t")  # arrays that make up a motion
+MAX_TEMPLATE_BYTES = 256 * 2**20  # of a file, and of its unpacked content
 _KNOWN = {("numpy", "ndarray"), ("numpy", "dtype")}
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateFrame:
-    """One frame of a template. alone: it has no other, so none that it could be compared with."""
+    """One frame of a template.
+
+    alone: the template has no other frame, so there is none to compare with.
+    """
 
     motion: KeypointMotion
     anchor: KeypointMotion
@@ -41,10 +45,10 @@ class TemplateFrame:
 
 @dataclass(frozen=True, slots=True)
 class LivePortraitTemplate:
-    """A driver's motion, frame by frame, and its openings where they were measured.
+    """A driver's motion, frame by frame, and its openings if they were measured.
 
-    fps: frames a second. anchor: the driver at rest, from which a relative motion is measured: the published ones take
-    the first frame.
+    fps: frames per second. anchor: the driver at rest, which relative motion is measured from; published templates use
+        their first frame.
     """
 
     motions: list[KeypointMotion]
@@ -54,7 +58,7 @@ class LivePortraitTemplate:
 
     @property
     def rate(self) -> Fraction:
-        """Frames a second, exactly: 29.97 of a file is 2997/100."""
+        """Frames per second as an exact fraction: 29.97 in a file is 2997/100."""
         return Fraction(self.fps).limit_denominator(1001)
 
     def __len__(self) -> int:
@@ -65,9 +69,9 @@ class LivePortraitTemplate:
         return TemplateFrame(self.motions[number], self.anchor, ratios, len(self.motions) == 1)
 
     def save(self, path: Path) -> None:
-        """Write it as .npz; whole or not at all."""
+        """Write the template as .npz, completely or not at all."""
         held: dict[str, NDArray[Any]] = {"version": np.array(VERSION), "fps": np.array(self.fps)}
-        for name in PARTS:  # the anchor goes before the frames
+        for name in PARTS:  # the anchor comes before the frames
             held[name] = np.stack([getattr(motion, name) for motion in (self.anchor, *self.motions)])
         if self.ratios is not None:
             held["eyes"] = np.stack([r.eyes for r in self.ratios])
@@ -78,7 +82,7 @@ class LivePortraitTemplate:
 
 
 def parse_template(path: Path) -> LivePortraitTemplate:
-    """A template of either kind. Raises StudioError for a file that is not one."""
+    """Read a template in either format. Raises StudioError for a file that is not a template."""
     try:
         if path.stat().st_size > MAX_TEMPLATE_BYTES:
             raise StudioError(f"{path.name} is larger than a motion template can be; choose another file.")
@@ -87,7 +91,7 @@ def parse_template(path: Path) -> LivePortraitTemplate:
         raise StudioError(f"{path} cannot be read ({error.strerror}); choose another file.") from None
     try:
         return _ours(data) if data[:2] == b"PK" else _published(data)
-    except Exception:  # a stranger's file may fail in any way there is: unpacking, unpickling, memory
+    except Exception:  # a file of unknown origin may fail in any way: unpacking, unpickling, memory
         raise StudioError(
             f"{path.name} is not a motion template; use one that this studio or LivePortrait wrote."
         ) from None
@@ -145,13 +149,13 @@ def _ratios(eyes: Any, lips: Any) -> Ratios:
 
 
 def _array(value: Any, shape: tuple[int, ...]) -> FloatArray:
-    if np.size(value) != prod(shape):  # before it is copied: it may claim any size
+    if np.size(value) != prod(shape):  # checked before the copy, since it may claim any size
         raise ValueError("another shape")
     return np.array(value, np.float32).reshape(shape)
 
 
 class _Arrays(pickle.Unpickler):
-    """Numpy's own arrays and numbers, and builtin containers; whatever else a file names is refused unread."""
+    """Unpickler for numpy arrays, numbers and builtin containers; it refuses any other class without importing it."""
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core", "numpy.core")

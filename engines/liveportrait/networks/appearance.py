@@ -1,4 +1,4 @@
-"""Appearance extractor: a face crop to the feature volume that every frame is made of."""
+"""Appearance extractor: from a face crop to the feature volume that all frames are drawn from."""
 
 from torch import Tensor, nn
 
@@ -6,7 +6,7 @@ from engines.liveportrait.networks.layers import ConvNorm, Down, VolumeResidual
 
 
 class AppearanceExtractor(nn.Module):
-    """(B, 3, 256, 256) RGB 0..1 to (B, channels, depth, 64, 64). Sizes other than the published ones are for tests."""
+    """Network from (B, 3, 256, 256) RGB 0..1 to (B, channels, depth, 64, 64). Non-default sizes are for tests."""
 
     def __init__(self, width: int = 64, channels: int = 32, depth: int = 16, residuals: int = 6) -> None:
         super().__init__()

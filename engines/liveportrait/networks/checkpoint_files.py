@@ -1,4 +1,4 @@
-"""Where the published checkpoints lie below the engine's folder, in their authors' layout."""
+"""Paths of the published checkpoints below the engine's folder, in their authors' layout."""
 
 F, M, W, G = (
     f"base_models/{name}.pth"

@@ -1,8 +1,8 @@
-"""A function of tensors, recorded on a GPU once and played again: its hundreds of launches become one.
+"""A function of tensors, recorded on a GPU once and replayed, so that hundreds of kernel launches become one.
 
-PyTorch records what it compiles by itself in mode "reduce-overhead", but keeps it by thread, and live the thread that
-opens a session is not the one that draws. What is recorded here is played by any thread, one at a time. It has not been
-run on a GPU yet.
+In mode "reduce-overhead" PyTorch records what it compiles by itself, but per thread, and in live operation the thread
+that opens a session is not the one that draws. A recording of this module can be replayed by any thread, one at a time.
+This module has not been run on a GPU yet.
 """
 
 from collections.abc import Callable
@@ -10,15 +10,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-WARM = 3  # calls before recording, in which kernels are compiled and libraries set up what they work with
+WARM = 3  # calls before recording, during which kernels are compiled and libraries allocate their workspace
 
 Shapes = tuple[torch.Size, ...]
 
 
 class CudaGraph:
-    """`work` of tensors on a GPU. Shapes that it has not seen are recorded first. Not thread-safe.
+    """`work`, a function of GPU tensors, recorded once per combination of input shapes. Not thread-safe.
 
-    What it returns is overwritten by the next call.
+    The next call overwrites the tensor that it returns.
     """
 
     def __init__(self, work: Callable[..., Tensor]) -> None:
@@ -26,7 +26,7 @@ class CudaGraph:
         self._recordings: dict[Shapes, _Recording] = {}
 
     def __call__(self, *given: Tensor) -> Tensor:
-        """Raises torch.OutOfMemoryError."""
+        """Call the function. Raises torch.OutOfMemoryError."""
         shapes = tuple(each.shape for each in given)
         recording = self._recordings.get(shapes)
         if recording is None:
@@ -48,13 +48,13 @@ class _Recording:
                 work(*self._given)
         torch.cuda.current_stream().wait_stream(aside)
         self._graph = torch.cuda.CUDAGraph()
-        # Another engine may be at work in another thread while this one is opened.
+        # Another engine may be running in another thread while this one is opened.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
             self._out = work(*self._given)
 
     def play(self, given: tuple[Tensor, ...]) -> Tensor:
         for kept, new, last in zip(self._given, given, self._last, strict=True):
-            if new is not last:  # a still source's volume is copied once
+            if new is not last:  # so a still source's volume is copied only once
                 kept.copy_(new)
         self._last = given
         self._graph.replay()

@@ -1,4 +1,4 @@
-"""Decoder: the warped feature map to the image, by spatially adaptive normalisation (SPADE, arXiv 1903.07291)."""
+"""Decoder: from the warped feature map to the image, by spatially adaptive normalisation (SPADE, arXiv 1903.07291)."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ EPS = 1e-5
 
 
 class Spade(nn.Module):
-    """Instance norm whose scale and shift are drawn from the map."""
+    """Instance norm whose scale and shift are computed from the feature map."""
 
     def __init__(self, channels: int, map_channels: int, hidden: int) -> None:
         super().__init__()
@@ -23,28 +23,28 @@ class Spade(nn.Module):
         self.both: nn.Module | None = None
 
     def forward(self, x: Tensor, drawn: Tensor) -> Tensor:
-        """Normalise `x` and modulate it by the map.
+        """Normalise `x` and modulate it by the feature map.
 
-        drawn: the map, or, once fused, what `mlp_shared` makes of it.
+        drawn: the map, or, once fused, the output of `mlp_shared` for it.
         """
         if self.both is None:
             drawn = self.mlp_shared(drawn)
             gamma, beta = self.mlp_gamma(drawn), self.mlp_beta(drawn)
         else:
             gamma, beta = self.both(drawn).chunk(2, dim=1)
-        exact = x.float()  # statistics in half precision overflow
+        exact = x.float()  # statistics overflow in half precision
         variance, mean = torch.var_mean(exact, dim=(2, 3), keepdim=True, correction=0)
         normal = ((exact - mean) * torch.rsqrt(variance + EPS)).to(x.dtype)
         return normal * (1 + gamma) + beta
 
     def fuse(self) -> None:
-        """Scale and shift by one convolution; `mlp_shared` is done by the decoder for several norms at once."""
+        """Compute scale and shift by one convolution; the decoder computes `mlp_shared` for several norms together."""
         self.both = _side_by_side([self.mlp_gamma, self.mlp_beta])
         del self.mlp_gamma, self.mlp_beta, self.mlp_shared
 
 
 class SpadeBlock(nn.Module):
-    """Two convolutions after their adaptive norms; the shortcut has its own where the channels change."""
+    """Residual block of two convolutions, each after an adaptive norm; a shortcut that changes width has a third."""
 
     def __init__(self, inputs: int, outputs: int, map_channels: int, hidden: int) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class SpadeBlock(nn.Module):
     def forward(self, x: Tensor, drawn: Sequence[Tensor]) -> Tensor:
         """Apply the block to features.
 
-        drawn: what each of `norms` takes.
+        drawn: the input of each of `norms`, in their order.
         """
         y = self.conv_0(nn.functional.leaky_relu(self.norm_0(x, drawn[0]), LEAK))
         y = self.conv_1(nn.functional.leaky_relu(self.norm_1(y, drawn[1]), LEAK))
@@ -74,9 +74,9 @@ class SpadeBlock(nn.Module):
 
 
 class SpadeDecoder(nn.Module):
-    """(B, 4 * width, 64, 64) to (B, 3, 512, 512) RGB 0..1. Sizes other than the published ones are for tests.
+    """Decoder from (B, 4 * width, 64, 64) to (B, 3, 512, 512) RGB 0..1. Non-default sizes are for tests.
 
-    Published weights carry spectral norm; it is folded when they are loaded.
+    Published weights use spectral norm, which is folded into the weights on loading.
     """
 
     def __init__(self, width: int = 64, hidden: int = 128) -> None:
@@ -100,7 +100,7 @@ class SpadeDecoder(nn.Module):
         return torch.sigmoid(self.conv_img(nn.functional.leaky_relu(x, LEAK)))
 
     def fuse(self) -> None:
-        """Merge convolutions into fewer, wider ones, same result: every norm of one size looks at the same map."""
+        """Merge convolutions into fewer, wider ones with the same result: norms of one size share an input map."""
         middle = [norm for i in range(MIDDLE) for norm in self.get_submodule(f"G_middle_{i}").norms]
         groups = [middle, self.up_0.norms, self.up_1.norms]
         wide = [_side_by_side([norm.mlp_shared[0] for norm in group]) for group in groups]
@@ -109,7 +109,7 @@ class SpadeDecoder(nn.Module):
             norm.fuse()
 
     def _drawn(self, group: int, seg: Tensor) -> Sequence[Tensor]:
-        """What each norm of a size takes: the map in that size, or its part of what was made of the map for all."""
+        """Return the input of each norm of one size: the map at that size or, once fused, its shared output."""
         count = 3 if group else 2 * MIDDLE
         if self.shared is not None:
             parts: Sequence[Tensor] = torch.relu(self.shared[group](seg)).chunk(count, dim=1)
@@ -118,7 +118,7 @@ class SpadeDecoder(nn.Module):
 
 
 def _side_by_side(convs: list[nn.Conv2d]) -> nn.Conv2d:
-    """One convolution with the outputs of several of the same input, one after another."""
+    """Return one convolution whose outputs are those of several convolutions of the same input, concatenated."""
     first = convs[0]
     outputs = sum(conv.out_channels for conv in convs)
     with torch.device(first.weight.device):

@@ -1,4 +1,4 @@
-"""Convolution blocks that the networks share. Attribute names are the published checkpoints' keys."""
+"""Convolution blocks shared by the networks. Attribute names are the published checkpoints' keys."""
 
 import torch
 from torch import Tensor, nn
@@ -6,9 +6,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def fold_norm(owner: nn.Module, conv: str, norm: str = "norm") -> None:
-    """Put a batch norm into the convolution before it, both in float32.
+    """Fold a batch norm into the convolution before it, both in float32.
 
-    Running variances need not fit half precision.
+    Running variances may not fit into half precision.
     """
     folded = fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm))
     setattr(owner, conv, folded.requires_grad_(False))
@@ -16,7 +16,7 @@ def fold_norm(owner: nn.Module, conv: str, norm: str = "norm") -> None:
 
 
 class ConvNorm(nn.Module):
-    """3x3 (or 3x3x3) convolution and batch norm, then a rectifier."""
+    """3x3 (or 3x3x3) convolution, batch norm and rectifier."""
 
     def __init__(self, inputs: int, outputs: int, *, volume: bool = False, slope: float = 0.0) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class ConvNorm(nn.Module):
 
 
 class Down(ConvNorm):
-    """The same, then half the size in the image's plane; a volume keeps its depth."""
+    """`ConvNorm` followed by halving the image plane; a volume keeps its depth."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = super().forward(x)
@@ -40,14 +40,14 @@ class Down(ConvNorm):
 
 
 class Up(ConvNorm):
-    """Doubles the volume's plane by repetition, then convolves as `ConvNorm`."""
+    """`ConvNorm` after doubling the volume's image plane by repetition."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(nn.functional.interpolate(x, scale_factor=(1, 2, 2)))
 
 
 class VolumeResidual(nn.Module):
-    """Two convolutions of a volume, each after its norm and rectifier, added to what came in."""
+    """Residual block of a volume: twice norm, rectifier and convolution, added to the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
-"""Motion extractor: a 256-pixel face crop to canonical keypoints, expression, pose, scale and shift.
+"""Motion extractor: from a 256-pixel face crop to canonical keypoints, expression, pose, scale and shift.
 
 ConvNeXt V2 (arXiv 2301.00808) with seven linear heads. Attribute names are the published checkpoints' keys. Other
-engines that move a portrait by the same keypoints use this module as it is.
+engines that move a portrait by the same keypoints also use this module.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 POINTS = 21  # implicit keypoints
-BINS = 66  # of a head angle, 3 degrees each
+BINS = 66  # bins of a head angle, 3 degrees each
 DEPTHS, WIDTHS = (3, 3, 9, 3), (96, 192, 384, 768)
 EPS = 1e-6  # of all layer norms and of the response norm
 
@@ -31,7 +31,7 @@ class ChannelNorm(nn.Module):
 
 
 class ResponseNorm(nn.Module):
-    """Global response normalisation of (B, H, W, C): each channel by its share in the energy of all."""
+    """Global response normalisation of (B, H, W, C): scales each channel by its energy relative to the mean of all."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class ResidualBlock(nn.Module):
 
 
 class Detector(nn.Module):
-    """Four stages of blocks, the mean over the image, and the heads."""
+    """Four stages of blocks, the mean over the image, and the linear heads."""
 
     def __init__(self, points: int, bins: int, depths: Sequence[int], widths: Sequence[int]) -> None:
         super().__init__()
@@ -87,10 +87,10 @@ class Detector(nn.Module):
 
 
 class MotionExtractor(nn.Module):
-    """(B, 3, 256, 256) RGB 0..1 to the raw heads.
+    """Network from (B, 3, 256, 256) RGB 0..1 to the raw heads.
 
-    `kp`, `exp` (B, 63), `t` (B, 3), `scale` (B, 1) and the logits `pitch`, `yaw`, `roll` (B, 66). Run it in float32:
-    its rounding is seen as jitter. Sizes other than the published ones are for tests.
+    The heads are `kp`, `exp` (B, 63), `t` (B, 3), `scale` (B, 1) and the logits `pitch`, `yaw`, `roll` (B, 66). Run it
+    in float32: lower precision is visible as jitter. Non-default sizes are for tests.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""All networks of the engine, loaded from the published layout, on one device."""
+"""All networks of the engine, loaded from the published layout onto one device."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -37,10 +37,10 @@ PUBLISHED: Mapping[str, Mapping[str, Any]] = {}
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class LivePortraitNetworks:
-    """The seven networks, in evaluation.
+    """The seven networks, in evaluation mode.
 
-    Warping and decoding are of `dtype`; the rest is float32. Those of `retargeting` stay on the CPU: they are smaller
-    than the way to a device.
+    Warping and decoding are in `dtype`, the others in float32. Those of `retargeting` stay on the CPU: they are so
+    small that the transfer to a device would take longer than running them.
     """
 
     appearance: AppearanceExtractor
@@ -62,7 +62,7 @@ class LivePortraitNetworks:
     def load(cls, folder: Path) -> "LivePortraitNetworks":
         """Load the networks from a folder with the published layout.
 
-        Raises StudioError for a file that is missing, damaged or another.
+        Raises StudioError for a file that is missing, damaged or a different checkpoint.
         """
         with torch.device("meta"):
             nets = cls.empty()
@@ -83,7 +83,7 @@ class LivePortraitNetworks:
 
     @classmethod
     def empty(cls, sizes: Mapping[str, Mapping[str, Any]] = PUBLISHED) -> "LivePortraitNetworks":
-        """Networks without weights. sizes: by network, where they are not the published ones."""
+        """Return networks without weights. sizes: constructor arguments by network, unless the published ones."""
         nets = cls(
             AppearanceExtractor(**sizes.get("appearance", {})),
             MotionExtractor(**sizes.get("motion", {})),
@@ -101,9 +101,9 @@ class LivePortraitNetworks:
     def shared(
         cls, folder: Path, device: str = "auto", precision: str = "auto", compiled: bool = False
     ) -> "LivePortraitNetworks":
-        """The networks of this folder, ready to run.
+        """Return the networks of this folder, ready to run.
 
-        The same ones for as long as they are in use, so that another avatar costs no second copy. Raises StudioError.
+        Callers share one copy for as long as it is in use, so another avatar needs no second copy. Raises StudioError.
         """
         key = f"{folder} {device} {precision} {compiled}"
         nets = _SHARED.get(key)
@@ -115,7 +115,7 @@ class LivePortraitNetworks:
         return nets
 
     def prepare(self, device: torch.device, dtype: torch.dtype, compiled: bool = False) -> None:
-        """Move them to a device and lay them out for it."""
+        """Move the networks to a device and optimise their layout for it."""
         self.device, self.dtype = device, dtype
         for net in (self.appearance, self.motion):
             net.to(device)
@@ -128,7 +128,7 @@ class LivePortraitNetworks:
             self.draw = CudaGraph(draw) if device.type == "cuda" else draw
 
     def draw_exactly(self, volume: Tensor, source: Tensor, driving: Tensor) -> Tensor:
-        """As `draw`, in float32, for what half precision cannot hold. The networks' second copy stays, 400 MB."""
+        """Draw like `draw`, in float32, for frames that overflow half precision. Keeps a second copy of 400 MB."""
         if self._exact is None:
             self._exact = deepcopy(self.warping).float(), deepcopy(self.decoder).float()
         warping, decoder = self._exact
@@ -136,30 +136,33 @@ class LivePortraitNetworks:
         return image
 
     def _draw(self, volume: Tensor, compressed: Tensor, source: Tensor, driving: Tensor) -> Tensor:
-        """(B, 3, 512, 512) RGB 0..1 of what depends on the source, kept, and (B, 21, 3) keypoints."""
+        """Return the image, (B, 3, 512, 512) RGB 0..1.
+
+        volume, compressed: features of the source. source, driving: (B, 21, 3) keypoints.
+        """
         image: Tensor = self.decoder(self.warping(volume, source, driving, compressed).out)
         return image
 
     def prepared(self, image: NDArray[np.uint8]) -> Tensor:
-        """(1, 3, 256, 256) float32 0..1 from an RGB crop of that size."""
+        """Convert an RGB crop of the input size to (1, 3, 256, 256) float32 0..1."""
         assert image.shape == (INPUT, INPUT, 3)
         return (torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255).contiguous()
 
     def heads(self, prepared: Tensor) -> dict[str, FloatArray]:
-        """The motion extractor's raw heads as arrays.
+        """Return the motion extractor's raw heads as arrays.
 
-        Without a GPU's shortened float32, whose rounding would be seen as jitter.
+        Runs without TF32, whose rounding would be visible as jitter.
         """
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return {name: value.cpu().numpy() for name, value in self.motion(prepared).items()}
 
     def read(self, image: NDArray[np.uint8]) -> KeypointMotion:
-        """The motion in a (256, 256, 3) uint8 RGB crop. Raises OutOfMemoryError."""
+        """Return the motion in a (256, 256, 3) uint8 RGB crop. Raises OutOfMemoryError."""
         with on_device():
             return motions(self.heads(self.prepared(image)))[0]
 
     def correctors(self) -> Correctors:
-        """The small networks as functions of arrays."""
+        """Return the small networks as functions of arrays."""
         return Correctors(*(of_arrays(net) for net in (self.stitching, self.eyes, self.lips)))
 
 
@@ -167,7 +170,7 @@ _SHARED: WeakValueDictionary[str, LivePortraitNetworks] = WeakValueDictionary()
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
-    """The number format of this name; "auto" is half precision on a GPU."""
+    """Return the dtype of this name; "auto" is half precision on a GPU, float32 elsewhere."""
     if name == "auto":
         return torch.float16 if device.type == "cuda" else torch.float32
     return {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}[name]
@@ -175,7 +178,7 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
 
 @contextmanager
 def on_device() -> Iterator[None]:
-    """Run something on the device; raises OutOfMemoryError where it has too little memory."""
+    """Context manager that turns PyTorch's out-of-memory error into OutOfMemoryError."""
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -187,7 +190,7 @@ def on_device() -> Iterator[None]:
 
 
 def of_arrays(net: Retargeting) -> Callable[[FloatArray], FloatArray]:
-    """The network as a function of one (N,) float32 array."""
+    """Return the network as a function of one (N,) float32 array."""
 
     def run(x: FloatArray) -> FloatArray:
         with torch.inference_mode():
@@ -197,7 +200,7 @@ def of_arrays(net: Retargeting) -> Callable[[FloatArray], FloatArray]:
 
 
 def _lay_out(net: nn.Module, device: torch.device) -> None:
-    """Weights in the memory order that the device convolves fastest in."""
+    """Store the weights in the memory order in which the device convolves fastest."""
     for layer in net.modules():
         if isinstance(layer, nn.Conv2d):
             layer.to(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""The three small networks that correct keypoints: for the shoulders' seam, the eyes and the lips."""
+"""The three small networks that correct keypoints: at the seam to the shoulders, at the eyes and at the lips."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ EYES = (66, 256, 256, 128, 128, 64, 63)
 
 
 class Retargeting(nn.Module):
-    """A stack of linear layers and rectifiers, (B, sizes[0]) to (B, sizes[-1])."""
+    """Alternating linear layers and rectifiers, (B, sizes[0]) to (B, sizes[-1])."""
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Warping network: the source's feature volume moved to where the driving keypoints are."""
+"""Warping network: moves the source's feature volume to the positions of the driving keypoints."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,16 +8,16 @@ from torch import Tensor, nn
 
 from engines.liveportrait.networks.layers import ConvNorm, Down, Up, fold_norm
 
-VARIANCE = 0.01  # of a keypoint's heat
+VARIANCE = 0.01  # of a keypoint's heat map
 LEAK = 0.01
 
 
 @dataclass(frozen=True, slots=True)
 class Warped:
-    """Warped features, and where each of them came from.
+    """Warped features and their origin.
 
-    out: (B, 4 * width, 64, 64) for the decoder. deformation: (B, D, 64, 64, 3) where each place of the volume comes
-    from. occlusion: (B, 1, 64, 64) 0..1, how much of it is to be trusted.
+    out: (B, 4 * width, 64, 64) for the decoder. deformation: (B, D, 64, 64, 3) coordinates from which each voxel is
+        sampled. occlusion: (B, 1, 64, 64) 0..1, how reliable each feature is.
     """
 
     out: Tensor
@@ -26,7 +26,7 @@ class Warped:
 
 
 class Hourglass(nn.Module):
-    """Down and up again through `sizes`, with what each step lost handed across."""
+    """Encoder and decoder through `sizes`, with skip connections."""
 
     def __init__(self, inputs: int, sizes: tuple[int, ...]) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Hourglass(nn.Module):
 
 
 class DenseMotion(nn.Module):
-    """Which keypoint's motion each place of the volume follows."""
+    """Network that estimates which keypoint's motion each voxel follows."""
 
     def __init__(self, points: int, channels: int, depth: int, compress: int, sizes: tuple[int, ...]) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class DenseMotion(nn.Module):
         self.occlusion = nn.Conv2d(self.hourglass.channels * depth, 1, 7, padding=3)
 
     def compressed(self, volume: Tensor) -> Tensor:
-        """(B, 4, D, H, W) of the feature volume: it depends on the source alone."""
+        """Compress the feature volume to (B, 4, D, H, W); the result depends on the source alone."""
         return torch.relu(self.norm(self.compress(volume)))
 
     def forward(self, compressed: Tensor, source: Tensor, driving: Tensor) -> tuple[Tensor, Tensor]:
@@ -83,7 +83,7 @@ class DenseMotion(nn.Module):
         return deformation, torch.sigmoid(self.occlusion(x.flatten(1, 2)))
 
     def _seen(self, compressed: Tensor, moves: Tensor) -> Tensor:
-        """(B, K, 4, D, H, W) the source as each motion would move it."""
+        """Return the source warped by each candidate motion, (B, K, 4, D, H, W)."""
         batch, count = moves.shape[:2]
         many = compressed.to(moves.dtype)[:, None].expand(batch, count, *compressed.shape[1:])
         out = sample(many.flatten(0, 1), moves.flatten(0, 1))
@@ -91,10 +91,9 @@ class DenseMotion(nn.Module):
 
 
 class WarpingNetwork(nn.Module):
-    """Feature volume (B, 32, 16, 64, 64) and (B, 21, 3) keypoints to what the decoder draws.
+    """Network from a feature volume (B, 32, 16, 64, 64) and (B, 21, 3) keypoints to the decoder's input.
 
-    The grids stay in float32 also where the convolutions are in half precision. Sizes other than the published ones are
-    for tests.
+    The grids stay in float32 even if the convolutions use half precision. Non-default sizes are for tests.
     """
 
     def __init__(
@@ -112,9 +111,9 @@ class WarpingNetwork(nn.Module):
         self.fourth = nn.Conv2d(4 * width, 4 * width, 1)
 
     def forward(self, volume: Tensor, source: Tensor, driving: Tensor, compressed: Tensor | None = None) -> Warped:
-        """Warp the volume from the source's key points to the driving ones.
+        """Warp the volume from the source's keypoints to the driving ones.
 
-        compressed: `dense_motion_network.compressed(volume)`, where it was kept.
+        compressed: `dense_motion_network.compressed(volume)`, if it was kept.
         """
         dense = self.dense_motion_network
         compressed = dense.compressed(volume) if compressed is None else compressed
@@ -124,7 +123,7 @@ class WarpingNetwork(nn.Module):
         return Warped(out, deformation, occlusion)
 
     def fuse(self) -> None:
-        """Fold the batch norm into its convolution, with the same result."""
+        """Fold each batch norm into its convolution, with the same result."""
         for block in [block for block in self.modules() if isinstance(block, ConvNorm)]:
             fold_norm(block, "conv")
         fold_norm(self.dense_motion_network.hourglass.decoder, "conv")
@@ -132,21 +131,22 @@ class WarpingNetwork(nn.Module):
 
 
 def identity_grid(size: list[int], like: Tensor) -> Tensor:
-    """(1, 1, D, H, W, 3) coordinates x, y, z of a (D, H, W) volume, -1..1 with both ends included."""
+    """Return coordinates x, y, z of a (D, H, W) volume, (1, 1, D, H, W, 3), -1..1 with both ends included."""
     axes = [2 * torch.arange(n, dtype=like.dtype, device=like.device) / (n - 1) - 1 for n in size]
     z, y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack([x, y, z], dim=-1)[None, None]
 
 
 def sample(volume: Tensor, grid: Tensor) -> Tensor:
-    """The volume where the grid points, zero outside.
+    """Sample the volume at the grid's coordinates, zero outside.
 
-    The grid has both ends included and the sampling has not, as it was in training: even no motion resamples a little.
+    The grid includes both ends but the sampling does not, as in the training: even without motion the volume is
+    slightly resampled.
     """
     return nn.functional.grid_sample(volume, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _heat(grid: Tensor, points: Tensor) -> Tensor:
-    """(B, K, D, H, W) a Gaussian about each keypoint."""
+    """Return a Gaussian around each keypoint, (B, K, D, H, W)."""
     away = grid - points[:, :, None, None, None]
     return torch.exp(-0.5 / VARIANCE * away.square().sum(dim=-1))
