@@ -1,1 +1,1 @@
-"""The `dhlive` engine: a filmed face speaks by a small network, 25 frames a second on one CPU core."""
+"""The `dhlive` engine: a small network makes a filmed face speak, at 25 frames per second on one CPU core."""

@@ -1,7 +1,7 @@
-"""A film's face crop under a control image: warped, its mouth drawn by a network, and laid back.
+"""Painting of a film's face crop by a control image: the crop is warped, and a network draws its mouth.
 
-The film's pixels are moved by the control image's warp, less and less towards the crop's edges; what it marks as mouth
-is overwritten by its colours; the network draws the window in the middle, which is blended in by a soft mask.
+The control image's warp moves the film's pixels, decreasingly towards the crop's edges. Pixels that it marks as mouth
+are overwritten by its colours. The network draws the window in the middle, which is blended in with a soft mask.
 """
 
 from collections.abc import Callable
@@ -21,9 +21,9 @@ class CropPainter:
     """Paints faces of one generation, several at a time. Pure: the output depends only on the input."""
 
     def __init__(self, geometry: Geometry, edges: NDArray[np.uint8], window: NDArray[np.uint8]) -> None:
-        """edges: (S, S) uint8, how much of the warp holds.
+        """Store the masks.
 
-        window: (h, w) uint8, how much of the network's window shows.
+        edges: (S, S) uint8, strength of the warp. window: (h, w) uint8, opacity of the network's window.
         """
         side = geometry.crop
         self._left, self._top = geometry.corner
@@ -34,14 +34,14 @@ class CropPainter:
         self._grid = functional.affine_grid(identity, [1, 1, side, side], align_corners=False)
 
     def to(self, device: torch.device) -> "CropPainter":
-        """Itself, on this device."""
+        """Move the buffers to this device and return the painter itself."""
         self.edges, self.window, self._grid = (each.to(device) for each in (self.edges, self.window, self._grid))
         return self
 
     def paint(self, source: Tensor, control: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
-        """(B, C, S, S) 0..1, its first three channels painted.
+        """Return the source with its first three channels painted, (B, C, S, S) 0..1.
 
-        source: (B, C, S, S), C at least 3, RGB first. control: (B, 4, S, S) 0..1. network: of (B, 3, h, w).
+        source: (B, C, S, S), C at least 3, RGB first. control: (B, 4, S, S) 0..1. network: draws windows, (B, 3, h, w).
         """
         mouth = functional.relu((control[:, 2:3] * 2 - 1).abs() - INSIDE) * SHARPNESS
         warp = ((control[:, :2] * 2 - 1) * self.edges).permute(0, 2, 3, 1)

@@ -1,4 +1,4 @@
-"""The `dhlive` engine: a filmed face speaks by a small network. Live on one core of a CPU."""
+"""The `dhlive` engine: a small network makes a filmed face speak. Live on one CPU core."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from engines.dhlive.session import DhliveSession
 
 NAME = "dhlive"
-KNOWN_BY = "mouth.sha256"  # kept with an avatar: the checksum of the network that its person's style was computed by
+KNOWN_BY = "mouth.sha256"  # file kept with an avatar: checksum of the network that computed the person's style
 INFO = EngineInfo(
     name=NAME,
     title="DH_live",
@@ -42,7 +42,7 @@ INFO = EngineInfo(
 
 
 class DhliveEngine(FilmedFaceEngine):
-    """Lets a body film speak: its own face, with another mouth."""
+    """Engine that makes the face of a body film speak, by drawing another mouth into it."""
 
     info = INFO
     Settings = DhliveSettings
@@ -69,7 +69,7 @@ class DhliveEngine(FilmedFaceEngine):
         return not known_by.is_file() or known_by.read_text(encoding="utf-8") == self._mouth_checksum()
 
     def _mouth_checksum(self) -> str:
-        """Checksum of the network that people are measured for, "" where it is missing."""
+        """Return the checksum of the mouth network that persons are measured for, "" if it is missing."""
         mouth = self.files().get(MOUTHS[Generation.MINI2])
         return "" if mouth is None else file_sha256(mouth)
 
@@ -87,7 +87,7 @@ class DhliveEngine(FilmedFaceEngine):
     def draw_batch(
         self, sessions: Sequence[EngineSession], inputs: Sequence[Driving | VoiceBlock]
     ) -> list[list[RoiFrame]]:
-        """The faces of several sessions in one call of the network."""
+        """Return the faces of several sessions, drawn in one call of the network."""
         from engines.dhlive.session import DhliveSession, draw
 
         shots = []
@@ -99,7 +99,7 @@ class DhliveEngine(FilmedFaceEngine):
 
 
 def kept_person(avatar: Avatar) -> Person:
-    """What `prepare` has kept with an avatar. Raises StudioError."""
+    """Return the person that `prepare` stored with an avatar. Raises StudioError."""
     path = avatar.engine_file(NAME, FILE)
     if not path.is_file():
         raise StudioError(f"Avatar '{avatar.name}' has not been prepared for DH_live; open it once with this engine.")

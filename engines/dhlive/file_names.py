@@ -1,4 +1,4 @@
-"""The engine's files by the names that the manifest has for them."""
+"""Names of the engine's files in the weights manifest."""
 
 from engines.dhlive.generation import Generation
 

@@ -1,4 +1,4 @@
-"""The engine's files other than its networks, read and checked."""
+"""The engine's files other than its networks: reading and checking."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,14 +38,14 @@ class FaceFiles:
 
 
 def present(files: dict[str, Path], name: str) -> Path:
-    """Where a file lies. Raises StudioError where it does not."""
+    """Return the path of a file. Raises StudioError if the file is missing."""
     if name not in files:
         raise StudioError(f"{name} is missing; `studio weights add dhlive FILE...` takes it from what was downloaded.")
     return files[name]
 
 
 def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """(h, w) uint8 of an image's first channel, brought to this (width, height) as the original does."""
+    """Read an image's first channel, (h, w) uint8, resized to this (width, height) as the original does."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
         raise StudioError(
@@ -55,7 +55,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def read_template(path: Path) -> FaceMesh:
-    """The template mesh. Raises StudioError."""
+    """Read the template mesh. Raises StudioError."""
     try:
         return parse_mesh(path.read_text(encoding="utf-8").splitlines(), str(path))
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""What the engines of all generations share: what they need here, their files, and a film that is measured once."""
+"""Base of the engines of all generations: requirements, weight files, and the one-time measurement of a film."""
 
 from abc import abstractmethod
 from importlib.util import find_spec
@@ -15,9 +15,9 @@ NO_TORCH = "DH_live needs PyTorch, which is not installed here; `make setup-torc
 
 
 class FilmedFaceEngine(FrameEngine):
-    """Draws the mouth of a filmed face. Needs an avatar with a body film.
+    """Engine that draws the mouth of a filmed face. Needs an avatar with a body film.
 
-    measured_file: what `prepare` keeps with an avatar.
+    measured_file: name of the file that `prepare` stores with an avatar.
     """
 
     measured_file: ClassVar[str]
@@ -29,7 +29,7 @@ class FilmedFaceEngine(FrameEngine):
         return missing and Unavailable(missing.reason, f"studio weights add {self.info.name} FILE...")
 
     def recognise(self, path: Path) -> str:
-        """A checkpoint of any generation, under any name."""
+        """Recognise a checkpoint of any generation, whatever its name."""
         if find_spec("torch") is None:
             raise StudioError(NO_TORCH)
         from engines.dhlive.networks.checkpoints import recognised
@@ -37,7 +37,7 @@ class FilmedFaceEngine(FrameEngine):
         return recognised(path)
 
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
-        """Measure the film's face in each frame that is played, once (80 ms a frame)."""
+        """Measure the film's face in each frame that is played, once (80 ms per frame)."""
         kept = avatar.engine_file(self.info.name, self.measured_file)
         if kept.is_file() and self.still_holds(avatar):
             return
@@ -45,23 +45,23 @@ class FilmedFaceEngine(FrameEngine):
         self.measure(avatar, kept, progress)
 
     def still_holds(self, avatar: Avatar) -> bool:
-        """Whether what is kept with an avatar fits the weights that are here."""
+        """Whether the measurement stored with an avatar fits the weights on this machine."""
         return True
 
     @abstractmethod
     def measure(self, avatar: Avatar, kept: Path, progress: PrepareProgress) -> None:
-        """Measure the film of an avatar that was checked, and write it there.
+        """Measure the film of an avatar that was checked, and write the result to `kept`.
 
-        Raises StudioError where the film is not fit.
+        Raises StudioError if the film is not suitable.
         """
 
     def check_avatar(self, avatar: Avatar) -> None:
-        """Raise StudioError where the engine cannot run here, or not on this avatar."""
+        """Raise StudioError if the engine cannot run on this machine or not on this avatar."""
         self.check()
         check_body(avatar)
 
     def files(self) -> dict[str, Path]:
-        """The weight files that are here and whole, by the manifest's names."""
+        """Return the paths of the weight files that are present and undamaged, by the manifest's names."""
         weights, folder = self.weights(), weights_folder()
         damaged = missing_files(weights, folder)
         whole = (file for file in weights.files if file not in damaged)

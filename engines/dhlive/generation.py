@@ -1,4 +1,4 @@
-"""The three published generations and what differs between them, known without loading anything."""
+"""The three published generations and their differences, available without loading anything."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -6,11 +6,11 @@ from enum import Enum
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Sizes in pixels, width before height.
+    """Sizes of a generation, in pixels, width before height.
 
-    crop: side of the square face crop that is warped. window: the part of its middle that the network draws.
-    sound_rate: sample rate of the filter bank, Hz. shift: number of audio outputs by which a video frame uses a later
-    one than its own.
+    crop: side of the square face crop that is warped. window: the central part of the crop that the network draws.
+        sound_rate: sample rate of the filter bank, Hz. shift: number of outputs of the audio network by which a video
+        frame's output is later than the frame itself.
     """
 
     crop: int
@@ -25,7 +25,7 @@ class Geometry:
 
 
 class Generation(Enum):
-    """Which of the published networks."""
+    """Generation of the published networks."""
 
     MINI2 = "mini2"
     MINI1 = "mini1"

@@ -1,4 +1,4 @@
-"""A mouth network with the audio network that moves it, on a device, and what it takes of a person."""
+"""A mouth network and its audio network on a device, and a person in the form that the network takes."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,16 +29,16 @@ DEVICE_ADVICE = "set STUDIO_DHLIVE_DEVICE to cpu"
 
 
 class MouthPerson(NamedTuple):
-    """One person as a network takes it: the style's modulations, or reference features with their mixture."""
+    """One person in the form that a network takes: the style's modulations, or reference features and their mixture."""
 
     tensors: tuple[Tensor, ...]
 
 
 @dataclass(slots=True, eq=False, weakref_slot=True)
 class Mouth:
-    """Networks in evaluation and the files that go with them.
+    """Networks in evaluation mode and the files that they need.
 
-    The audio network stays on the CPU: it is smaller than the way to a device.
+    The audio network stays on the CPU: it is so small that the transfer to a device would take longer than running it.
     """
 
     generation: Generation
@@ -49,7 +49,7 @@ class Mouth:
 
     @classmethod
     def shared(cls, generation: Generation, files: dict[str, Path], device: str = "cpu") -> "Mouth":
-        """The loaded mouth, kept for as long as a session holds it, so that another avatar costs no second copy.
+        """Return the loaded mouth, which all sessions share while one holds it, so another avatar needs no second copy.
 
         Raises StudioError.
         """
@@ -62,7 +62,7 @@ class Mouth:
 
     @classmethod
     def load(cls, generation: Generation, files: dict[str, Path], device: torch.device = CPU) -> "Mouth":
-        """Load the mouth's networks and the files that go with them.
+        """Load the networks and the files that they need.
 
         files: by the manifest's names. Raises StudioError in one sentence.
         """
@@ -75,7 +75,7 @@ class Mouth:
         return cls(generation, drawing, load_audio(present(files, AUDIO)), FaceFiles.read(files, generation), device)
 
     def known(self, reference: NDArray[np.float64]) -> MouthPerson:
-        """The person with this reference (see `Person`), as the network takes it."""
+        """Convert a person's reference (see `Person`) to the form that the network takes."""
         numbers = torch.from_numpy(reference.astype(np.float32)).to(self.device)
         with torch.inference_mode():
             if isinstance(self.drawing, Mini1Network):
@@ -84,7 +84,7 @@ class Mouth:
             return MouthPerson(tuple(tensor for block in blocks for tensor in block))
 
     def network(self, people: Sequence[MouthPerson]) -> Callable[[Tensor], Tensor]:
-        """Draws the windows of these people, one each: (B, 3, h, w)."""
+        """Return a function that draws the windows of these people, one each: (B, 3, h, w)."""
         joined = people[0].tensors
         if len(people) > 1:
             joined = tuple(torch.cat(each) for each in zip(*(one.tensors for one in people), strict=True))

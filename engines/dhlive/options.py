@@ -1,4 +1,4 @@
-"""What frames of the engine depend on, besides avatar and voice."""
+"""Options of the DH_live engine: what its frames depend on besides avatar and voice."""
 
 from typing import Literal
 

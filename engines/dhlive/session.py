@@ -1,4 +1,4 @@
-"""The engine opened on one avatar: a voice in, frames of the filmed face out."""
+"""The engine's session on one avatar: a voice in, frames of the filmed face out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,9 +25,10 @@ from shared.runtime.arrays import StateArrays
 
 @dataclass(frozen=True, slots=True)
 class MouthShot:
-    """What one frame is drawn from.
+    """Inputs from which one frame is drawn.
 
-    source: (S, S, 3) uint8 RGB film crop. control: (4, S, S) float32. index: of the plate frame. tick: when and what.
+    source: (S, S, 3) uint8 RGB film crop. control: (4, S, S) float32. index: of the plate frame. tick: time and mouth
+        of the frame.
     """
 
     source: ImageArray
@@ -37,7 +38,7 @@ class MouthShot:
 
 
 class DhliveSession(EngineSession):
-    """Carries what was heard of the voice; its frames carry nothing. Not thread-safe."""
+    """Session whose state is the voice heard so far; frames do not depend on each other. Not thread-safe."""
 
     def __init__(
         self, avatar: Avatar, person: Person, mouth: Mouth, options: DhliveOptions, context: SessionContext
@@ -52,21 +53,21 @@ class DhliveSession(EngineSession):
         self._strength = 1.0
         self.apply(options)
         rest = SpeechTick(0, np.zeros(6, np.float32), False)
-        draw([(self, self._shot(rest))])  # what is compiled and allocated on first use is so now, not on air
+        draw([(self, self._shot(rest))])  # compiles and allocates here everything that is done on first use, not on air
 
     def hear(self, block: VoiceBlock) -> list[RoiFrame]:
-        """Frames for a block of voice, each drawn by itself, so that it is the same bit for bit beside any others."""
+        """Return the frames of a block of voice, drawn one by one, so that other frames never change their bits."""
         return [draw([(self, shot)])[0] for shot in self.shots(block)]
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        """The film with the mouth that the network draws at rest: when a voice begins, nothing changes but the lips."""
+        """Return the film with the network's mouth at rest, so that only the lips change when a voice begins."""
         return draw([(self, self._shot(self._speech.at_rest(pts)))])
 
     def flush(self) -> list[RoiFrame]:
         return [draw([(self, self._shot(tick))])[0] for tick in self._speech.flush()]
 
     def shots(self, block: VoiceBlock) -> list[MouthShot]:
-        """What the frames that this block completes are drawn from; for several sessions at once (`draw`)."""
+        """Return the inputs of the frames that this block completes, for `draw`, which can combine several sessions."""
         return [self._shot(tick) for tick in self._speech.hear(block)]
 
     def reset(self) -> None:
@@ -97,9 +98,9 @@ class DhliveSession(EngineSession):
         return MouthShot(source, control, index, tick)
 
     def _finished(self, shot: MouthShot, painted: ImageArray | None) -> RoiFrame:
-        """The ROI frame of a painted crop.
+        """Return the ROI frame of a painted crop.
 
-        painted: (S, S, 3) uint8 RGB; None where it was not to be drawn.
+        painted: (S, S, 3) uint8 RGB; None if the frame is not drawn.
         """
         if painted is None:
             return RoiFrame(shot.tick.pts, UNDRAWN, shot.tick.waiting, shot.index)
@@ -110,7 +111,7 @@ class DhliveSession(EngineSession):
 
 
 def draw(shots: Sequence[tuple[DhliveSession, MouthShot]]) -> list[RoiFrame]:
-    """The frames of these shots, in one call of the network for those that have the same one."""
+    """Draw these shots, those of sessions with the same network in one call of it."""
     frames: dict[int, RoiFrame] = {}
     groups: dict[int, list[int]] = {}
     for number, (session, shot) in enumerate(shots):
@@ -127,7 +128,7 @@ def draw(shots: Sequence[tuple[DhliveSession, MouthShot]]) -> list[RoiFrame]:
 
 
 def _painted(shots: Sequence[tuple[DhliveSession, MouthShot]]) -> NDArray[np.uint8]:
-    """(B, S, S, 3) uint8 RGB."""
+    """Return the painted crops, (B, S, S, 3) uint8 RGB."""
     session = shots[0][0]
     mouth, device = session._mouth, session._mouth.device
     with torch.inference_mode(), one_thread():

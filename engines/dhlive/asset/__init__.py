@@ -1,1 +1,1 @@
-"""What an avatar needs besides its film: read from and written to the published format, measured from a film, drawn."""
+"""Data that an avatar needs besides its film: imported and exported in the published format, or measured."""

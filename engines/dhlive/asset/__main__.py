@@ -1,8 +1,9 @@
-"""`python -m engines.dhlive.asset import FOLDER NAME`, `export NAME FOLDER`: published assets, in and out.
+"""Command line for published assets and for checking a film.
 
-`check NAME`: the film.
+`python -m engines.dhlive.asset import FOLDER NAME` adds an avatar, `export NAME FOLDER` writes an asset, `check NAME`
+reports whether an avatar's film is suitable.
 
-An asset is a folder with `combined_data.json.gz` and `01.mp4`, as DH_live and its web page have them.
+An asset is a folder with `combined_data.json.gz` and `01.mp4`, as DH_live and its web page use them.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from shared.errors import StudioError
 
 
 def main() -> int:
-    """Run the command; returns the exit code."""
+    """Run the command; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m engines.dhlive.asset", description="Published assets, in and out.")
     commands = parser.add_subparsers(dest="command", required=True)
     taken = commands.add_parser("import", help="add an avatar from an asset's folder")

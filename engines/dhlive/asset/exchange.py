@@ -1,4 +1,4 @@
-"""Published asset folders, in and out: an avatar from one, one from an avatar."""
+"""Published asset folders: import as an avatar, and export of an avatar."""
 
 import tempfile
 from pathlib import Path
@@ -25,8 +25,8 @@ VIDEO, THUMBNAIL, THUMBNAIL_PX = "01.mp4", "thumbnail.jpg", 480
 def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
     """Add the avatar `name` from an asset's folder, and return the avatar's folder.
 
-    The film's first frame becomes its portrait. Raises StudioError in one sentence, leaving nothing behind, where the
-    asset is broken or its film is another one.
+    The film's first frame becomes the portrait. Raises StudioError in one sentence, leaving nothing behind, if the
+    asset is damaged or does not match its film.
     """
     person = read_person(folder / FILE)
     if not (folder / VIDEO).is_file():
@@ -51,8 +51,8 @@ def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
 def export_asset(avatar: Avatar, folder: Path) -> None:
     """Write an avatar's asset folder.
 
-    The person, the frames of the film that are played, forward and backward with the marks by which a browser knows its
-    frames, a thumbnail. Raises StudioError.
+    It contains the person, a video of the played frames, forward and then backward, with the marks by which a browser
+    identifies its frames, and a thumbnail. Raises StudioError.
     """
     kept = avatar.engine_file(ENGINE, FILE)
     if not kept.is_file():
@@ -75,9 +75,9 @@ def export_asset(avatar: Avatar, folder: Path) -> None:
 
 
 def marked(rgb: ImageArray, number: int) -> ImageArray:
-    """The frame with its number, modulo 16, in the four pixels of the upper right corner.
+    """Write the frame's number, modulo 16, into the four pixels of the upper right corner; return the frame.
 
-    Bits from right to left, then down.
+    Bits run from right to left, then down.
     """
     for bit in range(4):
         rgb[bit // 2, rgb.shape[1] - 1 - bit % 2] = 255 if number >> bit & 1 else 0

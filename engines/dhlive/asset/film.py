@@ -1,8 +1,7 @@
-"""A person measured from a film.
+"""A person measured from a film: the mouth's crop and the head's position in each frame, and the person's appearance.
 
-Where the mouth's crop lies in each frame, how the head is placed there, what it looks like.
-
-The steps and numbers of the original's preparation, on Linux and without its rounding of landmarks to whole pixels.
+The steps and constants are those of the original's preparation on Linux, except that landmarks are not rounded to whole
+pixels.
 """
 
 import ast
@@ -29,8 +28,8 @@ from shared.runtime.files import file_sha256
 POINTS = 478
 LIPS_OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185]
 LOWER_FACE = [361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150, 136, 172, 58, 132]
-# Four rings around the mouth, from outside in, each from the left corner over the upper lip: number k and 20 - k face
-# each other.
+# Four rings around the mouth, from the outside in, each from the left corner over the upper lip: points k and 20 - k
+# are opposite each other.
 LIP_RINGS = [
     [291, 409, 270, 269, 267, 0, 37, 39, 40, 185, 61, 146, 91, 181, 84, 17, 314, 405, 321, 375],
     [306, 408, 304, 303, 302, 11, 72, 73, 74, 184, 76, 77, 90, 180, 85, 16, 315, 404, 320, 307],
@@ -38,15 +37,15 @@ LIP_RINGS = [
     [308, 415, 310, 311, 312, 13, 82, 81, 80, 191, 78, 95, 88, 178, 87, 14, 317, 402, 318, 324],
 ]
 HALF_SIDE, ABOVE, BELOW = 0.46, 0.9, 1.1  # of the lower face's longer side; of that, above and below the lips' middle
-UPPER_SHARE, LOWER_SHARE = 0.1, 0.7  # of the lips' gap against the mean face that either lip gives up
-RING_OUT = 0.32  # by which the mesh's ring lies further out than the face's edge
+UPPER_SHARE, LOWER_SHARE = 0.1, 0.7  # of the difference in lip gap from the mean face that each lip closes
+RING_OUT = 0.32  # by which the mesh's ring extends beyond the face's edge
 LEAST_SIDE_PX = 32
 
 
 def measured_person(avatar: Avatar, files: dict[str, Path], progress: PrepareProgress) -> Person:
-    """The person in an avatar's film.
+    """Measure the person in an avatar's film.
 
-    files: by the manifest's names. Raises StudioError in one sentence where the film is not fit, or a file is missing.
+    files: by the manifest's names. Raises StudioError in one sentence if the film is not suitable or a file is missing.
     """
     from engines.dhlive.asset.references import reference_of
 
@@ -78,9 +77,9 @@ def measured_person(avatar: Avatar, files: dict[str, Path], progress: PreparePro
 
 
 def nearest_shown(plate: Plate) -> NDArray[np.int64]:
-    """(N,) for each plate frame the number, of those that are played, of the nearest one.
+    """Return, for each plate frame, the number of the nearest played frame, counted among the played ones, (N,).
 
-    What is not played has a row, too.
+    Frames that are not played have an entry too.
     """
     shown, every = shown_frames(plate), np.arange(len(plate))
     after = np.searchsorted(shown, every).clip(0, len(shown) - 1)
@@ -89,7 +88,7 @@ def nearest_shown(plate: Plate) -> NDArray[np.int64]:
 
 
 def runs(plate: Plate) -> list[slice]:
-    """The frames that are played, by number of them, in runs that were filmed one after the other."""
+    """Return the played frames in runs that were filmed without interruption, as slices of their numbers."""
     shown = shown_frames(plate)
     follows = (np.diff(shown) == 1) & ~np.isin(shown[1:], [] if plate.cuts is None else plate.cuts)
     starts = [0, *(np.flatnonzero(~follows) + 1).tolist()]
@@ -97,9 +96,9 @@ def runs(plate: Plate) -> list[slice]:
 
 
 def fit_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]:
-    """(N, 478, 3) the face in each frame that is played, in its pixels.
+    """Return the face in each played frame, (N, 478, 3) in the frame's pixels.
 
-    Raises StudioError where the film is not fit.
+    Raises StudioError if the film is not suitable.
     """
     points = follow_face(avatar.plate, avatar.name, progress)
     check_closed_mouth(avatar, points)
@@ -107,12 +106,12 @@ def fit_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]
 
 
 def shown_points(avatar: Avatar, progress: PrepareProgress) -> NDArray[np.float64]:
-    """(N, 478, 3) the same for each plate frame, that of the nearest for one that is not played."""
+    """Return the face for each plate frame, (N, 478, 3); a frame that is not played has the nearest played one's."""
     return fit_points(avatar, progress)[nearest_shown(avatar.plate)]
 
 
 def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[np.float64]:
-    """The face in each played frame, (N, 478, 3) in its pixels. Raises StudioError where a frame has no face."""
+    """Track the face in each played frame, (N, 478, 3) in its pixels. Raises StudioError if a frame has no face."""
     shown = shown_frames(plate)
     found = np.empty((len(shown), POINTS, 3))
     for run in runs(plate):
@@ -131,7 +130,10 @@ def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[n
 
 
 def crop_rects(points: NDArray[np.float64], width: int, height: int, name: str) -> NDArray[np.int64]:
-    """(N, 4) squares of one even side around the mouth. Raises StudioError where one leaves the film or is tiny."""
+    """Return equally large even-sided squares around the mouth, (N, 4).
+
+    Raises StudioError if one extends beyond the film or is tiny.
+    """
     middle, face = points[:, LIPS_OUTER, :2].mean(axis=1), points[:, LOWER_FACE, :2]
     half = (face.max(axis=1) - face.min(axis=1)).max(axis=1)[:, None] * HALF_SIDE
     corners = np.trunc(np.concatenate([middle - half * (1, ABOVE), middle + half * (1, BELOW)], axis=1))
@@ -147,7 +149,7 @@ def crop_rects(points: NDArray[np.float64], width: int, height: int, name: str) 
 
 
 def close_lips(personal: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(478, 3): the personal face with its lips as far apart as the mean face's, most of it by the lower one."""
+    """Return the personal face with the mean face's lip gap, (478, 3); the lower lip makes most of the change."""
     closed, inner = personal.copy(), LIP_RINGS[-1]
     for k in range(1, 10):
         gap = [float(np.linalg.norm(face[inner[k]] - face[inner[-k]])) for face in (mean, personal)]
@@ -158,9 +160,10 @@ def close_lips(personal: NDArray[np.float64], mean: NDArray[np.float64]) -> NDAr
 
 
 def personal_mesh(template: FaceMesh, face: NDArray[np.float64], tracked: list[int], ring: list[int]) -> FaceMesh:
-    """The template with a face of its own.
+    """Return the template mesh with a person's face.
 
-    tracked: of the 478 points, those that are its first vertices. ring: the vertices that the ring's follow outwards.
+    tracked: indices among the 478 points that become the first vertices. ring: the vertices that the ring's vertices
+        follow outwards.
     """
     vertices = template.vertices.copy()
     vertices[: len(tracked)] = face[tracked]
@@ -172,7 +175,7 @@ def personal_mesh(template: FaceMesh, face: NDArray[np.float64], tracked: list[i
 
 
 def read_lists(path: Path) -> tuple[list[int], list[int]]:
-    """The original's lists of points, read from its source without running it. Raises StudioError."""
+    """Read the original's lists of points from its source code without running it. Raises StudioError."""
     found: dict[str, list[int]] = {}
     try:
         for line in ast.parse(path.read_text(encoding="utf-8")).body:
@@ -197,7 +200,7 @@ def _whole_numbers(value: ast.expr, known: dict[str, list[int]]) -> list[int]:
 
 
 def read_mean_face(path: Path) -> NDArray[np.float64]:
-    """(478, 3) the canonical face that heads are measured against. Raises StudioError."""
+    """Read the canonical face that heads are measured against, (478, 3). Raises StudioError."""
     try:
         rows = [line.split()[1:4] for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("v ")]
         mean = np.array(rows[:POINTS], np.float64)

@@ -1,4 +1,4 @@
-"""The film's face crops, frame by frame, and the way from a crop to the ROI that a plate places."""
+"""The film's face crops, frame by frame, and the transform from a crop to the ROI that the plate places."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from shared.media.colour import crop, i420_to_rgb
 
 
 def check_film(person: Person, plate: Plate, name: str) -> None:
-    """Raise StudioError where a person was not filmed in this plate. name: the avatar's."""
+    """Raise StudioError if a person was not measured in this plate. name: of the avatar."""
     frames, right, bottom = len(plate), int(person.rects[:, 2].max()), int(person.rects[:, 3].max())
     if frames not in (len(person), 2 * len(person)) or right > plate.width or bottom > plate.height:
         raise StudioError(
@@ -24,7 +24,7 @@ def check_film(person: Person, plate: Plate, name: str) -> None:
 
 
 def film_crop(plate: Plate, index: int, rect: NDArray[np.int64], side: int) -> ImageArray:
-    """(side, side, 3) uint8 RGB of a plate frame's square."""
+    """Return a plate frame's square, resized to (side, side, 3) uint8 RGB."""
     left, top, right, bottom = (int(value) for value in rect)
     x, y = left // 2 * 2, top // 2 * 2
     width, height = (right + 1) // 2 * 2 - x, (bottom + 1) // 2 * 2 - y
@@ -33,14 +33,14 @@ def film_crop(plate: Plate, index: int, rect: NDArray[np.int64], side: int) -> I
 
 
 def crop_to_roi(plate: Plate, index: int, rect: NDArray[np.int64], side: int) -> similarity.SimilarityMatrix:
-    """(2, 3) from crop pixels to the ROI's."""
+    """Return the matrix, (2, 3), from crop pixels to ROI pixels."""
     scale = float(rect[2] - rect[0]) / side
     to_plate = np.array([[scale, 0.0, rect[0] + scale / 2 - 0.5], [0.0, scale, rect[1] + scale / 2 - 0.5]])
     return similarity.compose(similarity.invert(plate.placements[index]), to_plate)
 
 
 def on_roi(rgb: ImageArray, edges: NDArray[np.uint8], to_roi: similarity.SimilarityMatrix) -> NDArray[np.uint8]:
-    """(512, 512, 4) uint8 RGBA: the crop where it lies, fading out towards its edges."""
+    """Return the crop placed in the ROI and fading towards its edges, (512, 512, 4) uint8 RGBA."""
     rgba = np.dstack([rgb, edges])
     size = (ROI_SIZE_PX, ROI_SIZE_PX)
     colour = cv2.warpAffine(rgba, to_roi, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)

@@ -1,7 +1,7 @@
 """Checks that a body film is suitable: a face in every frame shown, a closed mouth, 5 to 30 seconds long.
 
 A film that was analysed when the avatar was added has a report of where its person speaks, and only a part of it is
-played. For an older avatar all frames are played, and the mouth is judged here as the original does.
+played. For an older avatar all frames are played, and this module judges the mouth as the original does.
 """
 
 import numpy as np
@@ -13,14 +13,14 @@ from shared.avatar.plate import Plate
 from shared.errors import StudioError
 
 LIP_LEFT, LIP_RIGHT, LIP_ABOVE, LIP_BELOW = 61, 291, 0, 17  # points of a tracked face
-STAYS = 0.04  # spread of the lips' opening, as a share of their width, up to which a mouth does not move
-OPENS, SPEAKS = 0.08, 0.15  # change of the lips' opening between frames, and the share of frames that makes it speech
-LEAST_S, MOST_S = 5.0, 30.0  # of film, as the original advises
-NAMED = 3  # stretches that a sentence names
+STAYS = 0.04  # spread of the lips' opening, as a share of their width, up to which a mouth counts as still
+OPENS, SPEAKS = 0.08, 0.15  # change of the lips' opening between frames, and share of such frames, that count as speech
+LEAST_S, MOST_S = 5.0, 30.0  # length of the film, as the original advises
+NAMED = 3  # number of stretches that an error sentence lists
 
 
 def check_body(avatar: Avatar) -> None:
-    """Raise StudioError where an avatar has no film of its own face."""
+    """Raise StudioError if an avatar has no film of its own face."""
     if avatar.own_plate or avatar.plate is None:
         raise StudioError(
             f"Avatar '{avatar.name}' has no body film, and DH_live moves the mouth of a filmed face; add an avatar with"
@@ -29,15 +29,14 @@ def check_body(avatar: Avatar) -> None:
 
 
 def shown_frames(plate: Plate) -> NDArray[np.int64]:
-    """(M,) numbers of the frames that are played, in the film's order."""
+    """Return the numbers of the played frames, (M,), in the film's order."""
     return np.arange(len(plate)) if plate.order is None else np.unique(plate.order).astype(np.int64)
 
 
 def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
-    """Raise StudioError where the person speaks in the film.
+    """Raise StudioError if the person speaks in the film.
 
-    points: (N, 478, 3) of the frames that are played. A mouth that stays open, as in a smile, does not count as
-    speaking.
+    points: (N, 478, 3) of the played frames. A mouth that stays open, as in a smile, does not count as speaking.
     """
     width = np.linalg.norm(points[:, LIP_RIGHT] - points[:, LIP_LEFT], axis=1)
     opening = np.linalg.norm(points[:, LIP_BELOW] - points[:, LIP_ABOVE], axis=1) / (width + 1e-6)
@@ -59,7 +58,7 @@ def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
 
 
 def fitness(avatar: Avatar) -> list[str]:
-    """Sentences: which part of the film is played, and what of it is not as it should be."""
+    """Return sentences that say which part of the film is played and what is unsuitable about it."""
     plate, shown = avatar.plate, shown_frames(avatar.plate)
     seconds = len(shown) / plate.fps
     said = [f"{len(shown)} of {len(plate)} frames are played, {seconds:.1f} seconds."]
@@ -75,7 +74,7 @@ def fitness(avatar: Avatar) -> list[str]:
 
 
 def _spoken(report: FilmReport, shown: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Of these frames, the ones of each stretch in which the person speaks."""
+    """Return the given frames that belong to each stretch in which the person speaks."""
     stretches = [each for each in report.stretches if each.kind == "talking"]
     parts = [shown[(shown >= each.first) & (shown < each.end)] for each in stretches]
     return [part for part in parts if len(part)]

@@ -1,9 +1,9 @@
-"""Arrays out of a pickle without unpickling it.
+"""Reads arrays from a pickle without unpickling it.
 
-Its instructions are interpreted symbolically; nothing is imported or called.
+The pickle's instructions are interpreted symbolically; nothing is imported or called.
 
-Knows what a scikit-learn model of plain attributes is made of: names, numbers, tuples, dictionaries, and numpy arrays
-of numbers. Any other instruction, and any other class where a value is needed, is refused.
+Supported are the parts of a scikit-learn model with plain attributes: names, numbers, tuples, dictionaries, and numpy
+arrays of numbers. Any other instruction, and any other class where a value is needed, is refused.
 """
 
 import pickletools
@@ -29,7 +29,7 @@ class UnreadableError(ValueError):
 
 @dataclass(slots=True, eq=False)
 class Made:
-    """An object that a pickle would have made: class, arguments and state. Nothing is made."""
+    """An object that unpickling would create: class, arguments and state. It is never created."""
 
     of: Any
     arguments: Any = ()
@@ -38,14 +38,17 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A class or function, by name only."""
+    """A class or function, represented by its name only."""
 
     module: str
     name: str
 
 
 def attributes(raw: bytes) -> Mapping[str, Any]:
-    """The attributes of the object in a pickle; arrays are `Made` (`array` reads one). Raises UnreadableError."""
+    """Return the attributes of the object in a pickle. Raises UnreadableError.
+
+    Arrays are represented as `Made`; `array` converts one.
+    """
     if len(raw) > MAX_BYTES:
         raise UnreadableError("it is far too large")
     try:
@@ -58,7 +61,7 @@ def attributes(raw: bytes) -> Mapping[str, Any]:
 
 
 def array(made: Any) -> NDArray[np.float64]:
-    """The numpy array that this would have been. Raises UnreadableError for anything else."""
+    """Return the numpy array that `made` represents. Raises UnreadableError for anything else."""
     try:
         assert isinstance(made, Made) and isinstance(made.of, Name) and made.of.name == "_reconstruct"
         _, shape, dtype, fortran, data = made.state

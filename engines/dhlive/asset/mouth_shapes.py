@@ -1,4 +1,4 @@
-"""The old network's mouth: a small image that six coefficients mix, from the published PCA file."""
+"""The old network's mouth: a small image mixed by six coefficients from the published PCA file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ HEIGHT, WIDTH = 15, 30
 class MouthShapes:
     """Mean mouth and the shapes that vary it.
 
-    mean: (1350,) float64. shapes: (6, 1350) float64. Both mirrored to symmetry.
+    mean: (1350,) float64. shapes: (6, 1350) float64. Both are averaged with their mirror images.
     """
 
     mean: NDArray[np.float64]
@@ -26,7 +26,7 @@ class MouthShapes:
 
     @classmethod
     def read(cls, path: Path) -> "MouthShapes":
-        """Read the shapes from the authors' pickle of a PCA, which is not unpickled. Raises StudioError."""
+        """Read the shapes from the authors' pickle of a PCA without unpickling it. Raises StudioError."""
         try:
             held = attributes(path.read_bytes())
             mean, shapes = array(held.get("mean_")), array(held.get("components_"))
@@ -37,7 +37,7 @@ class MouthShapes:
         return cls(_mirrored(mean[None])[0], _mirrored(shapes[:COEFFICIENTS]))
 
     def image(self, coefficients: FloatArray) -> ImageArray:
-        """The image (15, 30, 3) uint8 for (6,) coefficients."""
+        """Return the image for (6,) coefficients, (15, 30, 3) uint8."""
         mixed = coefficients.astype(np.float64) @ self.shapes + self.mean
         return np.asarray(mixed.clip(0, 255).reshape(HEIGHT, WIDTH, 3), np.uint8)
 

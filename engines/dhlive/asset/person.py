@@ -1,4 +1,4 @@
-"""A filmed person as the published `combined_data.json.gz` has them: read, checked, written."""
+"""A filmed person in the published format `combined_data.json.gz`: reading, checking and writing."""
 
 import gzip
 import io
@@ -18,9 +18,9 @@ from shared.errors import StudioError
 from shared.runtime.files import write_atomically
 
 FILE = "combined_data.json.gz"
-LUMINANCES = 16  # that the second mini generation's files carry after the style
-MATRIX = 16  # numbers of a frame before its landmarks
-MAX_BYTES = 64 << 20  # unpacked; published ones have half a megabyte
+LUMINANCES = 16  # brightness values after the style in files of the second mini generation
+MATRIX = 16  # numbers per frame before its landmarks
+MAX_BYTES = 64 << 20  # unpacked; published files have half a megabyte
 GENERATIONS = {
     STYLE: Generation.MINI2,
     STYLE + LUMINANCES: Generation.MINI2,
@@ -32,10 +32,11 @@ GENERATIONS = {
 class Person:
     """Measurements of a person in a film of N frames.
 
-    uid: a name. mesh: theirs, at rest. reference: (64,), (80,) or (6480,) float64 that the network knows them by.
-    rects: (N, 4) int64 left, top, right, bottom of the square face crop, in the film's pixels. matrices: (N, 4, 4)
-    float64 canonical space to crop pixels. landmarks: (N, 209, 2) float64 of the face in crop pixels. version: of the
-    file; None in the first mini generation. authorized: a vendor's mark, kept as it is.
+    uid: a name. mesh: the person's face mesh at rest. reference: (64,), (80,) or (6480,) float64 that identify the
+        person to the network. rects: (N, 4) int64 left, top, right, bottom of the square face crop, in the film's
+        pixels. matrices: (N, 4, 4) float64 from canonical space to crop pixels. landmarks: (N, 209, 2) float64 of the
+        face in crop pixels. version: of the file; None in the first mini generation. authorized: a vendor's mark,
+        preserved unchanged.
     """
 
     uid: str
@@ -56,11 +57,11 @@ class Person:
         return len(self.rects)
 
     def part(self, rows: list[int]) -> "Person":
-        """The person with these frames only."""
+        """Return the person with these frames only."""
         return replace(self, rects=self.rects[rows], matrices=self.matrices[rows], landmarks=self.landmarks[rows])
 
     def of_plate(self, index: int) -> int:
-        """The frame for a plate frame: published films hold the frames forward and then backward."""
+        """Return the person's frame for a plate frame: published films play the frames forward and then backward."""
         turn = index % (2 * len(self))
         return turn if turn < len(self) else 2 * len(self) - 1 - turn
 
@@ -112,7 +113,10 @@ def _parsed(held: Any, where: str) -> Person:
 
 
 def person_bytes(person: Person) -> bytes:
-    """The person in the published format: unpacked, what it defines equals the file it was read from byte for byte."""
+    """Serialise the person in the published format.
+
+    Uncompressed, its defined fields equal those of the file that it was read from byte for byte.
+    """
     matrices = person.matrices.transpose(0, 2, 1).reshape(-1, MATRIX)
     points = np.concatenate([matrices, person.landmarks.reshape(-1, 2 * TRACKED)], axis=1)
     held: dict[str, Any] = {
@@ -134,7 +138,7 @@ def person_bytes(person: Person) -> bytes:
 
 
 def write_person(path: Path, person: Person) -> None:
-    """Write it, whole or not at all. Raises StudioError."""
+    """Write the person to a file, completely or not at all. Raises StudioError."""
     try:
         write_atomically(path, person_bytes(person), 0o644)
     except OSError as error:
@@ -142,7 +146,10 @@ def write_person(path: Path, person: Person) -> None:
 
 
 def reprojection_px(person: Person) -> float:
-    """Mean error of the placed mesh against the tracked landmarks, of a coordinate over all frames, in crop pixels."""
+    """Return the mean error of the placed mesh against the tracked landmarks, in crop pixels.
+
+    The mean is taken over coordinates and frames.
+    """
     vertices = np.column_stack([person.mesh.vertices[:TRACKED], np.ones(TRACKED)])
     placed = np.einsum("nij,vj->nvi", person.matrices, vertices)[..., :2]
     return float(np.abs(placed - person.landmarks).mean())

@@ -1,14 +1,14 @@
-"""Heads placed in their crops: the affine map from a mean face to each tracked one, steady over time."""
+"""Placement of heads in their crops: affine maps from a mean face to each tracked face, smoothed over time."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-WEIGHTS = (0.015, 0.095, 0.78, 0.095, 0.015)  # of five frames in a row
-MOST_COMPONENTS, FRAMES_EACH = 25, 20  # of the shapes that are kept, and the frames that each takes
+WEIGHTS = (0.015, 0.095, 0.78, 0.095, 0.015)  # of five consecutive frames
+MOST_COMPONENTS, FRAMES_EACH = 25, 20  # most shape components kept, and frames needed for each
 
 
 def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, K) over time; the first and last two rows as they are."""
+    """Smooth (N, K) values over time; the first and last two rows stay unchanged."""
     out, reach = values.copy(), len(WEIGHTS) // 2
     if len(values) > 2 * reach:
         stop = len(values) - 2 * reach
@@ -17,7 +17,7 @@ def smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def fitted(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(4, 4) least-squares affine map of points (P, 3) onto others, without a reflection, mean onto mean."""
+    """Return the least-squares affine map, (4, 4), of (P, 3) points onto others, without reflection, mean onto mean."""
     from_mean, to_mean = source.mean(axis=0), target.mean(axis=0)
     found, *_ = np.linalg.lstsq(source - from_mean, target - to_mean, rcond=None)
     left, sizes, right = np.linalg.svd(found.T)
@@ -32,10 +32,10 @@ def fitted(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[
 def place_heads(
     faces: NDArray[np.float64], mean: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(N, 4, 4) maps from canonical space and the (478, 3) personal face in it, of (N, 478, 3) faces.
+    """Return (N, 4, 4) maps from canonical space to (N, 478, 3) faces, and the (478, 3) personal face in that space.
 
-    Faces are brought to canonical space by a map each, kept to the shapes that a film of this length can tell apart,
-    and mapped again from those.
+    Each face is mapped to canonical space by its own affine map, reduced to the shape components that a film of this
+    length can distinguish, and mapped again from the reduced shape.
     """
     first = np.array([fitted(mean, face) for face in faces])
     plain = np.array([_back(matrix, face) for matrix, face in zip(first, faces, strict=True)]).reshape(len(faces), -1)

@@ -1,4 +1,4 @@
-"""The images that a network knows a person by: the film's first face with its lips marked, and an open mouth twice."""
+"""The images from which the network derives a person's style: the film's first face, lips marked, and an open mouth."""
 
 from pathlib import Path
 
@@ -23,16 +23,16 @@ OUTER = [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 
 LOWER_LIP = INNER[:11] + OUTER[:11][::-1]
 UPPER_LIP = INNER[10:] + [INNER[0], OUTER[0]] + OUTER[10:][::-1]
 UPPER, LOWER = 255, 127
-GRID = 4  # squares along a side, of whose brightness the published files keep a note
+GRID = 4  # squares per side whose brightness the published files record
 
 
 def reference_of(
     plate: Plate, index: int, rect: NDArray[np.int64], face: NDArray[np.float64], files: dict[str, Path]
 ) -> NDArray[np.float64]:
-    """(80,): the style, and sixteen brightnesses.
+    """Return a person's reference, (80,): the style, and sixteen brightnesses.
 
-    face: (478, 3) in crop pixels. index: of the plate frame. The open mouth is the first of the authors' images, where
-    they choose one at random: the same film gives the same numbers. Raises StudioError.
+    face: (478, 3) in crop pixels. index: of the plate frame. The open mouth is always the authors' first image, where
+        the original chooses one at random, so the same film gives the same numbers. Raises StudioError.
     """
     geometry = Generation.MINI2.geometry
     image = film_crop(plate, index, rect, geometry.crop)
@@ -49,7 +49,7 @@ def reference_of(
 
 
 def lip_map(face: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
-    """(side, side) uint8: 255 on the upper lip, 127 on the lower one, 0 elsewhere."""
+    """Return a map, (side, side) uint8: 255 on the upper lip, 127 on the lower lip, 0 elsewhere."""
     image = np.zeros((side, side), np.uint8)
     for points, value in ((UPPER_LIP, UPPER), (LOWER_LIP, LOWER)):
         cv2.fillPoly(image, [face[points, :2].astype(np.int32)], (value,))
@@ -57,7 +57,7 @@ def lip_map(face: NDArray[np.float64], side: int) -> NDArray[np.uint8]:
 
 
 def open_mouth(path: Path, size: tuple[int, int]) -> ImageArray:
-    """(h, w, 4) uint8 RGBA of an image of an open mouth. Raises StudioError."""
+    """Read an image of an open mouth, (h, w, 4) uint8 RGBA. Raises StudioError."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[2] != 4:
         raise StudioError(
@@ -67,9 +67,9 @@ def open_mouth(path: Path, size: tuple[int, int]) -> ImageArray:
 
 
 def brightnesses(rgb: ImageArray) -> NDArray[np.float64]:
-    """(16,) 0..1 of the squares of a 4x4 grid, row by row.
+    """Return the brightness, 0..1, of the squares of a 4x4 grid, (16,) row by row.
 
-    Red and blue have each other's weights, as in published files.
+    The weights of red and blue are swapped, as in published files.
     """
     side = rgb.shape[0] // GRID
     blocks = rgb[: side * GRID, : side * GRID].reshape(GRID, side, GRID, side, 3).astype(np.float64)

@@ -1,1 +1,1 @@
-"""The control image: a half-face mesh under the coefficients, drawn on the CPU."""
+"""The control image: a half-face mesh deformed by the coefficients, drawn on the CPU."""

@@ -1,8 +1,9 @@
-"""From coefficients to a control image: the mesh is bent, placed in the crop, and drawn.
+"""Control image from coefficients: the mesh is bent, placed in the crop, and drawn.
 
-The original's two programs differ in four rules: where in a pixel it is sampled (the desktop draws at twice the size
-and keeps every second pixel), how far the lower teeth hang, and whether the border and the mouth's back wall bend.
-Unlike both, the warp is not rounded to eight bits, whose steps of 0.7 pixels would shift a face at rest by 0.4.
+The original's two programs differ in four rules: where in a pixel it is sampled (the desktop program draws at twice the
+size and keeps every second pixel), how far the lower teeth hang, whether the border bends, and whether the mouth's back
+wall bends. Unlike in both, the warp is not rounded to eight bits, because steps of 0.7 pixels would shift a face at
+rest by 0.4.
 """
 
 from dataclasses import dataclass
@@ -18,9 +19,9 @@ from shared.media.array_types import FloatArray
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    offset: float  # of a pixel's sample from its corner
+    offset: float  # distance of a pixel's sample from its corner
     jaw: float  # canonical units by which the lower teeth hang
-    rigid_inside: bool  # whether border and back wall stay
+    rigid_inside: bool  # whether border and back wall do not bend
 
 
 class ControlRules(Enum):
@@ -31,7 +32,7 @@ class ControlRules(Enum):
 
 
 RULES = {ControlRules.DESKTOP: _Rules(0.25, 4.0, False), ControlRules.BROWSER: _Rules(0.5, 6.0, True)}
-TEETH_DOWN, TEETH_IN = 3.0, 3.9  # by which the first two coefficients' sum moves the lower teeth
+TEETH_DOWN, TEETH_IN = 3.0, 3.9  # divisors of the first two coefficients' sum, which moves the lower teeth
 
 
 class ControlPainter:
@@ -40,7 +41,10 @@ class ControlPainter:
     def __init__(
         self, mesh: FaceMesh, offsets: FloatArray, side: int, rules: ControlRules = ControlRules.DESKTOP
     ) -> None:
-        """offsets: (6, 267, 3) blend shapes. side: of the crop in pixels."""
+        """Prepare the mesh and the buffers.
+
+        offsets: (6, 267, 3) blend shapes. side: of the crop in pixels.
+        """
         self._mesh, self._side, self._rules = mesh, side, RULES[rules]
         bends = mesh.categories < UPPER_TEETH
         if self._rules.rigid_inside:
@@ -51,17 +55,17 @@ class ControlPainter:
         self._depth = np.empty((side, side))
 
     def bent(self, coefficients: FloatArray) -> NDArray[np.float64]:
-        """(267, 3) canonical vertices under (6,) coefficients."""
+        """Return the canonical vertices deformed by (6,) coefficients, (267, 3)."""
         vertices = self._mesh.vertices + (coefficients.astype(np.float64) @ self._offsets).reshape(-1, 3)
         open_by = float(coefficients[0]) + float(coefficients[1])
         vertices[self._jaw] += (0.0, open_by / TEETH_DOWN + self._rules.jaw, max(open_by / TEETH_IN, 0.0))
         return vertices
 
     def draw(self, coefficients: FloatArray, matrix: NDArray[np.float64], landmarks: FloatArray) -> FloatArray:
-        """(4, S, S) float32 RGBA 0..1.
+        """Return the control image, (4, S, S) float32 RGBA 0..1.
 
-        coefficients: (6,). matrix: (4, 4) canonical space to crop pixels. landmarks: (209, 2) of the filmed face in
-        crop pixels, from which the mouth moves away.
+        coefficients: (6,). matrix: (4, 4) from canonical space to crop pixels. landmarks: (209, 2) of the filmed face
+            in crop pixels, relative to which the warp is measured.
         """
         points = self.bent(coefficients) @ matrix[:3, :3].T + matrix[:3, 3]
         warps = np.zeros((len(points), 2))

@@ -1,7 +1,7 @@
-"""The half-face mesh and its blend shapes, as the original's text lines and image hold them.
+"""The half-face mesh and its blend shapes, in the original's text and image formats.
 
 267 vertices in canonical space, about 1000 units with y down: 0-208 tracked points of the face, 209 the forehead,
-210-230 a ring around it, 231-248 the upper teeth, 249-266 the lower ones; 460 triangles.
+210-230 a ring around the face, 231-248 the upper teeth, 249-266 the lower teeth; 460 triangles.
 """
 
 import re
@@ -18,7 +18,7 @@ from shared.errors import StudioError
 from shared.media.array_types import FloatArray
 
 VERTICES, TRIANGLES, TRACKED = 267, 460, 209
-UPPER_INNER, LOWER_INNER = 4, 5  # vertices of the inner lips' middles
+UPPER_INNER, LOWER_INNER = 4, 5  # vertices in the middle of the inner lips
 UPPER_LIP, LOWER_LIP, UPPER_TEETH, LOWER_TEETH, BORDER, BACK_WALL = 2.0, 2.01, 3.0, 4.0, -1.0, -2.0  # categories
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 
@@ -36,9 +36,9 @@ class FaceMesh:
 
 
 def parse_mesh(lines: Iterable[str], where: str) -> FaceMesh:
-    """The mesh in lines "v x y z category number" and "f a b c", numbers from 1.
+    """Parse a mesh from lines "v x y z category number" and "f a b c", with indices from 1.
 
-    where: named in the sentence of the StudioError that is raised for anything else.
+    where: source of the lines, for the error sentence. Raises StudioError for anything else.
     """
     rows: dict[str, list[list[float]]] = {"v": [], "f": []}
     for line in lines:
@@ -62,7 +62,7 @@ def parse_mesh(lines: Iterable[str], where: str) -> FaceMesh:
 
 
 def mesh_lines(mesh: FaceMesh) -> list[str]:
-    """The lines of a mesh, as the original writes them: three decimals, two of the category."""
+    """Return a mesh as lines in the original's format: three decimals, two for the category."""
     vertices = [
         f"v {x:.3f} {y:.3f} {z:.3f} {category:.02f} {number}\n"
         for number, ((x, y, z), category) in enumerate(zip(mesh.vertices, mesh.categories, strict=True))
@@ -71,21 +71,21 @@ def mesh_lines(mesh: FaceMesh) -> list[str]:
 
 
 def read_blend_shapes(path: Path) -> FloatArray:
-    """(6, 267, 3) float32 offsets for a unit of each coefficient.
+    """Read the vertex offsets per unit of each coefficient, (6, 267, 3) float32.
 
-    The first rows and columns of an image whose texel is rgb / 255 * 2 - 1. Raises StudioError.
+    They are the first rows and columns of an image; a texel's value is rgb / 255 * 2 - 1. Raises StudioError.
     """
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[0] < COEFFICIENTS or image.shape[1] < TRACKED:
         raise StudioError(
             f"{path} is not a table of blend shapes; `studio weights add` takes it from the authors' own tree."
         )
-    offsets = np.full((COEFFICIENTS, VERTICES, 3), -1.0, np.float32)  # of a texel beyond the table's width: zeros
+    offsets = np.full((COEFFICIENTS, VERTICES, 3), -1.0, np.float32)  # texels beyond the table's width are 0, so -1
     texels = image[:COEFFICIENTS, :VERTICES, 2::-1].astype(np.float32) / 255 * 2 - 1
     offsets[:, : texels.shape[1]] = texels
     return offsets
 
 
 def opening_of(offsets: FloatArray) -> FloatArray:
-    """(6,) what a unit of each coefficient adds, downwards, to the way between the middles of the inner lips."""
+    """Return how much a unit of each coefficient changes the vertical distance between the inner lips, (6,), y down."""
     return np.asarray(offsets[:, UPPER_INNER, 1] - offsets[:, LOWER_INNER, 1], np.float32)

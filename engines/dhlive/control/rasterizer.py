@@ -1,10 +1,10 @@
-"""The loop over pixels: moved triangles to a control image, with a depth buffer, as a graphics card would draw them."""
+"""Loop over pixels that draws moved triangles into a control image with a depth buffer, as a GPU would."""
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-LOWER_LIP_RED = 128 / 255  # 0.5 as eight bits hold it
+LOWER_LIP_RED = 128 / 255  # 0.5 in eight bits
 
 
 @njit(cache=True)
@@ -17,13 +17,15 @@ def draw_control(
     image: NDArray[np.float32],
     depth: NDArray[np.float64],
 ) -> None:
-    """Draw the triangles, in their order, into an image that is cleared before.
+    """Draw the triangles, in their order, into an image that is cleared first.
 
-    points: (N, 3) in crop pixels, x right, y down, z away from the viewer. warps: (N, 2) by which the face has moved at
-    each, in halves of the crop. categories: (N,). offset: of a pixel's sample from its left and upper edge. image: (4,
-    S, S) float32, RGBA 0..1. depth: (S, S) float64, to write on. Only triangles of negative area (x right, y down) are
-    drawn; edges belong to both sides; the nearest is kept, of equal ones the first. Attributes, the category too, are
-    linear across a triangle, and what a pixel is follows from the category there.
+    points: (N, 3) in crop pixels, x right, y down, z away from the viewer. warps: (N, 2) displacement of the face at
+        each point, in halves of the crop. categories: (N,). offset: distance of a pixel's sample from its left and
+        upper edge. image: (4, S, S) float32, RGBA 0..1, output. depth: (S, S) float64 work buffer.
+
+    Only triangles of negative area (x right, y down) are drawn. Edges belong to both adjacent triangles. The nearest
+    triangle wins, of equally near ones the first. Attributes, including the category, are interpolated linearly across
+    a triangle, and the interpolated category determines how a pixel is drawn.
     """
     side = depth.shape[0]
     image[:3] = 0.5
@@ -82,7 +84,7 @@ def draw_control(
 
 @njit(cache=True, inline="always")
 def _cut(low: float, high: float, x0: float, slope: float, constant: float) -> tuple[float, float]:
-    """The columns where slope * (x - x0) + constant may be positive, a pixel more at either end."""
+    """Restrict columns to those where slope * (x - x0) + constant may be positive, plus one pixel at either end."""
     if slope > 1e-12:
         return max(low, np.floor(x0 - constant / slope)), high
     if slope < -1e-12:

@@ -1,18 +1,18 @@
-"""Layers of the two older generations: plain convolutions, and reference features that are moved channel by channel.
+"""Layers of the two older generations: plain convolutions, and reference features moved channel by channel.
 
 Attribute names are the published checkpoints' keys. The operator is AdaAT (Zhang and Ding 2022): each channel of a
-reference feature map is turned, scaled and shifted by an affine map of its own.
+reference feature map is rotated, scaled and shifted by its own affine map.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-HALF_TURN = 3.14159  # radians; the digits that the published weights were trained with
+HALF_TURN = 3.14159  # radians; with as many digits as the published weights were trained with
 
 
 class AdaatConv(nn.Module):
-    """Convolution, batch norm, rectifier; enlarged to twice the size before where `enlarges`."""
+    """Convolution, batch norm and rectifier, after an enlargement to twice the size if `enlarges`."""
 
     def __init__(self, inputs: int, outputs: int, size: int = 3, stride: int = 1, *, enlarges: bool = False) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class AdaatConv(nn.Module):
 
 
 class Residual(nn.Module):
-    """Two convolutions, each after its norm and rectifier, added to what came in."""
+    """Residual block: twice norm, rectifier and convolution, added to the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -42,11 +42,11 @@ class Residual(nn.Module):
 
 
 class ChannelMotion(nn.Module):
-    """Moves each channel of a feature map by an affine map that a code of numbers gives.
+    """Moves each channel of a feature map by an affine map computed from a code vector.
 
-    The original samples a volume whose depth is the channel. Depth runs over the channels' middles and edges alike, so
-    that each sampled channel is a fixed mixture of two; `mixed` does that once for a person, and the plane is sampled
-    here.
+    The original samples a volume whose depth axis is the channel. Its depth coordinates mix the align-corners
+    conventions, so each sampled channel is a fixed mixture of two channels. `mixed` computes that mixture once per
+    person, and `forward` then samples the plane only.
     """
 
     def __init__(self, code: int, channels: int) -> None:
@@ -58,7 +58,7 @@ class ChannelMotion(nn.Module):
 
     @staticmethod
     def mixed(features: Tensor) -> Tensor:
-        """(B, C, H, W) sampled at depth c * C / (C - 1) - 1/2 for channel c, linear between two, zeros outside."""
+        """Sample (B, C, H, W) at depth c * C / (C - 1) - 1/2 for channel c: linear between two, zeros outside."""
         count = features.shape[1]
         depth = torch.linspace(-1, 1, count, dtype=torch.float64) * (count / 2) + (count - 1) / 2
         weights = (1 - (depth[:, None] - torch.arange(count)).abs()).clamp(min=0).to(features)
@@ -79,5 +79,5 @@ class ChannelMotion(nn.Module):
 
 
 def pooled(x: Tensor) -> Tensor:
-    """(B, C): the mean over the plane."""
+    """Return the mean over the plane, (B, C)."""
     return functional.adaptive_avg_pool2d(x, 1).flatten(1)

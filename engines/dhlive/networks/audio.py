@@ -1,4 +1,4 @@
-"""The audio network: pairs of filter-bank frames to six coefficients, causal.
+"""The audio network: from pairs of filter-bank frames to six coefficients, causal.
 
 Attribute names are the checkpoint's keys.
 """
@@ -16,7 +16,7 @@ State = tuple[Tensor, Tensor]
 
 
 class AudioNetwork(nn.Module):
-    """(B, 2 n, 80) log filter bank at 50 frames a second to (B, n, 6) at 25, and the state to continue from."""
+    """Network from (B, 2 n, 80) log filter bank frames at 50 per second to (B, n, 6) at 25, and its new state."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,5 +40,5 @@ class AudioNetwork(nn.Module):
 
 
 def silent_state(batch: int = 1) -> State:
-    """(2, B, 192) twice: nothing has been heard."""
+    """Return the state before any sound, two (2, B, 192) tensors."""
     return torch.zeros(LAYERS, batch, HIDDEN), torch.zeros(LAYERS, batch, HIDDEN)

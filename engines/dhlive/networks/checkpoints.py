@@ -1,4 +1,4 @@
-"""The published checkpoints: told apart by their keys, loaded unchanged."""
+"""The published checkpoints: recognised by their keys, and loaded unchanged."""
 
 import zipfile
 from pathlib import Path
@@ -27,13 +27,13 @@ STYLE_KEY, MOTION_KEY, AUDIO_KEY = (
     "adaAT.translation.0.weight",
     "LSTM.weight_ih_l0",
 )
-ROWS = {40: Generation.MINI1, 512: Generation.OLD}  # of MOTION_KEY
+ROWS = {40: Generation.MINI1, 512: Generation.OLD}  # number of rows of MOTION_KEY
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def generation_of(state: StateDict) -> Generation | None:
-    """The generation whose mouth network a checkpoint holds; None where it holds none."""
+    """Return the generation of the mouth network in a checkpoint; None if it contains none."""
     if STYLE_KEY in state:
         return Generation.MINI2
     rows = state[MOTION_KEY].shape[0] if MOTION_KEY in state else 0
@@ -41,10 +41,10 @@ def generation_of(state: StateDict) -> Generation | None:
 
 
 def recognised(path: Path) -> str:
-    """The manifest's file that a checkpoint is, "" where it is none of them.
+    """Return which of the manifest's files a checkpoint is, "" if none.
 
-    The audio networks of the mini generations and of the old one have the same keys: they are told apart by the name
-    that the file, or the archive in it, was saved under. Raises StudioError where it cannot be loaded.
+    The audio networks of the mini generations and of the old one have the same keys. They are distinguished by the name
+    that the file, or the archive in it, was saved under. Raises StudioError if the file cannot be loaded.
     """
     state = load_state(path)
     if (generation := generation_of(state)) is not None:
@@ -59,7 +59,7 @@ def recognised(path: Path) -> str:
 
 
 def load_mouth(path: Path) -> tuple[Generation, MouthNetwork]:
-    """The mouth network in a file, in evaluation mode, and its generation. Raises StudioError in one sentence."""
+    """Return a file's mouth network, in evaluation mode, and its generation. Raises StudioError in one sentence."""
     state = load_state(path)
     generation = generation_of(state)
     if generation is None:
@@ -68,7 +68,7 @@ def load_mouth(path: Path) -> tuple[Generation, MouthNetwork]:
 
 
 def load_old(path: Path) -> OldNetwork:
-    """The old network in a file, in evaluation. Raises StudioError in one sentence."""
+    """Load the old network in evaluation mode. Raises StudioError in one sentence."""
     network = load_mouth(path)[1]
     if not isinstance(network, OldNetwork):
         raise StudioError(f"{path} is a network of another generation; `studio weights add` sorts them.")
@@ -76,12 +76,12 @@ def load_old(path: Path) -> OldNetwork:
 
 
 def load_audio(path: Path) -> AudioNetwork:
-    """The audio network in a file, in evaluation. Raises StudioError in one sentence."""
+    """Load an audio network in evaluation mode. Raises StudioError in one sentence."""
     return filled(AudioNetwork, load_state(path), path)
 
 
 def filled(kind: type[NetworkT], state: StateDict, path: Path) -> NetworkT:
-    """A network with these weights. Raises StudioError where they do not fit."""
+    """Return a network with these weights. Raises StudioError if they do not fit."""
     with torch.device("meta"):
         net: NetworkT = kind()
     wanted = {name: tuple(value.shape) for name, value in net.state_dict().items()}

@@ -19,7 +19,7 @@ class Mini1Person(NamedTuple):
 
 
 class Mini1Network(nn.Module):
-    """(B, 3, 72, 72) RGB 0..1, the window with class colours in its mouth, to the same window with a mouth."""
+    """Network that draws a mouth into a window, (B, 3, 72, 72) RGB 0..1, whose mouth shows class colours."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,12 +41,12 @@ class Mini1Network(nn.Module):
         )  # fmt: skip
 
     def features(self, references: Tensor) -> Tensor:
-        """(B, 20, 18, 18) of (B, 12, 72, 72): three RGBA images 0..1."""
+        """Return the reference features, (B, 20, 18, 18), of (B, 12, 72, 72): three RGBA images 0..1."""
         found: Tensor = self.ref_in_conv(references)
         return found
 
     def person(self, features: Tensor) -> Mini1Person:
-        """What the network keeps of a person.
+        """Return the tensors that the network keeps of a person.
 
         features: (B, 20, 18, 18).
         """

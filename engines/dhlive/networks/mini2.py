@@ -1,7 +1,7 @@
-"""The mouth network of the second mini generation: the control image moves, a style vector colours.
+"""The mouth network of the second mini generation: a control image determines motion, a style vector appearance.
 
-A person is 64 numbers, their style, found once in reference images. Attribute names are the published checkpoint's
-keys. This is its definition, which learns; `mini2_folded` draws with its weights.
+A person is represented by 64 numbers, the style, computed once from reference images. Attribute names are the published
+checkpoint's keys. This module is the definition, which can be trained; `mini2_folded` draws with its weights.
 """
 
 from typing import NamedTuple
@@ -13,11 +13,11 @@ from torch.nn import functional
 from engines.dhlive.networks.sizes import STYLE
 
 SLOPE = 0.1  # of the encoders' leaky rectifiers
-SKIP_SIDES = (4, 2)  # of the source's squares, whose averages join the second and the third block's features
+SKIP_SIDES = (4, 2)  # sides of the source's squares, whose averages are added to the features of blocks 2 and 3
 
 
 class Separable(nn.Module):
-    """3x3 convolution of each channel by itself, then 1x1 across them."""
+    """3x3 convolution of each channel alone, then 1x1 across the channels."""
 
     def __init__(self, inputs: int, outputs: int, stride: int = 1) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Separable(nn.Module):
 
 
 class Modulation(NamedTuple):
-    """What a style does to a block: (B, C, 1, 1) each."""
+    """Effect of a style on a block: (B, C, 1, 1) each."""
 
     scale: Tensor
     bias: Tensor
@@ -38,14 +38,14 @@ class Modulation(NamedTuple):
 
 
 class StyleModulation(nn.Module):
-    """Normalises each frame by itself and lets the style scale and shift it where a gate of the features opens."""
+    """Normalises each frame alone, then lets the style scale and shift it where a gate on the features opens."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(STYLE, channels), nn.ReLU(), nn.Linear(channels, 3 * channels))
 
     def of_style(self, style: Tensor) -> Modulation:
-        """Modulation by a style.
+        """Return the modulation by a style.
 
         style: (B, 64).
         """
@@ -57,7 +57,7 @@ class StyleModulation(nn.Module):
 
 
 class MiniBlock(nn.Module):
-    """A step of the decoder."""
+    """One block of the decoder."""
 
     def __init__(self, conv: nn.Module, channels: int, enlarges: bool) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class MiniBlock(nn.Module):
         self.enlarges = enlarges
 
     def enlarged(self, x: Tensor) -> Tensor:
-        """The input of the convolution."""
+        """Return the input of the convolution."""
         return functional.interpolate(x, scale_factor=2, mode="nearest") if self.enlarges else x
 
     def forward(self, x: Tensor, style: Modulation) -> Tensor:
@@ -74,7 +74,7 @@ class MiniBlock(nn.Module):
 
 
 class Mini2Network(nn.Module):
-    """(B, 3, 80, 112) RGB 0..1, the window with class colours in its mouth, to the same window with a mouth."""
+    """Network that draws a mouth into a window, (B, 3, 80, 112) RGB 0..1, whose mouth shows class colours."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,11 +99,14 @@ class Mini2Network(nn.Module):
         self.final_conv = nn.Conv2d(16, 3, 3, padding=1)
 
     def style(self, references: Tensor) -> Tensor:
-        """(B, 64) of (B, 12, 80, 112): three RGBA images 0..1, of the face at rest and twice of an open mouth."""
+        """Return the style, (B, 64), of three RGBA images, (B, 12, 80, 112) 0..1.
+
+        The first image shows the face at rest, the other two an open mouth.
+        """
         return torch.flatten(self.appearance_encoder(references), 1)
 
     def person(self, style: Tensor) -> list[Modulation]:
-        """What a style does to each block; computed once for a person."""
+        """Return the effect of a style on each block; computed once per person."""
         return [block.adain.of_style(style) for block in self.decoder_blocks]
 
     def forward(self, source: Tensor, person: list[Modulation]) -> Tensor:

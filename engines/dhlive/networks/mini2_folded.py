@@ -1,12 +1,14 @@
-"""The second mini generation's network as it is drawn with: its definition's image (`mini2`), sooner.
+"""The second mini generation's network as used for drawing: the same images as its definition (`mini2`), faster.
 
-Layers that follow each other with nothing between them are one, of weights that are computed when it is made:
+Consecutive linear layers are merged into one, whose weights are computed on construction:
 
-- enlarging twice and a 3x3 convolution are a transposed convolution, 4x4 at stride 2: four products a pixel for nine;
+- enlarging twice and a 3x3 convolution are a transposed convolution, 4x4 at stride 2: four products per pixel instead
+of nine;
 - averaging the source and a 1x1 convolution are a convolution at the same stride;
-- the last convolution has three outputs where a CPU computes sixteen at once: it draws four pixels of a row at a time.
+- the last convolution has three outputs where a CPU computes sixteen at a time, so it draws four pixels of a row at a
+time.
 
-What differs is rounding, about 1e-6.
+The results differ by rounding only, about 1e-6.
 """
 
 import torch
@@ -15,17 +17,17 @@ from torch.nn import functional
 
 from engines.dhlive.networks.mini2 import SKIP_SIDES, Mini2Network, Modulation
 
-# Faces that a CPU takes through each block at once: what these take lies in a core's cache, what more take does not.
+# Faces per pass of each block on a CPU: this many fit into a core's cache, more do not.
 AT_ONCE = (8, 8, 4, 2)
-EPSILON = 1e-5  # of the normalisation's variance
-PIXELS = 4  # of a row, that the last convolution draws at once
-LAST = 3  # the decoder's last block
+EPSILON = 1e-5  # added to the normalisation's variance
+PIXELS = 4  # of a row that the last convolution draws at a time
+LAST = 3  # index of the decoder's last block
 
 
 class FoldedMini2(nn.Module):
-    """(B, 3, 80, 112) RGB 0..1, the window with class colours in its mouth, to the same window with a mouth.
+    """Network that draws a mouth into a window, (B, 3, 80, 112) RGB 0..1, whose mouth shows class colours.
 
-    For drawing alone, without gradients. It shares the network's weights and keeps products of some of them.
+    For drawing only, without gradients. It shares the original network's weights and stores products of some of them.
     """
 
     def __init__(self, network: Mini2Network) -> None:
@@ -43,7 +45,7 @@ class FoldedMini2(nn.Module):
         return self.network.skip_fuse0, self.network.skip_fuse1
 
     def person(self, style: Tensor) -> list[Modulation]:
-        """What a style (B, 64) does to each block; computed once for a person."""
+        """Return the effect of a style, (B, 64), on each block; computed once per person."""
         return self.network.person(style)
 
     def forward(self, source: Tensor, person: list[Modulation]) -> Tensor:
@@ -59,7 +61,7 @@ class FoldedMini2(nn.Module):
         return x
 
     def _step(self, number: int, x: Tensor, source: Tensor, style: Modulation) -> Tensor:
-        """A block of the decoder with what follows it."""
+        """Run one block of the decoder and the operations that follow it."""
         block = self.network.decoder_blocks[number]
         conv = block.get_submodule("conv")
         if number == LAST:
@@ -71,16 +73,16 @@ class FoldedMini2(nn.Module):
         return x.add_(functional.conv2d(source, skip, self._fuses()[number - 1].bias, side))
 
     def _drawn(self, x: Tensor) -> Tensor:
-        """(B, 3, h, w) of (B, 16, h, w)."""
+        """Return the image, (B, 3, h, w), of features (B, 16, h, w)."""
         batch, _, height, width = x.shape
         rows = functional.conv2d(x, self.row, self.row_bias, (1, PIXELS), 1).permute(0, 2, 3, 1)
         return torch.sigmoid(rows.reshape(batch, height, width, 3)).permute(0, 3, 1, 2)
 
 
 def styled(x: Tensor, style: Modulation) -> Tensor:
-    """`StyleModulation` and a rectifier in place, channels last.
+    """Apply `StyleModulation` and a rectifier in place, channels last.
 
-    Sums over the plane are products with a row.
+    Sums over the plane are computed as products with a row vector.
     """
     batch, channels, height, width = x.shape
     scale, bias, opens = (each.flatten(1)[:, None] for each in style)
@@ -105,5 +107,8 @@ def enlarging(weight: Tensor) -> Tensor:
 
 
 def row_of_pixels(weight: Tensor) -> Tensor:
-    """(4 outputs, inputs, 3, 6): (outputs, inputs, 3, 3) at four pixels of a row, whose outputs follow each other."""
+    """Return the weights of the row convolution, (4 outputs, inputs, 3, 6).
+
+    weight: (outputs, inputs, 3, 3), repeated for four pixels of a row, whose outputs are concatenated.
+    """
     return torch.cat([functional.pad(weight, (at, PIXELS - 1 - at)) for at in range(PIXELS)])

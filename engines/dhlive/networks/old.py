@@ -1,4 +1,4 @@
-"""The 256-pixel network of the first generation: 36 GMAC a frame.
+"""The 256-pixel network of the first generation: 36 GMAC per frame.
 
 Attribute names are the published checkpoint's keys.
 """
@@ -15,20 +15,23 @@ SIDE_PX = 256
 
 
 class OldPerson(NamedTuple):
-    """Reference features (B, 256, 64, 64), and the moved ones' source, channels mixed (`ChannelMotion.mixed`)."""
+    """Reference features (B, 256, 64, 64), and the mixed channels (`ChannelMotion.mixed`) that are moved."""
 
     features: Tensor
     mixed: Tensor
 
 
 class OldNetwork(nn.Module):
-    """Draws the mouth into a face whose mouth was removed: (B, 3, 256, 256) RGB 0..1 to the same shape.
+    """Network that draws the mouth into a face whose mouth was removed, (B, 3, 256, 256) RGB 0..1.
 
-    The place of the mouth is taken by a small mouth image, (B, 3, 256, 256).
+    A mouth image, (B, 3, 256, 256), determines the mouth.
     """
 
     def __init__(self, width: int = 128) -> None:
-        """width: channels of most layers; the published network's unless a small one is tried."""
+        """Build the layers.
+
+        width: channels of most layers; the published network's by default, smaller for tests.
+        """
         super().__init__()
         w = width
         self.source_in_conv = nn.Sequential(
@@ -50,9 +53,9 @@ class OldNetwork(nn.Module):
         )  # fmt: skip
 
     def person(self, references: Tensor) -> OldPerson:
-        """What the network keeps of a person.
+        """Return the tensors that the network keeps of a person.
 
-        references: (B, 30, 256, 256): five frames 0..1, each RGB and RGB mouth image.
+        references: (B, 30, 256, 256): five frames 0..1, each as RGB and RGB mouth image.
         """
         features = self.ref_in_conv(references)
         return OldPerson(features, self.adaAT.mixed(self.appearance_conv_list[0](features)))

@@ -1,8 +1,8 @@
-"""One thread for networks that gain nothing from more.
+"""Single-threaded computation for networks that gain nothing from more threads.
 
-Torch's threads wait for each other after each layer, and busily: on a machine whose cores are taken a frame would cost
-ten times its work. With one, a sum's order does not depend on the machine's cores either, so that two workers draw the
-same bit for bit.
+PyTorch's threads wait for each other after each layer, with busy waiting: on a machine whose cores are occupied a frame
+would take ten times as long. With one thread the order of a sum does not depend on the number of cores either, so two
+workers draw bit for bit the same.
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ import torch
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """A context manager: computation inside it takes one core of the CPU, whatever this thread uses otherwise."""
+    """Context manager inside which PyTorch uses one CPU core, whatever the calling thread uses otherwise."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,4 +1,4 @@
 """The old 256-pixel network.
 
-A face whose lower half is drawn under a small mouth image, offline and, on a GPU, live.
+It draws the lower half of a face as a small mouth image prescribes, offline and, on a GPU, live.
 """

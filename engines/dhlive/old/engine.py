@@ -1,4 +1,4 @@
-"""The `dhlive_old` engine: DH_live's first network. 36 GMAC a frame: for files, and on air where there is a GPU."""
+"""The `dhlive_old` engine: DH_live's first network, 36 GMAC per frame. Offline, and live if there is a GPU."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,7 +32,7 @@ INFO = EngineInfo(
 
 
 class OldDhliveEngine(FilmedFaceEngine):
-    """Draws the lower half of a filmed face, 256 pixels a side."""
+    """Engine that draws the lower half of a filmed face, at 256 pixels a side."""
 
     info = INFO
     Settings = OldDhliveSettings
@@ -68,7 +68,7 @@ class OldDhliveEngine(FilmedFaceEngine):
         return OldSession(avatar, face, self.network(files).to(device), audio, shapes, context)
 
     def network(self, files: dict[str, Path]) -> "OldNetwork":
-        """The network in one of these files, in evaluation. Raises StudioError."""
+        """Load the network from one of these files, in evaluation mode. Raises StudioError."""
         from engines.dhlive.networks.checkpoints import load_old
 
         return load_old(present(files, MOUTHS[Generation.OLD]))

@@ -1,6 +1,6 @@
 """A filmed face in the form that the old network's images need.
 
-It is measured once, kept as tracked points, and placed when a session opens.
+It is measured once, stored as tracked points, and placed when a session opens.
 """
 
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ from shared.runtime.arrays import UNREADABLE_ARRAYS
 
 FILE = "points.npz"
 HALF_SIDE = 0.6  # of the lower face's longer side
-LIPS_SHARE = 0.9  # of the lips' extent that the mouth image covers
+LIPS_SHARE = 0.9  # share of the lips' extent that the mouth image covers
 REFERENCES = 5
-MOUTH_ROWS, MOUTH_COLUMNS = 100, 150  # of the mouth image as it is laid on the face
-STEPS = np.arange(5, 25, 2)  # canonical units by which the hole reaches beyond the jaw, from the ears to the chin
+MOUTH_ROWS, MOUTH_COLUMNS = 100, 150  # of the mouth image as placed on the face
+STEPS = np.arange(5, 25, 2)  # canonical units by which the hole extends beyond the jaw, from the ears to the chin
 
 
 @dataclass(frozen=True, slots=True)
 class OldFace:
-    """The face of a film, as the old generation places it.
+    """The face of a film, placed as the old generation expects it.
 
-    points: (N, 478, 3) of each plate frame, in its pixels. rects: (N, 4) int64 squares. hole: (N, 21, 2), where the jaw
-    may come to lie. mouth: (N, 15000, 2) int64, the plate pixel of each of the mouth image's, row by row.
+    points: (N, 478, 3) of each plate frame, in its pixels. rects: (N, 4) int64 squares. hole: (N, 21, 2), the furthest
+        reach of the jaw. mouth: (N, 15000, 2) int64, the plate pixel of each pixel of the mouth image, row by row.
     """
 
     points: NDArray[np.float64]
@@ -41,8 +41,8 @@ class OldFace:
     ) -> "OldFace":
         """Place the face in each frame of a film.
 
-        points: (N, 478, 3), tracked. mean: (478, 3) canonical face. name: the avatar's. Raises StudioError where the
-        face leaves the film.
+        points: (N, 478, 3), tracked. mean: (478, 3) canonical face. name: of the avatar. Raises StudioError if the face
+            extends beyond the film.
         """
         steady = smoothed(points.reshape(len(points), -1)).reshape(points.shape)
         matrices, personal = place_heads(steady[:, PLACED], mean[PLACED])
@@ -55,14 +55,14 @@ class OldFace:
         return cls(steady, crop_squares(steady, width, height, name), hole, mouth.astype(np.int64))
 
     def references(self) -> list[int]:
-        """Frames that the network knows the face by: five of the half whose mouths are open furthest, evenly."""
+        """Return the reference frames: five, evenly spread over the half of the film with the widest open mouths."""
         gaps = np.linalg.norm(self.points[:, LIPS_INNER[5]] - self.points[:, LIPS_INNER[-5]], axis=1)
         open_ones = np.argsort(gaps, kind="stable")[len(gaps) // 2 :]
         return [int(open_ones[at]) for at in np.linspace(0, len(open_ones) - 1, REFERENCES).round().astype(int)]
 
 
 def crop_squares(points: NDArray[np.float64], width: int, height: int, name: str) -> NDArray[np.int64]:
-    """(N, 4) squares around the lower faces. Raises StudioError where one leaves the film."""
+    """Return squares around the lower faces, (N, 4). Raises StudioError if one extends beyond the film."""
     around = points[:, JAW[2:-2], :2]
     low, high = around.min(axis=1), around.max(axis=1)
     low[:, 1] = points[:, CROP_TOP, 1]
@@ -75,7 +75,7 @@ def crop_squares(points: NDArray[np.float64], width: int, height: int, name: str
 
 
 def _hole(jaw: NDArray[np.float64], seen: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(21, 3) canonical: as far out as the jaw comes in any frame (N, 21, 3), and somewhat further."""
+    """Return the hole in canonical space, (21, 3): the jaw's furthest reach in any frame, (N, 21, 3), plus a margin."""
     hole, along = jaw.copy(), np.arange(10)
     hole[:10, 1] = seen[:, :10, 1].max(axis=0) + STEPS
     hole[:10, 0] = seen[:, :10, 0].max(axis=0) - (9 - along)
@@ -86,7 +86,10 @@ def _hole(jaw: NDArray[np.float64], seen: NDArray[np.float64]) -> NDArray[np.flo
 
 
 def _mouth_surface(lips: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(15000, 3) canonical: a rectangle over all lips (K, 3), bent backwards towards its sides."""
+    """Return the mouth image's surface in canonical space, (15000, 3).
+
+    It is a rectangle over all lips, (K, 3), bent backwards towards its sides.
+    """
     middle, half = (lips.min(axis=0) + lips.max(axis=0)) / 2, (lips.max(axis=0) - lips.min(axis=0)) / 2 * LIPS_SHARE
     row, column = np.mgrid[:MOUTH_ROWS, :MOUTH_COLUMNS]
     side = MOUTH_COLUMNS / 2
@@ -100,7 +103,7 @@ def _projected(matrices: NDArray[np.float64], points: NDArray[np.float64]) -> ND
 
 
 def write_points(path: Path, points: NDArray[np.float64]) -> None:
-    """Keep the tracked points. Raises StudioError."""
+    """Write the tracked points. Raises StudioError."""
     part = path.with_name(f".{path.name}")
     try:
         with part.open("wb") as file:
@@ -111,7 +114,7 @@ def write_points(path: Path, points: NDArray[np.float64]) -> None:
 
 
 def read_points(path: Path, frames: int, name: str) -> NDArray[np.float64]:
-    """Read the points, (N, 478, 3). Raises StudioError where they are not of a film of so many frames."""
+    """Read the points, (N, 478, 3). Raises StudioError if they do not belong to a film of this many frames."""
     try:
         with np.load(path, allow_pickle=False) as held:
             points = np.asarray(held["points"], np.float64)

@@ -1,6 +1,6 @@
-"""Input images of the old network, 256 pixels a side, blue first.
+"""Input images of the old network, 256 pixels a side, in BGR order.
 
-The face with a hole, the mouth to fill it, and its references.
+They are the face with a hole, the mouth to fill it, and the reference images.
 """
 
 import cv2
@@ -13,20 +13,20 @@ from engines.dhlive.old.points import CHEEKS, JAW, LEFT_EYE, LIPS_INNER, LIPS_OU
 from shared.media.array_types import ImageArray
 
 BLUE, GREEN, RED, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-CONTRAST = 60  # grey levels about its mean that a mouth image is spread over
-RIM_PX, RIM_STEP = 20, 13  # over which the drawn face fades out, and by how much a pixel
+CONTRAST = 60  # grey levels around its mean that a mouth image is stretched to
+RIM_PX, RIM_STEP = 20, 13  # width over which the drawn face fades out, and the step per pixel
 THICK_PX = 2
 
 Placed = NDArray[np.float64]
 
 
 def in_crop(points: Placed, rect: NDArray[np.int64]) -> Placed:
-    """(K, 2) points in plate pixels as pixels of the crop."""
+    """Convert (K, 2) points from plate pixels to pixels of the crop."""
     return np.asarray((points[:, :2] - rect[:2]) * (SIDE_PX / float(rect[2] - rect[0])))
 
 
 def holed(crop: ImageArray, face: OldFace, frame: int) -> ImageArray:
-    """The crop, black between nose and jaw, as far down as the jaw ever comes."""
+    """Return the crop with the area between nose and jaw black, down to the jaw's lowest position in the film."""
     points, hole = (in_crop(each[frame], face.rects[frame]) for each in (face.points, face.hole))
     jaw = points[JAW]
     jaw[3:-3, 1] = hole[3:-3, 1]
@@ -37,9 +37,9 @@ def holed(crop: ImageArray, face: OldFace, frame: int) -> ImageArray:
 
 
 def mouth_laid(image: ImageArray, face: OldFace, frame: int) -> ImageArray:
-    """(256, 256, 3): a mouth image (15, 30, 3), grey and its contrast spread, laid where the lips are.
+    """Place a grey, contrast-stretched mouth image, (15, 30, 3), on the lips; return (256, 256, 3).
 
-    Nose and eyes are drawn in.
+    Nose and eyes are drawn as lines.
     """
     grey = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), (MOUTH_COLUMNS, MOUTH_ROWS)).astype(np.float32)
     least = int(grey.mean()) - CONTRAST
@@ -55,7 +55,7 @@ def mouth_laid(image: ImageArray, face: OldFace, frame: int) -> ImageArray:
 
 
 def reference(crop: ImageArray, face: OldFace, frame: int) -> ImageArray:
-    """(256, 256, 6): the crop, and all lines of the face."""
+    """Return a reference image, (256, 256, 6): the crop, and all lines of the face."""
     points = in_crop(face.points[frame], face.rects[frame])
     lines = np.zeros((SIDE_PX, SIDE_PX, 3), np.uint8)
     _draw(lines, points, LIPS_OUTER, BLUE, closed=True)
@@ -67,7 +67,7 @@ def reference(crop: ImageArray, face: OldFace, frame: int) -> ImageArray:
 
 
 def draw_features(image: ImageArray, points: Placed) -> None:
-    """Nose and eyes, into an image."""
+    """Draw nose and eyes into an image."""
     _draw(image, points, NOSE_EDGE, GREEN)
     _draw(image, points, NOSE_MIDDLE, GREEN)
     _draw(image, points, LEFT_EYE, GREEN, closed=True)
@@ -83,7 +83,7 @@ def _draw(
 
 
 def rim() -> NDArray[np.uint8]:
-    """(256, 256) uint8: how much of the drawn face shows; less and less over the outer pixels."""
+    """Return the opacity of the drawn face, (256, 256) uint8, decreasing over the outer pixels."""
     across = np.minimum(np.arange(SIDE_PX), np.arange(SIDE_PX)[::-1]).clip(max=RIM_PX - 1)
     inside = np.minimum.outer(across, across)
     return np.asarray(255 - RIM_STEP * (RIM_PX - 1 - inside), np.uint8)

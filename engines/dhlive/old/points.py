@@ -1,4 +1,4 @@
-"""Points of a tracked face by the parts that the old network's images are drawn from, in the order of the original."""
+"""Points of a tracked face, grouped by the parts drawn in the old network's images, in the original's order."""
 
 BROWS = [276, 283, 282, 295, 285, 336, 296, 334, 293, 300, 46, 53, 52, 65, 55, 107, 66, 105, 63, 70]
 NOSE_EDGE = [343, 355, 358, 327, 326, 2, 97, 98, 129, 126, 114]

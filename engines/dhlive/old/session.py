@@ -1,4 +1,4 @@
-"""The old network opened on one avatar."""
+"""The old network's session on one avatar."""
 
 import numpy as np
 import torch
@@ -17,11 +17,11 @@ from shared.avatar.model import Avatar
 from shared.media.array_types import FloatArray, ImageArray
 from shared.runtime.arrays import StateArrays
 
-NO_OPENING: FloatArray = np.zeros(6, np.float32)  # the old network's mouth is not held back
+NO_OPENING: FloatArray = np.zeros(6, np.float32)  # the old network's mouth is not limited
 
 
 class OldSession(EngineSession):
-    """Carries what was heard of the voice; its frames carry nothing. Not thread-safe."""
+    """Session whose state is the voice heard so far; frames do not depend on each other. Not thread-safe."""
 
     def __init__(
         self,
@@ -32,7 +32,10 @@ class OldSession(EngineSession):
         shapes: MouthShapes,
         context: SessionContext,
     ) -> None:
-        """network: on its device. shapes: of the mouth image."""
+        """Compute the reference features.
+
+        network: on its device. shapes: of the mouth image.
+        """
         self._plate, self._plate_at = avatar.plate, context.plate_at or avatar.plate.index
         self._face, self._network, self._shapes = face, network, shapes
         self._device = next(network.parameters()).device
@@ -46,7 +49,7 @@ class OldSession(EngineSession):
         return [self._frame(tick) for tick in self._speech.hear(block)]
 
     def idle(self, pts: int) -> list[RoiFrame]:
-        """The film with the mouth that the network draws at rest."""
+        """Return the film with the network's mouth at rest."""
         return [self._frame(self._speech.at_rest(pts))]
 
     def flush(self) -> list[RoiFrame]:
@@ -75,11 +78,11 @@ class OldSession(EngineSession):
         return RoiFrame(tick.pts, on_roi(rgb, self._rim, to_roi), tick.waiting, index)
 
     def _crop(self, index: int) -> ImageArray:
-        """(256, 256, 3) uint8, blue first, as the network was trained."""
+        """Return the crop, (256, 256, 3) uint8 BGR, as in the network's training."""
         rgb = film_crop(self._plate, index, self._face.rects[index], SIDE_PX)
         return np.ascontiguousarray(rgb[..., ::-1])
 
     def _planes(self, image: NDArray[np.uint8]) -> torch.Tensor:
-        """(1, C, 256, 256) 0..1 on the device."""
+        """Return an image as a (1, C, 256, 256) tensor 0..1 on the device."""
         tensor = torch.from_numpy(image).to(self._device)
         return tensor.permute(2, 0, 1)[None].float() / 255

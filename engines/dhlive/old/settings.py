@@ -1,4 +1,4 @@
-"""How the old network runs on this machine."""
+"""Settings of the old network: how it runs on this machine."""
 
 from typing import ClassVar
 

@@ -1,1 +1,1 @@
-"""From a voice to six mouth coefficients, 25 times a second."""
+"""Six mouth coefficients from a voice, 25 times per second."""

@@ -1,6 +1,6 @@
 """Mouth coefficients from the audio network's outputs.
 
-They are scaled, and limited where the mouth would open further than a mouth does.
+They are scaled, and limited where the mouth would open wider than a mouth can.
 """
 
 import numpy as np
@@ -10,20 +10,26 @@ from engines.dhlive.networks.sizes import COEFFICIENTS
 from shared.media.array_types import FloatArray
 
 SCALE = 0.5  # of the mini networks' outputs
-SECOND = 0.8  # of the second one besides, in the first mini generation
-WIDEST, CLOSED = -45.0, 0.0  # canonical units by which the inner lips' middles may part
+SECOND = 0.8  # additional factor of the second one in the first mini generation
+WIDEST, CLOSED = -45.0, 0.0  # range of the inner lips' distance, canonical units, negative when open
 
 
 class Stabiliser:
-    """Coefficients one after the other. `last` is the last one that a mouth can make, (6,)."""
+    """Limits coefficients one after the other.
+
+    last: the last coefficients within the limits, (6,).
+    """
 
     def __init__(self, generation: Generation, opening: FloatArray) -> None:
-        """opening: (6,) what a unit of each coefficient adds to the way between the middles of the inner lips."""
+        """Start with a mouth at rest.
+
+        opening: (6,) how much a unit of each coefficient changes the distance between the inner lips.
+        """
         self._generation, self._opening = generation, opening
         self.last = np.zeros(COEFFICIENTS, np.float32)
 
     def scaled(self, output: FloatArray) -> FloatArray:
-        """(6,) as the generation's mesh takes them."""
+        """Return (6,) coefficients scaled as the generation's mesh expects."""
         if self._generation is Generation.OLD:
             return output
         scaled = output * np.float32(SCALE)
@@ -32,10 +38,10 @@ class Stabiliser:
         return scaled
 
     def next_coefficients(self, output: FloatArray) -> FloatArray:
-        """(6,) float32 of an output of the network.
+        """Return the coefficients for one output of the network, (6,) float32.
 
-        The second mini generation's lips that cross, or part too far, go only half the way from the last ones that did
-        not.
+        In the second mini generation, an output whose lips cross or part too far is replaced by its mean with the last
+        one that does not.
         """
         scaled = self.scaled(output)
         if self._generation is not Generation.MINI2:

@@ -1,10 +1,10 @@
 """Log mel filter bank as Kaldi defines it, one frame at a time.
 
-80 bins, frames of 50 ms every 20 ms, the first of them centred 10 ms after the sound's beginning, which is mirrored. A
-frame: mean taken off, pre-emphasis 0.97, Povey window (Hann to the power 0.85), power spectrum of the next power of
-two, triangles that are even in mel (1127 ln(1 + f / 700)) from 20 Hz to half the rate, natural logarithm with a floor
-of FLT_EPSILON. No dither, no energy. Source: Kaldi's `feature-window` and `mel-computations`, as kaldi-native-fbank
-1.22.5 computes them.
+80 bins, frames of 50 ms every 20 ms, the first of them centred 10 ms after the beginning of the sound, which is
+mirrored there. Per frame: mean removed, pre-emphasis 0.97, Povey window (Hann to the power 0.85), power spectrum of the
+next power of two, triangles of equal width in mel (1127 ln(1 + f / 700)) from 20 Hz to half the rate, natural logarithm
+with a floor of FLT_EPSILON. No dither, no energy. Source: Kaldi's `feature-window` and `mel-computations`, as
+kaldi-native-fbank 1.22.5 computes them.
 """
 
 import numpy as np
@@ -19,10 +19,13 @@ FLOOR = float(np.finfo(np.float32).eps)
 
 
 class FilterBank:
-    """The filter bank at one rate. Pure: frames depend on nothing but their own samples."""
+    """The filter bank at one sample rate. Pure: a frame depends only on its own samples."""
 
     def __init__(self, rate: int) -> None:
-        """rate: samples a second."""
+        """Prepare the window and the filters.
+
+        rate: samples per second.
+        """
         self.rate = rate
         self.frame, self.shift = rate * FRAME_MS // 1000, rate * SHIFT_MS // 1000
         self._transform = 1 << (self.frame - 1).bit_length()
@@ -31,7 +34,7 @@ class FilterBank:
         self._triangles = _triangles(rate, self._transform)
 
     def frames(self, windows: FloatArray) -> FloatArray:
-        """(n, 80) float32 of (n, frame) float32 samples within -1..1."""
+        """Return the features, (n, 80) float32, of (n, frame) float32 samples in -1..1."""
         x = windows.astype(np.float64)
         x = x - x.mean(axis=1, keepdims=True)
         x = np.concatenate([x[:, :1] * (1 - PREEMPHASIS), x[:, 1:] - PREEMPHASIS * x[:, :-1]], axis=1)
@@ -41,7 +44,7 @@ class FilterBank:
 
 
 def _triangles(rate: int, transform: int) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """(transform / 2, 80) weight of each bin of the spectrum in each band."""
+    """Return the weight of each spectrum bin in each band, (transform / 2, 80)."""
     edges = np.linspace(_mel(LOW_HZ), _mel(rate / 2), BANDS + 2)
     bins = _mel(np.arange(transform // 2) * rate / transform)[:, None]
     left, middle, right = edges[:-2], edges[1:-1], edges[2:]

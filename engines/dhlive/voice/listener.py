@@ -1,4 +1,4 @@
-"""A voice heard pair by pair: 48 kHz sound in, one output of the audio network for each 40 ms."""
+"""Outputs of the audio network for a voice: 48 kHz sound in, one output per 40 ms out."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from shared.runtime.arrays import StateArrays, StateMapping
 from shared.runtime.clock import SOUND_RATE_HZ
 
 MS = SOUND_RATE_HZ // 1000  # samples
-QUIET = 32768 * 10 ** (-50 / 20)  # root mean square of a pair's own 40 ms below which there is silence
+QUIET = 32768 * 10 ** (-50 / 20)  # root mean square of a pair's own 40 ms below which it counts as silence
 
 
 class Output(NamedTuple):
@@ -30,30 +30,33 @@ class Output(NamedTuple):
 
 
 class Listener:
-    """Outputs of the audio network.
+    """Feeds a voice to the audio network.
 
-    Output n is computed from the pair of frames that begins 40 n ms after the stream's first sample, each output by
-    itself, so that outputs are identical bit for bit however the sound is cut. Not thread-safe.
+    Output n is computed from the pair of frames that begins 40 n ms after the stream's first sample, each output
+    separately, so that outputs are bit for bit the same however the sound is cut. Not thread-safe.
     """
 
     def __init__(self, network: AudioNetwork, rate: int) -> None:
-        """rate: of the filter bank, Hz."""
+        """Start without any voice.
+
+        rate: of the filter bank, Hz.
+        """
         self._network, self._bank, self._decimator = network, FilterBank(rate), Decimator(rate)
-        self._kept = BEFORE_MS * MS + self._decimator.half  # samples before a pair's own time that it needs
+        self._kept = BEFORE_MS * MS + self._decimator.half  # samples that a pair needs from before its own time
         self.begin()
 
     def begin(self) -> None:
-        """Return the state before anything has been heard."""
-        self.count = 0  # outputs given so far
-        self._sound = np.zeros(self._kept, np.int16)  # from `_kept` before the next pair's time on
+        """Forget all voice."""
+        self.count = 0  # outputs returned so far
+        self._sound = np.zeros(self._kept, np.int16)  # samples from `_kept` before the next pair's time on
         self._state = silent_state()
 
     def append(self, samples: NDArray[np.int16]) -> None:
-        """(n,) int16 at 48 kHz that follow."""
+        """Append (n,) int16 samples at 48 kHz, which continue the previous ones."""
         self._sound = np.concatenate([self._sound, samples])
 
     def next_output(self) -> Output | None:
-        """The next output; None until the sound for it has been heard."""
+        """Return the next output; None until enough sound was appended."""
         needed = self._kept + AFTER_MS * MS
         if len(self._sound) < needed:
             return None
@@ -67,9 +70,9 @@ class Listener:
         return Output(np.asarray(out.numpy().reshape(COEFFICIENTS), np.float32), quiet)
 
     def _pair(self, sound: NDArray[np.int16]) -> FloatArray:
-        """(2, 80): the pair whose sound this is.
+        """Return the features of a pair, (2, 80), from its sound.
 
-        The first pair has none before its own time, and mirrors what follows.
+        The first pair has no sound before its own time; the sound after it is mirrored instead.
         """
         rate, frame, shift = self._bank.rate, self._bank.frame, self._bank.shift
         before = 0 if self.count else BEFORE_MS * rate // 1000
@@ -78,12 +81,12 @@ class Listener:
         return self._bank.frames(np.stack([low[:frame], low[shift : shift + frame]]))
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays."""
+        """Return the whole state as plain arrays."""
         hidden, cell = (part.numpy().copy() for part in self._state)
         return {"sound": self._sound.copy(), "count": np.array(self.count), "hidden": hidden, "cell": cell}
 
     def restore(self, state: StateMapping) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
         self._sound, self.count = np.asarray(state["sound"], np.int16), int(state["count"])
         hidden, cell = (torch.from_numpy(np.asarray(state[name], np.float32).copy()) for name in ("hidden", "cell"))
         self._state = hidden, cell

@@ -1,9 +1,9 @@
-"""The channel's voice at the filter bank's rate: what one video frame's coefficients are made from.
+"""The channel's voice at the filter bank's sample rate: the sound that one video frame's coefficients are made from.
 
-The voice comes at 48 kHz. The original resamples a whole file by its spectrum; a stream is filtered. Of each pair of
-filter bank frames the samples are computed from the sound up to the pair's own end and not beyond, so that they are the
-same however the voice is cut, and no look-ahead is added: what the filter lacks there lies where the frame's window is
-nearly zero.
+The voice arrives at 48 kHz. The original resamples a whole file via its spectrum; a stream is filtered instead. The
+samples of a pair of filter bank frames are computed from the sound up to the pair's end and not beyond. They are
+therefore the same however the voice is cut, and no look-ahead is added: the sound that the filter lacks at the end is
+where the frame's window is nearly zero.
 """
 
 import numpy as np
@@ -13,22 +13,25 @@ from shared.media.array_types import FloatArray
 from shared.runtime.clock import SOUND_RATE_HZ
 
 FRAME_MS, SHIFT_MS = 50, 20
-PAIR_MS = 2 * SHIFT_MS  # one output of the audio network
-BEFORE_MS = (FRAME_MS - SHIFT_MS) // 2  # of a pair's first frame before the pair's own time
-SPAN_MS = SHIFT_MS + FRAME_MS  # of a pair's two frames together
+PAIR_MS = 2 * SHIFT_MS  # time per output of the audio network
+BEFORE_MS = (FRAME_MS - SHIFT_MS) // 2  # by which a pair's first frame begins before the pair's own time
+SPAN_MS = SHIFT_MS + FRAME_MS  # length of a pair's two frames together
 AFTER_MS = SPAN_MS - BEFORE_MS  # from a pair's own time to the end of its last frame
-SHIFT = 5  # outputs by which the mini networks were trained to be late; the old one's four are within
-# Of voice after a tick's own time: the output five later, and its frames to their end.
+SHIFT = 5  # delay, in outputs, with which the mini networks were trained; the old network's four are within it
+# Voice needed beyond a tick's own time: up to the end of the frames of the output that is five later.
 VOICE_AHEAD_US = (SHIFT * PAIR_MS + AFTER_MS) * 1000
 FILTER_MS = 6  # half the filter's length
 STOP_DB_BETA = 8.0  # of the filter's Kaiser window: 80 dB
 
 
 class Decimator:
-    """48 kHz down to a rate that divides it."""
+    """Low-pass filter and decimation from 48 kHz to a rate that divides it."""
 
     def __init__(self, rate: int) -> None:
-        """rate: samples a second that come out."""
+        """Design the filter.
+
+        rate: output samples per second.
+        """
         self.rate, self.factor = rate, SOUND_RATE_HZ // rate
         self.half = FILTER_MS * SOUND_RATE_HZ // 1000
         at = np.arange(-self.half, self.half + self.factor)
@@ -40,10 +43,10 @@ class Decimator:
         ]
 
     def lowered(self, sound: NDArray[np.int16], count: int) -> FloatArray:
-        """(count,) float32 within about -1..1.
+        """Return decimated samples, (count,) float32 in about -1..1.
 
-        sound: (half + count * factor,) int16 at 48 kHz, beginning `half` before the first sample wanted; silence is
-        taken to follow.
+        sound: (half + count * factor,) int16 at 48 kHz, beginning `half` samples before the first output sample;
+            missing samples at the end count as silence.
         """
         needed = count * self.factor + 2 * self.half
         padded = np.zeros(needed, np.float32)

@@ -1,4 +1,4 @@
-"""A voice as mouth coefficients: six numbers for each tick, from what is heard up to 255 ms after it."""
+"""A voice as mouth coefficients: six numbers per tick, from the voice up to 255 ms after the tick."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,18 +18,21 @@ from shared.media.voice_ring import JOIN_SAMPLES
 from shared.runtime.arrays import StateArrays, StateMapping, pack_part, unpack_part
 from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
-WAITING_PAIRS = 20  # of silence, 0.8 s, before a tick's own time, after which the host waits
+WAITING_PAIRS = 20  # pairs of silence (0.8 s) before a tick's own time after which the host waits
 LET_GO = (
     0.45,
     0.0,
-)  # what is left of an interrupted mouth in the first and the second frame after; a mouth at rest before any voice
+)  # share of an interrupted mouth shape that remains in the first and second frame of a new voice
 
-CLOSED = 0.01  # of a coefficient: a mouth this far from rest is at rest
+CLOSED = 0.01  # a coefficient below this counts as at rest
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechTick:
-    """The mouth of one tick. coefficients: (6,) float32. waiting: there has been silence for a while."""
+    """The mouth of one tick.
+
+    coefficients: (6,) float32. waiting: there has been silence for a while.
+    """
 
     pts: int
     coefficients: FloatArray
@@ -39,12 +42,15 @@ class SpeechTick:
 class Speech:
     """Coefficients of one voice.
 
-    The network's outputs are 40 ms apart, counted from the tick in which the voice begins. A tick shows the newest one
-    that is due, so each is shown once at 25 frames a second. Not thread-safe.
+    The network's outputs are 40 ms apart, counted from the tick in which the voice begins. A tick shows the newest
+    output that is due, so at 25 frames per second each output is shown once. Not thread-safe.
     """
 
     def __init__(self, network: AudioNetwork, generation: Generation, opening: FloatArray, rate: Fraction) -> None:
-        """opening: see `Stabiliser`. rate: frames a second."""
+        """Start without any voice.
+
+        opening: see `Stabiliser`. rate: frames per second.
+        """
         self._rate, self._generation, self._opening = rate, generation, opening
         self._shift = generation.geometry.shift
         self._listener = Listener(network, generation.geometry.sound_rate)
@@ -52,7 +58,7 @@ class Speech:
         self._forget()
 
     def hear(self, block: VoiceBlock) -> list[SpeechTick]:
-        """The ticks that this block brings within reach."""
+        """Return the ticks that this block completes."""
         first = -(-block.pts * SOUND_RATE_HZ // US)
         if self._end < 0 or abs(first - self._end) > JOIN_SAMPLES:
             self._begin(first, block.pts)
@@ -60,7 +66,7 @@ class Speech:
         return self._until(None)
 
     def flush(self) -> list[SpeechTick]:
-        """The ticks up to the end of the voice, followed by silence; then nothing has been heard."""
+        """Return the ticks up to the end of the voice, as if silence followed, and forget all voice."""
         if self._end < 0:
             return []
         end = self._end
@@ -70,26 +76,26 @@ class Speech:
         return said
 
     def at_rest(self, pts: int) -> SpeechTick:
-        """A tick without a voice: the mouth closes from what was shown last."""
+        """Return a tick without a voice: the mouth closes from the shape shown last."""
         self._shown = np.asarray(self._shown * np.float32(LET_GO[0]), np.float32)
         self._shown[np.abs(self._shown) < CLOSED] = 0.0
         return SpeechTick(pts, self._shown.copy(), True)
 
     def reset(self) -> None:
-        """Forget what was heard. A mouth that was speaking closes within two frames."""
+        """Forget all voice. A speaking mouth closes within two frames."""
         self._forget()
 
     def _forget(self) -> None:
         self._listener.begin()
         self._stabiliser = Stabiliser(self._generation, self._opening)
-        self._outputs: list[Output] = []  # those that no tick has come to
-        self._passed = self._quiet = 0  # outputs that ticks have come to, and how many of the last ones were silence
+        self._outputs: list[Output] = []  # outputs that no tick has reached yet
+        self._passed = self._quiet = 0  # outputs that ticks have reached, and how many of the latest were silence
         self._now = np.zeros(COEFFICIENTS, np.float32)
         self._end, self._origin, self._tick = -1, 0, 0  # sample after the last one, us of output 0, next tick
         self._held, self._after = self._shown, 0
 
     def _begin(self, first: int, pts: int) -> None:
-        """Start over with a voice whose first sample has this number."""
+        """Restart with a voice whose first sample has this number."""
         self._forget()
         self._tick = tick_after(pts - 1, self._rate)
         begin = tick_pts(self._tick, self._rate)
@@ -104,7 +110,7 @@ class Speech:
             self._outputs.append(output)
 
     def _until(self, end: int | None) -> list[SpeechTick]:
-        """The ticks within reach, before sample `end`."""
+        """Return the ticks whose voice is complete, before sample `end`."""
         said: list[SpeechTick] = []
         while True:
             pts = tick_pts(self._tick, self._rate)
@@ -130,7 +136,7 @@ class Speech:
         return SpeechTick(pts, shown, self._quiet >= WAITING_PAIRS + self._shift)
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays."""
+        """Return the whole state as plain arrays."""
         outputs = np.array([(*each.values, each.quiet) for each in self._outputs], np.float32)
         numbers = (self._passed, self._quiet, self._end, self._origin, self._tick, self._after)
         return pack_part("listener", self._listener.save()) | {
@@ -140,7 +146,7 @@ class Speech:
         }
 
     def restore(self, state: StateMapping) -> None:
-        """Continue where `save` left off."""
+        """Continue from the state that `save` returned."""
         self._listener.restore(unpack_part("listener", state))
         rows = np.asarray(state["outputs"], np.float32)
         self._outputs = [Output(row[:COEFFICIENTS].copy(), bool(row[COEFFICIENTS])) for row in rows]
