@@ -1,5 +1,6 @@
-"""StableAvatar: speech and one image to a video of any length, by a diffusion transformer. A clip engine.
+"""StableAvatar, a clip engine: a diffusion transformer makes a video of any length from speech and one image.
 
-`engine` is what the studio sees: a clip's units and how each is run. `layout` relates speech, frames and latent
-frames to each other, `loop` denoises, `job` runs the units, `networks` are the models with their published names.
+`engine` is the interface to the studio: a clip's units and how each is run. `layout` relates speech, frames and latent
+frames to each other, `loop` denoises, `job` runs the units, and `networks` contains the models with their published
+names.
 """

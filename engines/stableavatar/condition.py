@@ -1,4 +1,4 @@
-"""What a clip is conditioned on besides its speech: the reference image, as the transformer and CLIP see it."""
+"""Conditioning of a clip besides its speech: the reference image, as the transformer and CLIP receive it."""
 
 import numpy as np
 import torch
@@ -15,11 +15,11 @@ MASK_CHANNELS = 4
 
 
 def reference_image(avatar: Avatar, which: str, width: int, height: int, original: bool) -> NDArray[np.uint8]:
-    """The first frame of a clip, (height, width, 3) RGB.
+    """Return the first frame of a clip, (height, width, 3) RGB.
 
-    which: "portrait", the square crop of the face, or "plate", the first frame of the whole host.
-
-    Whole in it, and its border pixels carried on beyond it where the shape differs; as the original does, stretched.
+    which: "portrait", the square crop of the face, or "plate", the first frame of the whole host. The image is scaled
+        to fit, and its border pixels are repeated where its shape differs. original: stretch the image instead, as the
+        original does.
     """
     image = _image(avatar, which)
     if original:
@@ -34,7 +34,7 @@ def reference_image(avatar: Avatar, which: str, width: int, height: int, origina
 
 
 def cut_out(avatar: Avatar, which: str, width: int, height: int, original: bool) -> tuple[slice, slice]:
-    """Rows and columns of the computed frames that show the reference image: what is delivered. Both even."""
+    """Return the rows and columns of the computed frames that show the reference image and are delivered. Both even."""
     if original:
         return slice(0, height), slice(0, width)
     return _inner(_image(avatar, which), width, height)
@@ -52,17 +52,17 @@ def _inner(image: NDArray[np.uint8], width: int, height: int) -> tuple[slice, sl
 
 
 def image_tensor(image: NDArray[np.uint8]) -> Tensor:
-    """(h, w, 3) RGB -> (3, h, w) float32 in -1..1."""
+    """Convert (h, w, 3) RGB to (3, h, w) float32 in -1..1."""
     return (torch.from_numpy(np.array(image)).permute(2, 0, 1) / 255 - 0.5) * 2
 
 
 def condition(vae: AutoencoderKLWan, image: Tensor, frames: int) -> Tensor:
-    """(1, 20, latent frames, h / 8, w / 8) of a whole window.
+    """Return the condition of a whole window, (1, 20, latent frames, h / 8, w / 8).
 
-    A mask that says which latent frame is given, the first, and the latents of a clip of `frames` frames that begins
-    with the image and is grey after. image: (3, h, w) in -1..1.
+    It consists of a mask that marks the first latent frame as given, and the latents of a clip of `frames` frames that
+    begins with the image and is grey after it. image: (3, h, w) in -1..1.
 
-    Every window has the same one: the first latent frame of each is drawn to the image.
+    Every window has the same condition, so the first latent frame of each is drawn towards the image.
     """
     clip = torch.zeros(1, 3, frames, *image.shape[1:])
     clip[0, :, 0] = image

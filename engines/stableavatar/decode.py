@@ -1,4 +1,4 @@
-"""Latents to frames, one latent frame at a time: memory stays the same however long the clip is."""
+"""Decoding of latents to frames, one latent frame at a time, so that memory does not grow with the clip."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,16 +12,16 @@ from engines.stableavatar.networks.encoders import latent_scale
 
 
 class VideoDecoder:
-    """The VAE's decoder with what it remembers of the latent frames before: one clip at a time."""
+    """The VAE's decoder with its memory of earlier latent frames; decodes one clip at a time."""
 
     def __init__(self, vae: AutoencoderKLWan) -> None:
         self._vae = vae
         self._scale = latent_scale(vae)
 
     def decode(self, latents: Iterable[Tensor]) -> Iterator[Tensor]:
-        """Latent frames, (1, 16, 1, h, w) each, to their video frames in -1..1.
+        """Decode latent frames, (1, 16, 1, h, w) each, and yield their video frames in -1..1.
 
-        (1, 3, 1, 8 h, 8 w) for the first, (1, 3, 4, ...) for every other one.
+        (1, 3, 1, 8 h, 8 w) for the first, (1, 3, 4, 8 h, 8 w) for every other one.
         """
         vae, (mean, deviation) = self._vae, self._scale
         vae.clear_cache()
@@ -34,9 +34,9 @@ class VideoDecoder:
 
 
 def frames_of(decoded: Tensor, original: bool = False) -> NDArray[np.uint8]:
-    """(1, 3, n, h, w) in -1..1 -> (n, h, w, 3) RGB, to the nearest grey level.
+    """Convert (1, 3, n, h, w) in -1..1 to (n, h, w, 3) RGB, rounded to the nearest grey level.
 
-    original: rounded down, as the original does.
+    original: round down, as the original does.
     """
     unit = (decoded[0].float() / 2 + 0.5).clamp(0, 1).permute(1, 2, 3, 0) * 255
     whole = unit if original else unit.round()

@@ -1,4 +1,4 @@
-"""The `stableavatar` engine: speech and one image to a video of any length. A clip engine, offline only."""
+"""The `stableavatar` engine: makes a video of any length from speech and one image. A clip engine, offline only."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -38,7 +38,7 @@ INFO = EngineInfo(
 
 
 class StableAvatarEngine(ClipEngine):
-    """A talking person out of one image and speech, hours of it if need be. Wants a GPU and patience."""
+    """Clip engine for a talking person, made from one image and speech of any length. Needs a GPU, and is slow."""
 
     info = INFO
     Settings = StableAvatarSettings
@@ -58,7 +58,7 @@ class StableAvatarEngine(ClipEngine):
     def units(self, clip: Clip) -> Sequence[UnitSpec]:
         options, model = options_of(clip), read_model()
         size = model.size(options.size, clip.size)
-        model.transformer(size, options.checkpoint)  # whether it is there
+        model.transformer(size, options.checkpoint)  # raises if the file is missing
         if options.lora:
             model.own(options.lora)
         layout = layout_of(clip, options, model)

@@ -1,6 +1,6 @@
-"""Cost of a clip, by formula: work in TFLOP, memory and disk in bytes.
+"""Estimated cost of a clip, by formula: work in TFLOP, memory and disk in bytes.
 
-Seconds by what this machine was measured to do.
+Seconds follow from the measured speed of this machine.
 """
 
 import json
@@ -16,19 +16,19 @@ from shared.config.cache_dir import cache_folder
 from shared.runtime.files import write_atomically
 
 TERA = 1e12
-SEEN_TOKENS, HEARD_TOKENS = 769, 17  # that a token attends to besides its window
-DECODE_FLOP, ENCODE_FLOP = 3.4e7, 5.0e6  # of the VAE at full size: a latent frame's pixel, a frame's pixel
+SEEN_TOKENS, HEARD_TOKENS = 769, 17  # tokens of image and text, and of speech, that a token attends to in addition
+DECODE_FLOP, ENCODE_FLOP = 3.4e7, 5.0e6  # of the VAE at full size, per pixel of a latent frame and per pixel of a frame
 TEXT_TFLOP, CLIP_TFLOP, LISTEN_TFLOP = 4.0, 0.4, 0.1  # both prompts; the image; speech of a window
-LATENT_BYTES = 16 * 4 / 64  # float32, a pixel of a latent frame
+LATENT_BYTES = 16 * 4 / 64  # float32, per pixel of a latent frame
 FULL_DIM = 1536
-ENCODER_BYTES = 11.4e9 + 2.6e9  # text encoder in bfloat16, CLIP in float32: gone when the first window begins
+ENCODER_BYTES = 11.4e9 + 2.6e9  # text encoder in bfloat16, CLIP in float32; released before the first window begins
 VAE_BYTES = 0.51e9
-ACTIVATIONS = 14  # times a window's tokens and channels that a block holds at once, three predictions together
+ACTIVATIONS = 14  # memory of a block's activations in units of tokens times channels, for three predictions together
 
 
 @dataclass(frozen=True, slots=True)
 class ClipWork:
-    """TFLOP of a clip's units. window: one window of one step."""
+    """Work of a clip's units in TFLOP. window: one window of one step."""
 
     encode: float
     listen: float
@@ -36,28 +36,28 @@ class ClipWork:
     decode: float
 
     def total(self, windows: int, steps: int) -> float:
-        """Work of all units."""
+        """Return the work of all units."""
         return self.encode + self.listen + self.window * windows * steps + self.decode
 
 
 def work_of(model: Model, layout: Layout, size: tuple[int, int], predictions: int) -> ClipWork:
-    """The work of a clip. predictions: of a window in a step."""
+    """Return the work of a clip. predictions: number per window and step."""
     pixels = size[0] * size[1]
     tokens = layout.span * pixels // PIXELS_PER_TOKEN**2
     dim, wide, layers = (int(model.config[name]) for name in ("dim", "ffn_dim", "num_layers"))
     attention = 8 * tokens * dim**2 + 4 * tokens**2 * dim
     cross = 4 * tokens * dim**2 + 4 * tokens * (SEEN_TOKENS + HEARD_TOKENS) * dim
     window = layers * (attention + cross + 4 * tokens * dim * wide) * predictions / TERA
-    share = (dim / FULL_DIM) ** 2  # networks for tests are smaller all over
+    share = (dim / FULL_DIM) ** 2  # networks for tests are smaller in all parts
     encode = (TEXT_TFLOP + CLIP_TFLOP + ENCODE_FLOP * pixels * layout.window_frames / TERA) * share
     decode = DECODE_FLOP * pixels * layout.latents / TERA * share
     return ClipWork(encode, LISTEN_TFLOP * share * max(1, len(layout.windows)), window, decode)
 
 
 def memory_needed(model: Model, size: tuple[int, int], layout: Layout, bytes_each: int, offload: str, rows: int) -> int:
-    """Bytes of the device while windows are denoised; with encoders on the device at least theirs.
+    """Return the device memory in bytes that denoising needs, at least that of the encoders if they are on the device.
 
-    rows: predictions at once.
+    rows: predictions computed together.
     """
     dim, wide, layers = (int(model.config[name]) for name in ("dim", "ffn_dim", "num_layers"))
     block = (12 * dim**2 + 2 * dim * wide) * bytes_each
@@ -71,7 +71,7 @@ def memory_needed(model: Model, size: tuple[int, int], layout: Layout, bytes_eac
 
 
 def bytes_each(settings: StableAvatarSettings) -> int:
-    """Bytes of a number in the precision that the settings ask for."""
+    """Return the bytes per number in the precision that the settings select."""
     return 4 if settings.precision == "fp32" else 2
 
 
@@ -83,9 +83,10 @@ def too_large(
     settings: StableAvatarSettings,
     cards: Sequence[int],
 ) -> str:
-    """One sentence when no GPU of this machine has enough memory, naming a mode that needs less; else "".
+    """Return a sentence if no GPU of this machine has enough memory, else "".
 
-    cards: bytes of each. Without any the answer is "": a worker elsewhere may have one.
+    The sentence suggests a mode that needs less memory. cards: memory of each GPU in bytes. Without any GPU the result
+    is "", because a worker elsewhere may have one.
     """
     if not cards or settings.device == "cpu":
         return ""
@@ -106,18 +107,18 @@ def too_large(
 
 
 def disk_needed(layout: Layout, size: tuple[int, int], steps: int, keeps_velocity: bool) -> int:
-    """Bytes in the jobs folder until the clip is done: every window of every step keeps its latents."""
+    """Return the bytes needed in the jobs folder until the clip is done: every window and step keeps its latents."""
     window = LATENT_BYTES * size[0] * size[1] * layout.span * (2 if keeps_velocity else 1)
     return int(window * len(layout.windows) * steps)
 
 
 def rate_file() -> Path:
-    """Where it is written down what devices were measured to do."""
+    """Return the path of the file that records the measured speed of devices."""
     return cache_folder() / "stableavatar-rates.json"
 
 
 def measured_rates() -> dict[str, float]:
-    """TFLOP a second by device, as windows were last measured; nothing where none was."""
+    """Return the last measured speed of each device in TFLOP per second; empty if none was measured."""
     try:
         return {str(name): float(rate) for name, rate in json.loads(rate_file().read_bytes()).items()}
     except (OSError, ValueError, AttributeError, TypeError):
@@ -125,7 +126,7 @@ def measured_rates() -> dict[str, float]:
 
 
 def note_rate(device: str, rate: float) -> None:
-    """Write down what a device did. A cache that cannot be written only costs the estimate."""
+    """Record a device's speed. If the cache cannot be written, only the estimate is affected."""
     try:
         rate_file().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_atomically(rate_file(), json.dumps(measured_rates() | {device: round(rate, 3)}).encode(), 0o600)

@@ -1,4 +1,4 @@
-"""The units of a clip, done."""
+"""Execution of a clip's units."""
 
 import time
 from collections.abc import Iterator
@@ -44,13 +44,13 @@ LATENT_PX = 8
 
 
 class ClipJob:
-    """Runs the units of jobs one after the other; what is loaded stays loaded."""
+    """Runs the units of jobs one after the other and keeps loaded networks in between."""
 
     def __init__(self, settings: StableAvatarSettings) -> None:
         self.loaded = Loaded(settings)
 
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
-        """Do a unit. Raises StudioError."""
+        """Run one unit. Raises StudioError."""
         model = read_model()
         work = UnitWork(self.loaded, model, clip, context)
         with torch.no_grad(), out_of_memory(work.device):
@@ -65,7 +65,7 @@ class ClipJob:
 
 
 class UnitWork:
-    """One unit of a clip."""
+    """Execution of one unit of a clip."""
 
     def __init__(self, loaded: Loaded, model: Model, clip: Clip, context: RunContext) -> None:
         self.loaded, self.model, self.clip, self.context = loaded, model, clip, context
@@ -76,7 +76,7 @@ class UnitWork:
         self.levels = sigmas(self.options.steps)
 
     def layout(self) -> Layout:
-        """Layout of the clip, known once the speech was heard."""
+        """Return the layout of the clip, available once the speech was read."""
         return layout_of(self.clip, self.options, self.model, read_count(self.context.made(units.LISTEN)))
 
     def encode(self) -> None:
@@ -108,7 +108,7 @@ class UnitWork:
         said()
 
     def listen(self) -> None:
-        """Features of the speech for each window."""
+        """Compute the features of the speech for each window."""
         folder = self.context.scratch
         path = folder / "speech.f32"
         speech = write_speech(self.clip.driver, path, self.context.raise_if_cancelled)
@@ -125,7 +125,7 @@ class UnitWork:
         path.unlink()
 
     def denoise(self, step: int, number: int) -> None:
-        """Denoise a window of a step."""
+        """Denoise one window of one step."""
         layout = self.layout()
         window = layout.windows[number]
         options = self.options
@@ -156,7 +156,7 @@ class UnitWork:
             self._note_rate(layout, time.monotonic() - began)
 
     def _latents(self, layout: Layout, window: LatentWindow, step: int, dtype: torch.dtype) -> Tensor:
-        """Latents that a window begins its step with: in the transformer's precision as the original, or in float32."""
+        """Return a window's input latents of a step: float32, or the transformer's precision as in the original."""
         if step:
 
             def made(each: LatentWindow) -> Tensor:
@@ -186,7 +186,7 @@ class UnitWork:
         def on_block(*_: int) -> None:
             nonlocal done
             if self.device.type == "cuda":
-                torch.cuda.synchronize(self.device)  # otherwise a second of work would wait in its queue
+                torch.cuda.synchronize(self.device)  # without it, queued work would hide the progress for a second
             done += 1
             self.context.progress(done, rows * blocks)
 
@@ -222,7 +222,7 @@ class UnitWork:
             estimate.note_rate(torch.cuda.get_device_name(self.device), work.window / seconds)
 
     def write(self) -> None:
-        """Decode the latents, frame by frame into the encoder."""
+        """Decode the latents and encode the video, frame by frame."""
         layout = self.layout()
         decoder = VideoDecoder(self.loaded.vae(self.model, self.device))
         rows, columns = cut_out(self.clip.avatar, self.options.reference, *self.size, self.original)
@@ -238,7 +238,7 @@ class UnitWork:
                     break
 
     def _final(self, layout: Layout) -> Iterator[Tensor]:
-        """Latent frames of the finished clip, one by one; in memory is no more than the windows that have one."""
+        """Yield the latent frames of the finished clip; memory holds only the windows that include the current one."""
         if not layout.windows:  # the original's grey
             size = (self.size[1] // LATENT_PX, self.size[0] // LATENT_PX)
             yield from (torch.zeros(1, 16, 1, *size) for _ in range(layout.latents))
@@ -256,5 +256,5 @@ class UnitWork:
 
 
 def speech_file(window: LatentWindow) -> Path:
-    """Where a window's features are, in the folder of the unit that listens."""
+    """Return the path of a window's features, relative to the folder of the unit "listen"."""
     return Path(f"window-{window.number:04d}.safetensors")

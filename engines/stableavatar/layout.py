@@ -1,8 +1,9 @@
-"""How a clip lies: frames of video, latent frames, the windows that are denoised one by one, and the speech of each.
+"""Layout of a clip: video frames, latent frames, the windows that are denoised one by one, and the speech of each.
 
-A latent frame is four frames of video, the first of all just one. Windows of 21 latent frames (81 frames) overlap;
-where they do, a step blends them. `original_layout` cuts as StableAvatar does, faults and all; `fixed_layout` cuts so
-that every window is whole, hears as many frames as it shows, and the clip is as long as the speech to one frame.
+A latent frame represents four video frames, the first latent frame only one. Windows of 21 latent frames (81 frames)
+overlap, and each step blends them where they do. `original_layout` divides a clip as StableAvatar does, including its
+faults. `fixed_layout` divides it so that every window is complete, uses speech of the same length as its frames, and
+the clip is as long as the speech to within one frame.
 """
 
 from collections.abc import Iterator
@@ -18,10 +19,10 @@ PER_LATENT = 4
 
 @dataclass(frozen=True, slots=True)
 class LatentWindow:
-    """Latent frames from `start` to before `stop`, and the speech samples that they hear.
+    """Latent frames from `start` to before `stop`, and the speech samples that they use.
 
-    Those are from `sound[0]` to before `sound[1]`; samples beyond the speech's end are silence. blended: of its first
-    latent frames so many are blended with earlier windows.
+    sound: number of the first sample and the one after the last; samples beyond the end of the speech are silence.
+        blended: how many of its first latent frames are blended with earlier windows.
     """
 
     number: int
@@ -36,10 +37,10 @@ class LatentWindow:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a clip is cut into windows.
+    """Division of a clip into windows.
 
-    span: latent frames of a whole window. latents: of the clip. frames: of video that come out. windows: in order; none
-    where the original runs none. original: cut as the original does.
+    span: latent frames of a complete window. latents: latent frames of the clip. frames: video frames of the result.
+        windows: in order; empty where the original runs none. original: divided as the original does.
     """
 
     span: int
@@ -50,19 +51,19 @@ class Layout:
 
     @property
     def window_frames(self) -> int:
-        """Frames of video of a whole window."""
+        """Video frames of a complete window."""
         return PER_LATENT * (self.span - 1) + 1
 
     def beside(self, window: LatentWindow) -> Iterator[LatentWindow]:
-        """The windows that have any latent frame of this one, itself among them, in order."""
+        """Yield the windows that share a latent frame with this one, including itself, in order."""
         return (each for each in self.windows if each.start < window.stop and each.stop > window.start)
 
 
 def fixed_layout(ticks: int, rate: Fraction, overlap: int, span: int = SPAN) -> Layout:
-    """The cut for `ticks` frames of video.
+    """Return the layout for `ticks` video frames.
 
-    The last window is a whole one that overlaps as far as it must; a clip shorter than a window gets one. Raises
-    StudioError.
+    The last window is complete and overlaps its neighbour as far as necessary; a clip shorter than a window gets one
+    window. Raises StudioError.
     """
     check_overlap(overlap, 1, span)
     latents = max(span, 1 + -(-(ticks - 1) // PER_LATENT))
@@ -82,7 +83,7 @@ def fixed_layout(ticks: int, rate: Fraction, overlap: int, span: int = SPAN) -> 
 
 
 def original_layout(samples: int, rate: Fraction, overlap: int, span: int = SPAN) -> Layout:
-    """The original's cut of so many samples. Raises StudioError where the original fails."""
+    """Return the original's layout for this many samples. Raises StudioError where the original fails."""
     check_overlap(overlap, 2, span)
     a_frame = int(SPEECH_RATE_HZ / rate)
     latents = (samples // a_frame - 1) // PER_LATENT + 1
@@ -104,12 +105,12 @@ def original_layout(samples: int, rate: Fraction, overlap: int, span: int = SPAN
 
 
 def sample_at(frame: int, rate: Fraction) -> int:
-    """The sample of the speech at which a frame of video begins, to the nearest one at any rate."""
+    """Return the number of the speech sample at which a video frame begins, rounded to the nearest."""
     return round(frame * SPEECH_RATE_HZ / rate)
 
 
 def check_overlap(overlap: int, least: int, span: int) -> None:
-    """Raise StudioError where windows cannot overlap by so much."""
+    """Raise StudioError if windows cannot overlap by this many latent frames."""
     if not least <= overlap < span:
         why = " (the original divides by zero at 1)" if overlap == 1 else ""
         raise StudioError(f"Windows can overlap by {least} to {span - 1} latent frames, not by {overlap}{why}.")

@@ -22,8 +22,8 @@ from engines.xformers_attention import xformers_attention, xformers_problem
 from shared.errors import OutOfMemoryError, StudioError
 
 log = structlog.get_logger()
-TRIED_TOKENS = 96  # of the call that decides whether a kernel is taken
-BF16_SINCE = 8  # first generation of NVIDIA's that computes in bfloat16
+TRIED_TOKENS = 96  # of the test call that decides whether a kernel is used
+BF16_SINCE = 8  # first major compute capability of NVIDIA GPUs that supports bfloat16
 NO_CARD = "PyTorch finds no GPU here; unset STUDIO_STABLEAVATAR_DEVICE or check the driver."
 TOO_BIG = "StableAvatar's networks are too large for a CPU; it needs an NVIDIA GPU of 8 GB or more."
 
@@ -36,7 +36,7 @@ def quiet_libraries() -> None:
 
 
 class Loaded:
-    """The networks that windows need: transformer and VAE, with what the transformer knows of text and image.
+    """The networks that denoising needs: transformer and VAE, and the transformer's encoded text and image.
 
     loads: how often the transformer was loaded; once per worker and job.
     """
@@ -49,7 +49,7 @@ class Loaded:
         self._seen: tuple[Path, list[Seen]] | None = None
 
     def device(self, devices: Callable[[], tuple[str, ...]], model: Model) -> torch.device:
-        """Device to compute on. Raises StudioError."""
+        """Return the device to compute on. Raises StudioError."""
         wanted = self.settings.device
         chosen = torch.device(devices()[0] if wanted == "auto" else wanted)
         if chosen.type == "cuda" and not torch.cuda.is_available():
@@ -59,7 +59,7 @@ class Loaded:
         return chosen
 
     def dtype(self, device: torch.device) -> torch.dtype:
-        """Precision in which the transformer computes on the device."""
+        """Return the precision in which the transformer computes on the device."""
         named = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
         if self.settings.precision != "auto":
             return named[self.settings.precision]
@@ -70,9 +70,10 @@ class Loaded:
     def transformer(
         self, model: Model, file: str, device: torch.device, small: bool, lora: tuple[str, float] = ("", 0.0)
     ) -> Transformer:
-        """The transformer.
+        """Return the transformer, loading it if necessary.
 
-        small: its blocks wait in main memory. lora: a file and how strongly it is merged. Raises StudioError.
+        small: keep its blocks in main memory while they are not computing. lora: a file, and the strength with which it
+            is merged. Raises StudioError.
         """
         small = device.type != "cpu" and (small or self.settings.offload == "blocks")
         key = (model.folder, file, device, small, lora)
@@ -99,14 +100,17 @@ class Loaded:
     def seen(
         self, transformer: Transformer, folder: Path, make: Callable[[], tuple[list[Tensor], Tensor]]
     ) -> list[Seen]:
-        """What the transformer knows of text and image, made once a job. folder: of the unit that encoded them."""
+        """Return the transformer's encoded text and image, computed once per job.
+
+        folder: of the unit that encoded them, which identifies the job. make: returns text and image embeddings.
+        """
         if self._seen is None or self._seen[0] != folder:
             self._seen = None
             self._seen = folder, transformer.see(*make())
         return self._seen[1]
 
     def vae(self, model: Model, device: torch.device) -> AutoencoderKLWan:
-        """The VAE. Raises StudioError."""
+        """Return the VAE, loading it if necessary. Raises StudioError."""
         if self._vae is None or self._vae[0] != model.folder or self._vae[1].device != device:
             self._vae = None
             with out_of_memory(device):
@@ -114,7 +118,7 @@ class Loaded:
         return self._vae[1]
 
     def let_go(self) -> None:
-        """Free the device's memory for networks that are needed just once."""
+        """Release transformer and VAE, to free the device's memory for networks that are needed only once."""
         held = [each[1] for each in (self._transformer, self._vae) if each is not None]
         self._transformer = self._vae = self._seen = None
         freed(*held)
@@ -122,7 +126,7 @@ class Loaded:
 
 @contextmanager
 def out_of_memory(device: torch.device) -> Iterator[None]:
-    """Turn PyTorch's out-of-memory error into one with a one-sentence message."""
+    """Context manager that turns PyTorch's out-of-memory error into OutOfMemoryError with a sentence."""
     try:
         yield
     except torch.OutOfMemoryError:

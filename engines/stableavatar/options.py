@@ -1,4 +1,4 @@
-"""What a clip depends on, besides avatar and speech."""
+"""Options of the StableAvatar engine: what a clip depends on besides avatar and speech."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""What is known of a clip without any model: its options, its cut, and how many predictions a window takes."""
+"""Facts of a clip that need no model: its options, its layout, and the number of predictions per window."""
 
 import json
 from pathlib import Path
@@ -11,19 +11,20 @@ from shared.errors import StudioError
 from shared.media.unbroken_sound import unbroken_sound
 from shared.runtime.clock import SOUND_RATE_HZ
 
-COUNT = "speech.json"  # what the unit that listens says of the speech's length
+COUNT = "speech.json"  # file in which the unit "listen" records the speech's length
 
 
 def options_of(clip: Clip) -> StableAvatarOptions:
-    """The clip's options."""
+    """Return the clip's options."""
     assert isinstance(clip.options, StableAvatarOptions)
     return clip.options
 
 
 def layout_of(clip: Clip, options: StableAvatarOptions, model: Model, samples: int | None = None) -> Layout:
-    """How the clip is laid out in windows.
+    """Return the clip's layout.
 
-    samples: of its speech, where they were counted; only the original's cut goes by them. Raises StudioError.
+    samples: number of samples of its speech, if they were counted already; only the original's layout uses it. Raises
+        StudioError.
     """
     if not 1 <= clip.rate <= 60:
         raise StudioError(f"StableAvatar makes 1 to 60 frames a second, not {float(clip.rate):g}; choose another rate.")
@@ -36,23 +37,23 @@ def layout_of(clip: Clip, options: StableAvatarOptions, model: Model, samples: i
 
 
 def count_samples(driver: Path) -> int:
-    """Samples at 16 kHz of a driver's sound. Raises StudioError."""
+    """Return the number of samples at 16 kHz in a driver's sound. Raises StudioError."""
     held = sum(len(block) for block in unbroken_sound(driver))
     return held * SPEECH_RATE_HZ // SOUND_RATE_HZ
 
 
 def read_count(folder: Path) -> int:
-    """Number of sound samples, as recorded by the unit that read them."""
+    """Return the number of sound samples, as recorded by the unit that read them."""
     return int(json.loads((folder / COUNT).read_text(encoding="utf-8"))["samples"])
 
 
 def write_count(folder: Path, samples: int) -> None:
-    """Write down how many samples were heard."""
+    """Record the number of speech samples."""
     (folder / COUNT).write_text(json.dumps({"samples": samples}), encoding="utf-8")
 
 
 def predictions(options: StableAvatarOptions) -> int:
-    """Number of predictions of a window in a step: guidance compares up to three."""
+    """Return the number of predictions per window and step: guidance compares up to three."""
     if options.text_guidance == options.audio_guidance == 1:
         return 1
     return 2 if options.audio_guidance == 1 and options.mode == "fixed" else 3

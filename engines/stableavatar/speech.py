@@ -1,4 +1,4 @@
-"""Speech as the model hears it: 16 kHz, normalised, and features of it for each window."""
+"""Speech in the model's form: 16 kHz, normalised, cut into the stretch of each window."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +15,13 @@ from shared.media.unbroken_sound import unbroken_sound
 from shared.runtime.clock import SOUND_RATE_HZ
 
 Samples = NDArray[np.float32]
-TINY = 1e-7  # added to the variance, as Wav2Vec 2.0's own normalisation does
+TINY = 1e-7  # added to the variance, as in Wav2Vec 2.0's own normalisation
 
 
 def write_speech(driver: MediaSource, path: Path, progress: Callable[[], None]) -> Samples:
-    """A driver's sound at 16 kHz into a file of float32, and the file as an array that is read as it is needed.
+    """Write a driver's sound at 16 kHz into a file of float32, and return the file as a memory-mapped array.
 
-    Memory stays the same however long it is. Raises StudioError.
+    Memory does not grow with the length of the sound. Raises StudioError.
     """
     resampler = av.AudioResampler(format="flt", layout="mono", rate=SPEECH_RATE_HZ)
     with path.open("wb") as file:
@@ -37,7 +37,7 @@ def write_speech(driver: MediaSource, path: Path, progress: Callable[[], None]) 
 
 
 def level_of(speech: Samples) -> tuple[float, float]:
-    """Mean and deviation of the whole, in blocks."""
+    """Return mean and standard deviation of the whole speech, computed in blocks."""
     count, total, squares = max(len(speech), 1), 0.0, 0.0
     for at in range(0, len(speech), SPEECH_RATE_HZ):
         block = np.asarray(speech[at : at + SPEECH_RATE_HZ], np.float64)
@@ -47,13 +47,13 @@ def level_of(speech: Samples) -> tuple[float, float]:
 
 
 def heard_by(window: LatentWindow, layout: Layout, speech: Samples, level: tuple[float, float]) -> Tensor:
-    """(n,) float32 of what a window hears, normalised.
+    """Return a window's speech, (n,) float32, normalised.
 
-    By the level of the whole speech, so that a pause stays silent and a window hears what its neighbour hears; as the
-    original does, by the level of this stretch alone. Beyond the end there is silence.
+    It is normalised with the level of the whole speech, so that a pause stays silent and neighbouring windows agree.
+    The original's layout uses the level of this stretch alone, as the original does. Beyond the end there is silence.
     """
     begin, end = window.sound
-    if layout.original:  # indices go round, which only its last full window sees
+    if layout.original:  # indices wrap around, which affects only its last full window
         stretch = np.asarray(speech[np.arange(begin, end) % max(len(speech), 1)], np.float32)
         normal = (stretch - stretch.mean()) / np.sqrt(stretch.var() + TINY)
         return torch.from_numpy(np.asarray(normal, np.float32))

@@ -1,7 +1,7 @@
-"""The units of a clip: what is encoded once, what is heard once, every window of every step, and the clip.
+"""The units of a clip: one that encodes, one that reads the speech, one per window and step, and one for the clip.
 
-A window of a step needs the windows beside it in the step before, and no more: so the windows of a step run on as many
-workers as there are, and the first of them may be steps ahead of the last.
+A window of a step needs only its neighbouring windows of the previous step. The windows of a step therefore run on as
+many workers as there are, and the first windows may be several steps ahead of the last.
 """
 
 from engines.stableavatar.estimate import ClipWork
@@ -9,24 +9,24 @@ from engines.stableavatar.layout import LatentWindow, Layout
 from shared.jobs.graph import UnitSpec
 
 ENCODE, LISTEN, DENOISE, CLIP = "encode", "listen", "denoise", "clip"
-# Reading the encoders' 14 GB takes longer than computing with them: about as long as so many windows, at 1 GB and 90
-# TFLOP a second. Without it the time that is left would be told a hundredfold too long while they are read.
+# Reading the encoders' 14 GB takes longer than computing with them: about as long as this many windows, at 1 GB and 90
+# TFLOP per second. Without it the estimated remaining time would be a hundred times too long while they are read.
 READ_WINDOWS = 3
 
 
 def window_unit(step: int, window: int) -> str:
-    """The unit of a window in a step."""
+    """Return the name of the unit for a window in a step."""
     return f"{DENOISE}-{step:03d}-{window:04d}"
 
 
 def step_and_window(unit: str) -> tuple[int, int]:
-    """What `window_unit` was made of."""
+    """Return the step and the window of a unit named by `window_unit`."""
     _, step, window = unit.split("-")
     return int(step), int(window)
 
 
 def declared(layout: Layout, steps: int, work: ClipWork) -> list[UnitSpec]:
-    """All units, in the order in which one worker does them."""
+    """Return all units, in the order in which one worker runs them."""
 
     def before(step: int, window: LatentWindow) -> tuple[str, ...]:
         return tuple(window_unit(step - 1, each.number) for each in layout.beside(window)) if step else ()

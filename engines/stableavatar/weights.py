@@ -1,6 +1,6 @@
-"""Where the authors' files lie below the weights folder, and what the base's config.json says.
+"""Paths of the authors' files below the weights folder, and the model's sizes from the base's config.json.
 
-Read without any model.
+Reads no model.
 """
 
 import json
@@ -20,15 +20,16 @@ VAE, TEXT = f"{BASE}/Wan2.1_VAE.pth", f"{BASE}/models_t5_umt5-xxl-enc-bf16.pth"
 CLIP = f"{BASE}/models_clip_open-clip-xlm-roberta-large-vit-huge-14.pth"
 TOKENIZER, HEARING = f"{BASE}/google/umt5-xxl/tokenizer.json", "wav2vec2-base-960h"
 TRAINED = ((512, 512), (480, 832), (832, 480))  # width, height
-TINY = 256  # channels up to which a CPU does: networks for tests have so few
+TINY = 256  # channels up to which a CPU is sufficient; only networks for tests have so few
 PIXELS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """What the weights in a folder are of.
+    """Description of the model whose weights are in a folder.
 
-    trained: sizes, (width, height). span: latent frames of a window. config: the transformer's own.
+    trained: sizes that it was trained with, (width, height). span: latent frames of a window. config: the transformer's
+        configuration.
     """
 
     folder: Path
@@ -38,11 +39,11 @@ class Model:
 
     @property
     def tiny(self) -> bool:
-        """Whether the networks are so small that a CPU does."""
+        """Whether the networks are so small that a CPU is sufficient."""
         return int(self.config["dim"]) <= TINY
 
     def size(self, wanted: str, shape: tuple[int, int]) -> tuple[int, int]:
-        """Width and height to compute: `wanted` as "WxH", or for "auto" the trained one that is nearest in shape.
+        """Return width and height to compute: `wanted` as "WxH", or for "auto" the trained size nearest in shape.
 
         Raises StudioError.
         """
@@ -53,13 +54,13 @@ class Model:
         return width, height
 
     def own(self, name: str) -> str:
-        """A file of the user's training, beside the authors'. Raises StudioError where it is not there."""
+        """Return the path of a user's own file, stored beside the authors'. Raises StudioError if it does not exist."""
         if not (self.folder / OWN / name).is_file():
             raise StudioError(f"{name} is not in {self.folder / OWN}; put it there, or name another one.")
         return f"{OWN}/{name}"
 
     def transformer(self, size: tuple[int, int], own: str = "") -> str:
-        """The transformer's file for a size, or one of the user's. Raises StudioError where it is not there."""
+        """Return the transformer's path for a size, or a user's own. Raises StudioError if it does not exist."""
         if own:
             return self.own(own)
         name = SQUARE if size[0] == size[1] else OBLONG
@@ -72,7 +73,10 @@ class Model:
 
 
 def read_model(folder: Path | None = None) -> Model:
-    """What the weights folder holds. A config.json of a model for tests says its own sizes. Raises StudioError."""
+    """Describe the model in the weights folder. Raises StudioError.
+
+    The config.json of a model for tests states its own sizes.
+    """
     folder = folder or weights_folder()
     path = folder / CONFIG
     try:

@@ -1,1 +1,1 @@
-"""The denoising loop: noise levels, guidance, which predictions are reused, and how windows pass into each other."""
+"""The denoising loop: noise levels, guidance, reuse of predictions, and blending of windows."""

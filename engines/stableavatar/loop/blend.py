@@ -1,8 +1,8 @@
-"""Latents of a window out of what the windows beside it made in the step before.
+"""Latents of a window, blended from its own and its neighbours' results of the previous step.
 
-Every window keeps its own result, unblended. Blending happens where a step reads: each latent frame then depends on the
-windows that have it and on nothing else, so windows of a step may be done in any order, in any process, with the same
-result.
+Every window stores its own result without blending. Blending happens when a step reads its input. Each latent frame
+then depends only on the windows that contain it, so the windows of a step may be computed in any order and in any
+process, with the same result.
 """
 
 from collections.abc import Callable
@@ -17,9 +17,9 @@ Scheme = Literal["uniform", "log"]
 
 
 def blend_weights(overlap: int, scheme: Scheme) -> Tensor:
-    """(overlap,) float32: how much of the later window each frame of an overlap has, from 0 to 1."""
+    """Return the share of the later window in each frame of an overlap, (overlap,) float32 from 0 to 1."""
     if overlap == 1:
-        return torch.zeros(1)  # the later window's first frame is pinned to the image
+        return torch.zeros(1)  # the later window's first frame is fixed to the image
     if scheme == "uniform":
         return torch.tensor([frame / (overlap - 1) for frame in range(overlap)])
     rising = torch.log1p(torch.linspace(0, 1, overlap) * (torch.exp(torch.tensor(1.0)) - 1))
@@ -33,10 +33,10 @@ def joined(
     made: Callable[[LatentWindow], Tensor],
     scheme: Scheme,
 ) -> Tensor:
-    """The latents of `window` after `step`, (1, 16, n, h, w) in the precision of what was made.
+    """Return the latents of `window` after `step`, (1, 16, n, h, w) in the precision of the stored results.
 
-    made: (1, 16, len(w), h, w), the result of a window in that step. In the first step the later window wins wherever
-    two overlap. The original's are rounded to bfloat16 at every step.
+    made: returns the result of a window in that step, (1, 16, len(w), h, w). In the first step the later window wins in
+        every overlap. The original rounds them to bfloat16 at every step.
     """
     out: Tensor | None = None
     for each in layout.beside(window):

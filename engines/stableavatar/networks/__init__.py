@@ -1,1 +1,1 @@
-"""The networks, with the names that the published checkpoints have."""
+"""StableAvatar's networks, with the names of the published checkpoints."""

@@ -1,7 +1,7 @@
-"""The adapter through which speech reaches the transformer.
+"""The adapter between speech features and the transformer.
 
-Audio features in a group for each latent frame, which look at that frame's tokens and at the time step before the
-transformer looks at them.
+Each latent frame has a group of audio features. The adapter lets them attend to that frame's tokens and combines them
+with the time step, before the transformer attends to them.
 """
 
 from collections.abc import Sequence
@@ -19,14 +19,14 @@ from engines.stableavatar.networks.layers import (
 )
 
 HEADS, BLOCKS = 8, 2
-WIDENED = 4  # features by which a group reaches farther on either side
-PER_LATENT = 4  # video frames of a latent frame
+WIDENED = 4  # additional features of a group on either side
+PER_LATENT = 4  # video frames per latent frame
 
 
 def group_ranges(features: int, frames: int) -> list[tuple[int, int]]:
-    """First and last feature of each latent frame's group, both within; some lie outside of the features.
+    """Return first and last feature (inclusive) of each latent frame's group; indices may be out of range.
 
-    frames: video frames that the features are spread over.
+    frames: number of video frames that the features cover.
     """
     rate = features / frames
     half = int(rate * PER_LATENT / 2)
@@ -40,7 +40,7 @@ def group_ranges(features: int, frames: int) -> list[tuple[int, int]]:
 
 
 def grouped(features: Tensor, frames: int) -> Tensor:
-    """(1, n, c) -> (1, latent frames, m, c). What a group lacks at either end are zeros at its end."""
+    """Group features: (1, n, c) -> (1, latent frames, m, c). A group is padded with zeros at its end."""
     count = features.shape[1]
     groups = []
     for first, last in group_ranges(count, frames):
@@ -50,7 +50,7 @@ def grouped(features: Tensor, frames: int) -> Tensor:
 
 
 class FrameAttention(nn.Module):
-    """Audio tokens look at the latent tokens of their own frame."""
+    """Cross-attention of audio tokens to the latent tokens of their own frame."""
 
     def __init__(self, channels: int, latent_channels: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class FrameAttention(nn.Module):
 
 
 class AdapterBlock(nn.Module):
-    """One block; the modulation that elsewhere belongs to self-attention is applied here without any."""
+    """One block of the adapter. It has no self-attention, whose modulation it applies directly."""
 
     def __init__(self, channels: int, latent_channels: int) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class FinalHead(nn.Module):
 
 
 class Projection(nn.Module):
-    """Features of speech into the transformer's width."""
+    """Projection of speech features to the transformer's width."""
 
     def __init__(self, features: int, channels: int) -> None:
         super().__init__()
@@ -114,9 +114,9 @@ class Projection(nn.Module):
 
 
 class AudioAdapter(nn.Module):
-    """Fuses features of speech with the tokens, for the transformer.
+    """Combines speech features with the latent tokens, for the transformer.
 
-    features: channels of a feature of speech. channels: of the transformer.
+    features: channels of a speech feature. channels: of the transformer.
     """
 
     def __init__(self, features: int, channels: int) -> None:
@@ -126,10 +126,10 @@ class AudioAdapter(nn.Module):
         self.final_head = FinalHead(channels)
 
     def forward(self, features: Tensor, frames: int, tokens: Tensor, time: Sequence[Tensor]) -> Tensor:
-        """(1, n, features) -> (1, latent frames, m, channels).
+        """Adapt speech features: (1, n, features) -> (1, latent frames, m, channels).
 
-        frames: video frames that the features are spread over. tokens: (1, t, channels), those of the latent frames.
-        time: the transformer's six modulations, (1, 6, channels), and the time they come from, (1, channels).
+        frames: number of video frames that the features cover. tokens: (1, t, channels) of the latent frames. time: the
+            transformer's six modulations, (1, 6, channels), and the time embedding that they come from, (1, channels).
         """
         modulations, embedded = time
         groups = grouped(self.proj_model(features), frames)

@@ -1,6 +1,6 @@
-"""The stock networks around the transformer, from the published files' names into those of the libraries.
+"""The stock networks around the transformer, loaded from the published files into the libraries' classes.
 
-Wan's VAE in diffusers, UMT5, CLIP's vision tower and Wav2Vec 2.0 in transformers. All give the original's numbers
+Wan's VAE in diffusers; UMT5, CLIP's vision tower and Wav2Vec 2.0 in transformers. All reproduce the original's numbers
 within 4e-6.
 """
 
@@ -39,7 +39,7 @@ BLOCK = re.compile(r"(?:blocks|transformer)\.(\d+)\.(.+)\.(weight|bias)")
 
 
 def load_vae(state: Mapping[str, Tensor]) -> AutoencoderKLWan:
-    """Wan's VAE at the sizes of these tensors: published as `Wan2.1_VAE.pth`, or with the library's own names.
+    """Return Wan's VAE at the sizes of these tensors, named as in `Wan2.1_VAE.pth` or as in the library.
 
     Raises StudioError.
     """
@@ -54,7 +54,7 @@ def load_vae(state: Mapping[str, Tensor]) -> AutoencoderKLWan:
 
 
 def load_text_encoder(state: Mapping[str, Tensor]) -> UMT5EncoderModel:
-    """UMT5's encoder at the sizes of these tensors. Raises StudioError."""
+    """Return UMT5's encoder at the sizes of these tensors. Raises StudioError."""
     with naming("the text encoder"):
         vocabulary, width = state["token_embedding.weight"].shape
         buckets, heads = state["blocks.0.pos_embedding.embedding.weight"].shape
@@ -81,7 +81,7 @@ def load_text_encoder(state: Mapping[str, Tensor]) -> UMT5EncoderModel:
 
 
 def load_clip(state: Mapping[str, Tensor], heads: int = CLIP_HEADS) -> CLIPVisionModel:
-    """CLIP's vision tower, from a file that also holds the text tower. Raises StudioError."""
+    """Return CLIP's vision tower, from a file that also contains the text tower. Raises StudioError."""
     state = {name.split("visual.", 1)[1]: each for name, each in state.items() if "visual." in name}
     with naming("CLIP"):
         width = len(state["patch_embedding.weight"])
@@ -104,7 +104,7 @@ def load_clip(state: Mapping[str, Tensor], heads: int = CLIP_HEADS) -> CLIPVisio
         named[f"pre_layrnorm.{end}"] = state[f"pre_norm.{end}"]
         named[f"post_layernorm.{end}"] = state.get(
             f"post_norm.{end}", torch.zeros(width)
-        )  # unused: the last layer is too
+        )  # unused, as is the last layer
     for name, tensor in state.items():
         match = BLOCK.fullmatch(name)
         if match and match[2] == "attn.to_qkv":
@@ -120,11 +120,11 @@ def load_clip(state: Mapping[str, Tensor], heads: int = CLIP_HEADS) -> CLIPVisio
 
 
 def load_hearing(folder: Path) -> Wav2Vec2Model:
-    """Wav2Vec 2.0 from its own folder. Raises StudioError."""
+    """Load Wav2Vec 2.0 from its own folder. Raises StudioError."""
     try:
         safe = any(folder.glob("*.safetensors"))
         return Wav2Vec2Model.from_pretrained(folder, local_files_only=True, use_safetensors=safe)
-    except Exception as error:  # the library raises what it likes for a file that is none
+    except Exception as error:  # the library raises various exceptions for an invalid file
         said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise StudioError(
             f"{folder} cannot be read as weights ({said}); `studio weights pull stableavatar` gets it."
@@ -132,7 +132,7 @@ def load_hearing(folder: Path) -> Wav2Vec2Model:
 
 
 class naming:
-    """Report a file without a network's characteristic tensors as the wrong file, in one sentence."""
+    """Context manager that reports a file without a network's characteristic tensors as the wrong file."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -146,26 +146,32 @@ class naming:
 
 
 def layers(state: Mapping[str, Tensor]) -> int:
-    """How many blocks these tensors are of."""
+    """Return the number of blocks that these tensors contain."""
     return 1 + max((int(match[1]) for name in state if (match := BLOCK.fullmatch(name))), default=-1)
 
 
 def latent_scale(vae: AutoencoderKLWan) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of the VAE's latents, (1, 16, 1, 1, 1) each: the transformer's have neither."""
+    """Return mean and standard deviation of the VAE's latents, (1, 16, 1, 1, 1) each.
+
+    The transformer's latents are normalised by them.
+    """
     numbers = (vae.config.latents_mean, vae.config.latents_std)
     mean, deviation = (torch.tensor(each, device=vae.device).view(1, -1, 1, 1, 1) for each in numbers)
     return mean, deviation
 
 
 def encode_video(vae: AutoencoderKLWan, pixels: Tensor) -> Tensor:
-    """(1, 3, n, h, w) in -1..1 -> (1, 16, (n - 1) // 4 + 1, h / 8, w / 8), the distribution's mode."""
+    """Encode pixels: (1, 3, n, h, w) in -1..1 -> (1, 16, (n - 1) // 4 + 1, h / 8, w / 8), the distribution's mode."""
     mean, deviation = latent_scale(vae)
     mode: Tensor = vae.encode(pixels.to(vae.device, vae.dtype)).latent_dist.mode()
     return (mode - mean) / deviation
 
 
 def see_image(clip: CLIPVisionModel, image: Tensor) -> Tensor:
-    """(3, h, w) in -1..1 -> (1, 257, channels): squashed to a square as in training, before CLIP's last layer."""
+    """Return the hidden states before CLIP's last layer: (3, h, w) in -1..1 -> (1, 257, channels).
+
+    The image is squashed to a square, as in the training.
+    """
     small = F.interpolate(image[None], (CLIP_SIZE_PX, CLIP_SIZE_PX), mode="bicubic", align_corners=False).float()
     mean, deviation = (torch.tensor(each).view(1, 3, 1, 1) for each in (CLIP_MEAN, CLIP_STD))
     pixels = (small * 0.5 + 0.5 - mean) / deviation
@@ -174,22 +180,22 @@ def see_image(clip: CLIPVisionModel, image: Tensor) -> Tensor:
 
 
 def encode_text(encoder: UMT5EncoderModel, tokens: Tensor) -> Tensor:
-    """(1, n) tokens of a text, the last of them its end -> (n, channels).
+    """Encode a text: (1, n) tokens, the last of them the end token -> (n, channels).
 
-    What fills a text up changes nothing of these.
+    Padding would not change these values.
     """
     found: Tensor = encoder(input_ids=tokens.to(encoder.device)).last_hidden_state[0]
     return found
 
 
 def hear(network: Wav2Vec2Model, sound: Tensor) -> Tensor:
-    """(n,) samples at 16 kHz, normalised -> (1, about n / 320, channels)."""
+    """Compute speech features: (n,) samples at 16 kHz, normalised -> (1, about n / 320, channels)."""
     found: Tensor = network(sound[None].to(network.device, network.dtype)).last_hidden_state
     return found
 
 
 def freed(*networks: nn.Module) -> None:
-    """Give a device's memory back: the networks' tensors are gone after."""
+    """Release the networks' memory; their tensors are lost."""
     for network in networks:
         network.to("meta")
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""Fill a network that was made without tensors: with every one of them, or fail in one sentence."""
+"""Filling of a network that was created without tensors; every tensor must be present."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,11 +7,11 @@ from torch import Tensor
 
 from shared.weights.checkpoint import check_state
 
-TABLES = ("position_ids",)  # that a network makes itself
+TABLES = ("position_ids",)  # tables that a network computes itself
 
 
 def filled(network: Any, state: Mapping[str, Tensor], file: str) -> Any:
-    """The network with these tensors, ready to compute. `network` was made on the "meta" device. Raises StudioError."""
+    """Return the network, created on the "meta" device, with these tensors, ready to compute. Raises StudioError."""
     wanted = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     spare = [name for name in wanted if name.rsplit(".", 1)[-1] in TABLES]
     held = check_state(dict(state), wanted, file, spare=spare, strict=False)

@@ -1,7 +1,7 @@
-"""Layers that the transformer and its audio adapter share: norms in float32, attention by heads, positions and time.
+"""Layers shared by the transformer and its audio adapter: norms, attention by heads, positions and time.
 
-Numbers are kept in the precision of the weights; norms, positions and the sinusoids of time are computed in float32 or
-more, as the checkpoints were trained.
+Values are kept in the precision of the weights; norms, positions and the time sinusoids are computed in float32 or
+better, as in the training of the checkpoints.
 """
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from engines.attention import sdpa
 from engines.xformers_attention import Attend
 
-THETA = 10_000.0  # base of the wavelengths, of positions and of time
+THETA = 10_000.0  # base of the wavelengths, for positions and for time
 
 
 class RmsNorm(nn.Module):
@@ -40,7 +40,7 @@ class Norm(nn.LayerNorm):
 
 
 class WideLinear(nn.Linear):
-    """A linear layer that computes in float32, on weights of any precision, in mixed precision too."""
+    """Linear layer that always computes in float32, with weights of any precision and inside autocast."""
 
     def forward(self, hidden: Tensor) -> Tensor:
         with torch.autocast(hidden.device.type, enabled=False):
@@ -48,13 +48,13 @@ class WideLinear(nn.Linear):
 
 
 def fed(layer: nn.Module, hidden: Tensor) -> Tensor:
-    """A linear layer, or a row of layers that begins and ends with one, in the precision of its weights."""
+    """Apply a linear layer, or a sequence that begins and ends with one, in the precision of its weights."""
     out: Tensor = layer(hidden.to(next(layer.parameters()).dtype))
     return out
 
 
 def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int, kernel: Attend = sdpa) -> Tensor:
-    """Attention within groups: the i-th part of the queries looks at the i-th part of the keys alone.
+    """Attention within groups: the i-th part of the queries attends to the i-th part of the keys alone.
 
     queries: (b, heads, groups * n, d). keys, values: (b, heads, groups * m, d). Returns the shape of the queries.
     """
@@ -68,14 +68,14 @@ def attend_by_group(queries: Tensor, keys: Tensor, values: Tensor, groups: int, 
 
 
 def scale_shift(hidden: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
-    """Scale and shift normed tokens by the time."""
+    """Scale and shift normalised tokens by the time modulation."""
     return hidden * (1 + scale) + shift
 
 
 def sinusoid(times: Tensor, channels: int) -> Tensor:
-    """(b,) times in 0..1000 -> (b, channels) float32.
+    """Return the embedding of times in 0..1000: (b,) -> (b, channels) float32.
 
-    Cosines, then sines, computed in float64 (float32 would be off by 2e-5).
+    Cosines, then sines, computed in float64 (float32 would deviate by 2e-5).
     """
     half = channels // 2
     exponents = torch.arange(half, dtype=torch.float64, device=times.device) / half
@@ -84,10 +84,10 @@ def sinusoid(times: Tensor, channels: int) -> Tensor:
 
 
 def positions(shape: tuple[int, int, int], head: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosines and sines of each token's place, (frames * height * width, head / 2) float32 each.
+    """Return cosines and sines of each token's position, (frames * height * width, head / 2) float32 each.
 
-    Rotary embedding (Su et al. 2021) in three dimensions: of a head's channel pairs a third turns with the row, a third
-    with the column, and the rest with the frame.
+    Rotary embedding (Su et al. 2021) in three dimensions: of a head's channel pairs a third rotates with the row, a
+    third with the column, and the remaining ones with the frame.
     """
     pairs = head // 2
     third = pairs // 3
@@ -103,7 +103,7 @@ def positions(shape: tuple[int, int, int], head: int, device: torch.device) -> t
 
 
 def turned(tokens: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Tokens with their places in them; those beyond the places stay as they are. tokens: (b, heads, n, d)."""
+    """Rotate tokens by their positions; tokens beyond the positions stay unchanged. tokens: (b, heads, n, d)."""
     count = len(cosines)
     pairs = tokens[:, :, :count].float().unflatten(-1, (-1, 2))
     a, b = pairs.unbind(-1)

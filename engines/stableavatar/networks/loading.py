@@ -1,4 +1,4 @@
-"""The published files into networks on a device. Each raises StudioError in one sentence."""
+"""Loading of the published files into networks on a device. Each function raises StudioError in one sentence."""
 
 from pathlib import Path
 
@@ -20,9 +20,10 @@ from shared.weights.checkpoint_cache import converted
 def load_transformer(
     model: Model, file: str, device: torch.device, dtype: torch.dtype, home: torch.device | None = None
 ) -> Transformer:
-    """The transformer out of one of the authors' files, what that lacks out of the base's; converted once, in `dtype`.
+    """Load the transformer from one of the authors' files, and tensors that it lacks from the base's file.
 
-    home: where its blocks wait for their turn.
+    The result is converted to `dtype` once and cached. home: device where its blocks are stored while they are not
+    computing.
     """
     own, base = model.folder / file, model.folder / BASE_TRANSFORMER
 
@@ -49,7 +50,7 @@ def load_transformer(
 
 
 def _first(path: Path) -> dict[str, Tensor]:
-    """The state of a file, to see its sizes; of the authors' pickles only what is accessed is read."""
+    """Return the tensors of a file that determine its sizes; of the authors' pickles only accessed tensors are read."""
     state = load_state(path)
     needed = ("text_embedding.0.weight", "img_emb.proj.0.weight", "vocal_projector.proj_model.proj.weight")
     base = path.parents[1] / BASE_TRANSFORMER
@@ -62,33 +63,33 @@ def _first(path: Path) -> dict[str, Tensor]:
 
 
 def load_vae_file(model: Model, device: torch.device) -> AutoencoderKLWan:
-    """The VAE, in float32."""
+    """Load the VAE, in float32."""
     return load_vae(load_state(model.folder / VAE)).to(device, torch.float32)
 
 
 def load_text_file(model: Model, device: torch.device, dtype: torch.dtype) -> UMT5EncoderModel:
-    """The text encoder."""
+    """Load the text encoder."""
     return load_text_encoder(load_state(model.folder / TEXT)).to(device, dtype)
 
 
 def load_clip_file(model: Model, device: torch.device) -> CLIPVisionModel:
-    """CLIP's vision tower, in float32."""
+    """Load CLIP's vision tower, in float32."""
     return load_clip(load_state(model.folder / CLIP)).to(device, torch.float32)
 
 
 def load_hearing_folder(model: Model, device: torch.device) -> Wav2Vec2Model:
-    """Wav2Vec 2.0, in float32."""
+    """Load Wav2Vec 2.0, in float32."""
     return load_hearing(model.folder / HEARING).to(device, torch.float32).eval()
 
 
 def text_tokens(model: Model, text: str, longest: int) -> Tensor:
-    """(1, n) tokens of a text, at most `longest`, the last of them its end."""
+    """Tokenise a text: (1, n), at most `longest`, ending with the end token."""
     from tokenizers import Tokenizer
 
     path = model.folder / TOKENIZER
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # it raises plain Exception
+    except Exception as error:  # the library raises plain Exception
         raise StudioError(f"{path} cannot be read ({error}); `studio weights pull stableavatar` gets it.") from None
     tokenizer.no_padding()
     tokenizer.enable_truncation(longest)

@@ -1,7 +1,7 @@
-"""Low-rank changes of the transformer (Hu et al. 2021), in the files that StableAvatar's training scripts write.
+"""Low-rank changes of the transformer (Hu et al. 2021), in the file format of StableAvatar's training scripts.
 
 A linear layer's weight W becomes W + strength * alpha / rank * up @ down. Merged into the weights they cost nothing;
-live, they are computed beside the layer and can be taken off again.
+applied live, they are computed beside the layer and can be removed again.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ DOWN, UP, ALPHA = "lora_down.weight", "lora_up.weight", "alpha"
 
 @dataclass(frozen=True, slots=True)
 class LowRank:
-    """A change of one layer. down: (rank, in). up: (out, rank). scale: alpha / rank."""
+    """Change of one layer. down: (rank, in). up: (out, rank). scale: alpha / rank."""
 
     down: Tensor
     up: Tensor
@@ -29,12 +29,12 @@ class LowRank:
 
 
 def read_lora(path: Path, network: nn.Module) -> dict[str, LowRank]:
-    """The changes in a file by the layer's name, held against a network. Raises StudioError in one sentence."""
+    """Read the changes in a file, by layer name, and check that they fit a network. Raises StudioError."""
     return lora_of(load_state(path), network, path.name)
 
 
 def lora_of(state: Mapping[str, Tensor], network: nn.Module, file: str) -> dict[str, LowRank]:
-    """The low-rank changes in these tensors. Raises StudioError in one sentence."""
+    """Return the low-rank changes in these tensors, by layer name. Raises StudioError in one sentence."""
     linear = {name.replace(".", "_"): name for name, each in network.named_modules() if isinstance(each, nn.Linear)}
     changes: dict[str, LowRank] = {}
     for key in state:
@@ -75,7 +75,7 @@ def _change(state: Mapping[str, Tensor], layer: str, linear: Any, file: str) -> 
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def merge(network: nn.Module, changes: Mapping[str, LowRank], strength: float = 1.0) -> None:
-    """Put the changes into the network's weights, computed in float32."""
+    """Merge the changes into the network's weights, computed in float32."""
     for name, change in changes.items():
         weight = network.get_submodule(name).get_parameter("weight")
         up, down = (each.to(weight.device, torch.float32) for each in (change.up, change.down))
@@ -83,7 +83,7 @@ def merge(network: nn.Module, changes: Mapping[str, LowRank], strength: float = 
 
 
 class LiveLora:
-    """Changes beside a network's layers; `strength` may be set while they are there."""
+    """Changes applied beside a network's layers; `strength` may be set while they are active."""
 
     def __init__(self, network: nn.Module, changes: Mapping[str, LowRank], strength: float = 1.0) -> None:
         self.strength = strength

@@ -1,4 +1,4 @@
-"""The diffusion transformer: Wan 2.1's of 1.3 B parameters, with a third cross-attention that hears.
+"""The diffusion transformer: Wan 2.1 with 1.3 B parameters and an additional cross-attention to speech.
 
 Names and shapes are those of the published checkpoints.
 """
@@ -27,14 +27,14 @@ from engines.stableavatar.networks.layers import (
 )
 from engines.xformers_attention import Attend
 
-TEXT_TOKENS = 512  # a prompt is filled up to so many with zeros, which are not masked
-PATCH = (1, 2, 2)  # latent frames, rows and columns of a token
-Heard = Callable[[int, int], None]  # blocks done, of how many
+TEXT_TOKENS = 512  # a prompt is padded to this length with zeros, which are not masked
+PATCH = (1, 2, 2)  # latent frames, rows and columns per token
+Heard = Callable[[int, int], None]  # blocks done, blocks in total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """A transformer's sizes; the defaults are those of the published one."""
+    """Sizes of a transformer; the defaults are those of the published one."""
 
     dim: int = 1536
     heads: int = 12
@@ -49,7 +49,7 @@ class Sizes:
 
     @classmethod
     def of(cls, config: Mapping[str, Any], state: Mapping[str, Tensor]) -> "Sizes":
-        """Sizes from the base's config.json, or from the tensors where it has none.
+        """Return the sizes from the base's config.json and, where it has none, from the tensors.
 
         Raises KeyError, TypeError, ValueError.
         """
@@ -68,7 +68,7 @@ class Sizes:
 
 
 class SelfAttention(nn.Module):
-    """Every token looks at every token of its window."""
+    """Self-attention of all tokens of a window."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class SelfAttention(nn.Module):
 class Seen:
     """Keys and values of text and image in one block.
 
-    The same at every step and in every window, so made once a job.
+    They are the same at every step and in every window, so they are computed once per job.
     """
 
     text_keys: Tensor
@@ -97,13 +97,13 @@ class Seen:
     image_values: Tensor
 
     def of(self, rows: Sequence[int]) -> "Seen":
-        """What some of the samples see."""
+        """Return the keys and values of the given samples."""
         index = list(rows)
         return Seen(self.text_keys[index], self.text_values[index], self.image_keys[index], self.image_values[index])
 
 
 class CrossAttention(nn.Module):
-    """A token looks at the text, the image and the speech of its own frame; what it finds is added up."""
+    """Cross-attention of a token to the text, the image and the speech of its own frame; the results are added."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class CrossAttention(nn.Module):
         self.k_img, self.v_img, self.k_vocal, self.v_vocal = (nn.Linear(dim, dim) for _ in range(4))
 
     def see(self, text: Tensor, image: Tensor) -> Seen:
-        """(b, n, dim) embedded text and image."""
+        """Return keys and values of embedded text and image, (b, n, dim) each."""
         keys_values = (self.norm_k(self.k(text)), self.v(text), self.norm_k_img(self.k_img(image)), self.v_img(image))
         return Seen(*(split_heads(each, self.heads) for each in keys_values))
 
@@ -157,7 +157,7 @@ class TransformerBlock(nn.Module):
 
 
 class OutputHead(nn.Module):
-    """Tokens to the latents of their patch."""
+    """Output layer from tokens to the latents of their patch."""
 
     def __init__(self, dim: int, out: int) -> None:
         super().__init__()
@@ -172,7 +172,7 @@ class OutputHead(nn.Module):
 
 
 class ImageEmbedding(nn.Module):
-    """CLIP's tokens into the transformer's width."""
+    """Projection of CLIP's tokens to the transformer's width."""
 
     def __init__(self, clip: int, dim: int) -> None:
         super().__init__()
@@ -205,8 +205,8 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(TransformerBlock(sizes) for _ in range(sizes.layers))
         self.head = OutputHead(dim, sizes.latents_out)
         self.vocal_projector = AudioAdapter(sizes.audio_width, dim)
-        self.home: torch.device | None = None  # where blocks wait for their turn; None: where they compute
-        self.checkpointing = False  # in training: blocks are computed twice rather than kept
+        self.home: torch.device | None = None  # device that stores idle blocks; None: where they compute
+        self.checkpointing = False  # for training: recompute blocks instead of storing their activations
 
     @property
     def device(self) -> torch.device:
@@ -218,7 +218,7 @@ class Transformer(nn.Module):
         return dtype
 
     def attend_by(self, kernel: Attend) -> None:
-        """Use this kernel for the blocks' attention; the adapter's, whose heads are wider and few, stays PyTorch's."""
+        """Use this kernel for the blocks' attention, but not in the adapter, whose heads are few and wider."""
         for block in self.blocks:
             block.self_attn.attend = block.cross_attn.attend = kernel
 
@@ -233,9 +233,9 @@ class Transformer(nn.Module):
                 block.to(self.home)
 
     def see(self, texts: Sequence[Tensor], clip: Tensor) -> list[Seen]:
-        """What each block knows of texts, (n, text) each, and of the image's CLIP tokens, (1, 257, clip).
+        """Return each block's keys and values of texts, (n, text) each, and of the image's CLIP tokens, (1, 257, clip).
 
-        Constant memory for a job: 142 MB a text in bfloat16 at full size.
+        They stay in memory for the whole job: 142 MB per text in bfloat16 at full size.
         """
         filled = [nn.functional.pad(each, (0, 0, 0, TEXT_TOKENS - len(each))) for each in texts]
         text = fed(self.text_embedding, torch.stack(filled).to(self.device))
@@ -247,9 +247,9 @@ class Transformer(nn.Module):
         return seen
 
     def times(self, time: Tensor) -> tuple[Tensor, Tensor]:
-        """The six modulations, (b, 6, dim), and the embedding they come from, (b, dim), of times in 0..1000.
+        """Return the six modulations, (b, 6, dim), and their embedding, (b, dim), for times in 0..1000.
 
-        In float32, on weights of any precision.
+        Computed in float32, with weights of any precision.
         """
         embedded = self.time_embedding(sinusoid(time, self.sizes.frequencies))
         modulations = self.time_projection(embedded).unflatten(1, (6, -1))
@@ -269,14 +269,15 @@ class Transformer(nn.Module):
         clip_level: bool = False,
         on_block: Heard | None = None,
     ) -> Tensor:
-        """The velocity, of the shape of `latents`.
+        """Return the velocity, in the shape of `latents`.
 
-        latents: (b, 16, f, h, w). condition: (1 or b, 20, f, h, w). time: (1 or b,) in 0..1000. seen: what `see` gave,
-        b samples. features: (1, n, audio), of the window's speech. heard: for each sample, whether it hears them: the
-        others hear zeros, behind the adapter; more than b of them are put one after the other, as the original does
-        without guidance. frames: video frames of a full window. tokens: of a full window, up to which a shorter one is
-        filled with zeros that take part in attention, as the original does; 0: none. clip_level: every token hears all
-        of the window's speech (a choice of training).
+        latents: (b, 16, f, h, w). condition: (1 or b, 20, f, h, w). time: (1 or b,) in 0..1000. seen: result of `see`
+            for b samples. features: (1, n, audio), of the window's speech. heard: for each sample, whether it uses the
+            speech; the others get zeros in place of the adapter's output; if there are more than b entries, their
+            speech is concatenated, as the original does without guidance. frames: video frames of a full window.
+            tokens: number of tokens of a full window, to which a shorter one is padded with zeros that take part in
+            attention, as the original does; 0: no padding. clip_level: every token attends to all of the window's
+            speech (an option of training).
         """
         shape = (latents.shape[2], latents.shape[3] // PATCH[1], latents.shape[4] // PATCH[2])
         given = torch.cat([latents, condition.expand(len(latents), -1, -1, -1, -1)], 1)
