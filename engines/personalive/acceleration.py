@@ -1,4 +1,4 @@
-"""Ways to make the networks faster; each is applied as named, or refused in one sentence."""
+"""Optional accelerations of the networks; each is applied as selected, or refused in one sentence."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ NONE_INSTEAD = "set STUDIO_PERSONALIVE_ACCELERATION=none."
 
 
 def acceleration_refusal(acceleration: Acceleration, device: torch.device) -> str:
-    """Why this acceleration is unavailable here, or ""."""
+    """Return why this acceleration is unavailable on this machine, or ""."""
     if acceleration == "tensorrt":
         return "TensorRT engines are not built by this version; set STUDIO_PERSONALIVE_ACCELERATION=compile or none."
     if acceleration == "xformers" and (problem := xformers_problem(device)):
@@ -31,7 +31,7 @@ def acceleration_refusal(acceleration: Acceleration, device: torch.device) -> st
 
 
 def accelerate(networks: PersonaLiveNetworks, acceleration: Acceleration) -> None:
-    """Change the networks to run so. Raises StudioError where they cannot."""
+    """Apply an acceleration to the networks. Raises StudioError if it is unavailable."""
     if reason := acceleration_refusal(acceleration, networks.device):
         raise StudioError(reason)
     if networks.device.type == "cuda":
@@ -44,7 +44,7 @@ def accelerate(networks: PersonaLiveNetworks, acceleration: Acceleration) -> Non
 
 
 def attend_by(networks: PersonaLiveNetworks, attend: Attend) -> None:
-    """Use this kernel in every attention of ours."""
+    """Use this kernel in all attention layers that are not diffusers' own."""
     networks.denoising.attend = attend
     for network in (networks.denoising, networks.encode):
         for module in network.modules():
@@ -53,12 +53,12 @@ def attend_by(networks: PersonaLiveNetworks, attend: Attend) -> None:
 
 
 def compile_networks(networks: PersonaLiveNetworks, backend: str = "inductor") -> None:
-    """Compile what a call spends its time in.
+    """Compile the networks that take most of a call's time.
 
-    The denoising network and the decoders, each as one graph of fixed shapes.
+    These are the denoising network and the decoders, each compiled as one graph of fixed shapes.
 
-    Without CUDA graphs: PyTorch keeps those by thread, and the thread that opens a session is not the one that steps
-    it; a call of this size keeps a GPU busy far longer than it takes to launch.
+    CUDA graphs are not used: PyTorch keeps them per thread, and the thread that opens a session is not the one that
+        steps it. A call of this size keeps a GPU busy far longer than it takes to launch.
     """
     compile_denoising(networks.denoising, backend)
     for vae in (networks.vae, networks.small_vae):
@@ -67,7 +67,10 @@ def compile_networks(networks: PersonaLiveNetworks, backend: str = "inductor") -
 
 
 def compile_denoising(network: DenoisingUNet, backend: str) -> None:
-    """One graph for however many keyframes there are: all shapes are fixed but how much is remembered."""
+    """Compile the denoising network as one graph for any number of keyframes.
+
+    All shapes are fixed except the length of the memory.
+    """
     compiled = torch.compile(network.forward, fullgraph=True, dynamic=False, backend=backend)
 
     def forward(frames: Tensor, times: Tensor, memory: Memory, motion: Tensor, pose: Tensor) -> Tensor:

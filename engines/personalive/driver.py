@@ -1,4 +1,4 @@
-"""What the networks see of the driver: a square in which its neutral face lies as the portrait's does."""
+"""The driver's image as the networks receive it: a square whose neutral face is positioned like the portrait's."""
 
 import cv2
 import numpy as np
@@ -12,21 +12,21 @@ from shared.media.array_types import ImageArray
 
 
 class DriverView:
-    """Cuts the square out of each driving frame.
+    """Cuts the square from each driving frame.
 
-    It stands still while the neutral is the same, so that the driver's movement is seen in it; nothing is squashed, and
-    beyond the frame its border is repeated.
+    The square does not move while the neutral is the same, so the driver's movement is visible in it. The aspect ratio
+    is kept, and beyond the frame its border is repeated.
     """
 
     def __init__(self, portrait: Face, size: int) -> None:
         self._portrait, self._size = portrait, size
         self.neutral: NDArray[np.float32] | None = None
-        self.held: ImageArray | None = None  # the last one with a face
+        self.held: ImageArray | None = None  # crop of the last frame with a face
 
     def update_view(self, driving: Driving) -> bool:
-        """Take a driving frame into `held`; whether its neutral is another than before.
+        """Store the crop of a driving frame in `held`; return whether its neutral differs from the previous one.
 
-        Without a face the last one is held.
+        Without a face the previous crop is kept.
         """
         if driving.face is None or driving.neutral is None or driving.frame is None:
             return False
@@ -40,7 +40,10 @@ class DriverView:
 
 
 def framing(face: Face, portrait: Face, size: int) -> SimilarityMatrix:
-    """From the driver's frame to the square: scale and shift that put its face where the portrait's is in the ROI."""
+    """Return the matrix from the driver's frame to the square.
+
+    It scales and shifts so that the face is where the portrait's is in the ROI.
+    """
     scale = portrait.eye_distance / max(face.eye_distance, 1.0)
     middle, target = (each.points[RIGID, :2].astype(np.float64).mean(0) for each in (face, portrait))
     whole = np.column_stack([np.eye(2) * scale, target - middle * scale])

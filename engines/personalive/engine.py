@@ -23,7 +23,7 @@ NAME = "personalive"
 NEEDED = ("torch", "diffusers", "transformers")
 NO_TORCH = "PersonaLive needs {}, which is not installed here; `make setup-torch` brings it."
 NO_GPU = "PersonaLive needs an NVIDIA GPU, of 12 GB or more, and none was found; choose mesh or another machine."
-TINY = 64  # channels of a first layer up to which a CPU does: networks for tests have so few
+TINY = 64  # channels of a first layer up to which a CPU is sufficient; only networks for tests have so few
 INFO = EngineInfo(
     name=NAME,
     title="PersonaLive",
@@ -36,7 +36,7 @@ INFO = EngineInfo(
 
 
 class PersonaLiveEngine(FrameEngine):
-    """A portrait that a driver's face moves, with its own hair, light and depth. Wants a GPU."""
+    """Engine that moves a portrait by a driver's face and keeps its hair, light and depth. Needs a GPU."""
 
     info = INFO
     Settings = PersonaLiveSettings
@@ -74,7 +74,7 @@ class PersonaLiveEngine(FrameEngine):
 
 
 def is_tiny(folder: Path) -> bool:
-    """Whether the weights are of networks so small that a CPU does."""
+    """Whether the weights are those of networks so small that a CPU is sufficient."""
     try:
         config = json.loads((folder / "sd-image-variations-diffusers/unet/config.json").read_text(encoding="utf-8"))
         return int(config["block_out_channels"][0]) <= TINY
@@ -84,7 +84,7 @@ def is_tiny(folder: Path) -> bool:
 
 @cache
 def shared_networks(folder: Path, device: str, acceleration: Acceleration) -> "PersonaLiveNetworks":
-    """The networks, loaded once: another portrait needs no other ones. Raises StudioError."""
+    """Return the networks, loaded once and shared by all portraits. Raises StudioError."""
     import torch
 
     from engines.personalive.acceleration import accelerate, acceleration_refusal

@@ -1,4 +1,4 @@
-"""The head's pose as LivePortrait's motion extractor reads it, lent to the portrait, and drawn for the pose guider."""
+"""Head pose from LivePortrait's motion extractor, transferred to the portrait and drawn for the pose guider."""
 
 import math
 from dataclasses import dataclass, replace
@@ -7,11 +7,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-SHIFT = 0.5  # how much of the driver's own shift the portrait follows
-POINTS = (1, 2, 3, 4, 12, 15, 20)  # of the 21, those that are drawn and that frame the face
+SHIFT = 0.5  # share of the driver's own shift that the portrait follows
+POINTS = (1, 2, 3, 4, 12, 15, 20)  # of the 21 key points, those that are drawn and that determine the face's box
 COLOURS = ((255, 0, 0), (255, 255, 0), (0, 255, 0), (0, 255, 255), (0, 0, 255), (255, 0, 255), (255, 0, 85))
-DISC_RADIUS_PX = 4  # pixels of a disc
-FACE_SIDE = 3.4  # of a face's box, in units of how high its key points rise above their middle
+DISC_RADIUS_PX = 4  # of a drawn disc
+FACE_SIDE = 3.4  # side of a face's box, relative to the height of its key points above their middle
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class HeadPose:
     """Head poses of f frames.
 
     angles: (f, 3) degrees of pitch, yaw and roll; shift: (f, 3); scale: (f, 1); points: (f, 21, 3), the person's key
-    points before they are turned. float32.
+        points before rotation. float32.
     """
 
     angles: Tensor
@@ -28,15 +28,15 @@ class HeadPose:
     points: Tensor
 
     def frame(self, i: int) -> "HeadPose":
-        """The pose of one frame."""
+        """Return the pose of one frame."""
         at = slice(i, i + 1)
         return HeadPose(self.angles[at], self.shift[at], self.scale[at], self.points[at])
 
 
 def read_pose(heads: dict[str, Tensor]) -> HeadPose:
-    """Read the pose from the extractor's heads.
+    """Read the pose from the extractor's output heads.
 
-    An angle is the mean of 66 bins of 3 degrees from -97.5 on, each as probable as its softmax.
+    An angle is the mean of 66 bins of 3 degrees, starting at -97.5, weighted by their softmax.
     """
     bins = torch.stack([heads[name] for name in ("pitch", "yaw", "roll")], 1).softmax(-1)
     index = torch.arange(bins.shape[-1], dtype=bins.dtype, device=bins.device)
@@ -45,7 +45,7 @@ def read_pose(heads: dict[str, Tensor]) -> HeadPose:
 
 
 def rotation_tensor(angles: Tensor) -> Tensor:
-    """(f, 3) degrees -> (f, 3, 3), to be multiplied from the right: the transpose of Rz(roll) Ry(yaw) Rx(pitch)."""
+    """Return rotations, (f, 3, 3), for (f, 3) degrees: the transpose of Rz(roll) Ry(yaw) Rx(pitch), for row vectors."""
     x, y, z = (angles / 180 * math.pi).unbind(1)
     one, zero = torch.ones_like(x), torch.zeros_like(x)
 
@@ -59,13 +59,13 @@ def rotation_tensor(angles: Tensor) -> Tensor:
 
 
 def key_points(pose: HeadPose) -> Tensor:
-    """(f, 21, 3): turned, scaled, and shifted in the frame's plane; the frame is -1..1."""
+    """Return the key points, (f, 21, 3): rotated, scaled, and shifted in the frame's plane; the frame is -1..1."""
     turned = pose.points @ rotation_tensor(pose.angles) * pose.scale[..., None]
     return torch.cat([turned[..., :2] + pose.shift[:, None, :2], turned[..., 2:]], 2)
 
 
 def transfer_pose(portrait: HeadPose, neutral: HeadPose, driver: HeadPose) -> HeadPose:
-    """The portrait's head (one frame) turned as the driver's, and shifted as far as the driver is from the neutral."""
+    """Return the portrait's pose (one frame) with the driver's angles and the driver's shift from neutral."""
     count = len(driver.angles)
     return HeadPose(
         driver.angles,
@@ -76,14 +76,14 @@ def transfer_pose(portrait: HeadPose, neutral: HeadPose, driver: HeadPose) -> He
 
 
 def steps_between(start: Tensor, end: Tensor, count: int) -> Tensor:
-    """`count` even steps from `start` to just before `end`, along the first dimension, which is 1 in both."""
+    """Return `count` even steps from `start` to just before `end`, along the first dimension, which is 1 in both."""
     alpha = torch.linspace(0, 1, count + 1, dtype=start.dtype, device=start.device)[:-1]
     alpha = alpha.view(-1, *[1] * (start.ndim - 1))
     return (1 - alpha) * start + alpha * end
 
 
 def lead_in(portrait: HeadPose, lent: HeadPose, count: int) -> HeadPose:
-    """`count` poses from the portrait's own to just before the first of `lent`."""
+    """Return `count` poses from the portrait's own to just before the first of `lent`."""
     first = lent.frame(0)
     return replace(
         portrait,
@@ -95,21 +95,21 @@ def lead_in(portrait: HeadPose, lent: HeadPose, count: int) -> HeadPose:
 
 
 def concatenate_poses(*poses: HeadPose) -> HeadPose:
-    """Poses one after the other."""
+    """Concatenate poses along the frames."""
     fields = ("angles", "shift", "scale", "points")
     return HeadPose(*(torch.cat([getattr(pose, field) for pose in poses]) for field in fields))
 
 
 def _pixels(points: Tensor, size: int) -> Tensor:
-    """(f, 21, 3) -> (f, 7, 2) whole pixels of those that count."""
+    """Convert (f, 21, 3) key points to (f, 7, 2) whole pixels of those in POINTS."""
     counted = torch.stack([points[:, i, :2] for i in POINTS], 1)
     return ((counted * 0.5 + 0.5) * size).long()
 
 
 def draw_key_points(points: Tensor, size: int) -> Tensor:
-    """(f, 21, 3) key points -> (f, 3, size, size) in 0..1: a disc of its own colour for each.
+    """Draw (f, 21, 3) key points as (f, 3, size, size) images in 0..1, each as a disc of its own colour.
 
-    Where two meet they add.
+    Overlapping discs are added.
     """
     at = _pixels(points, size)
     along = torch.arange(size, device=points.device)
@@ -124,7 +124,10 @@ def _colours(device: torch.device) -> Tensor:
 
 
 def face_boxes(points: Tensor, size: int) -> Tensor:
-    """(f, 21, 3) key points -> (f, 4) whole pixels: left, top, right and bottom of the face, within the frame."""
+    """Return the faces' boxes, (f, 4) whole pixels left, top, right, bottom, for (f, 21, 3) key points.
+
+    They are limited to the frame.
+    """
     at = _pixels(points, size).float()
     middle = at.mean(1)
     half = (middle[:, 1:] - at[..., 1].min(1)[0][:, None]) * 2.0 * (FACE_SIDE / 2) / 2

@@ -1,4 +1,4 @@
-"""Images as the networks take them."""
+"""Conversion of images to the networks' input and back."""
 
 import numpy as np
 import torch
@@ -13,18 +13,18 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def tensor_of(images: Tensor) -> Tensor:
-    """(f, h, w, 3) uint8 RGB -> (f, 3, h, w) float32 in -1..1, where they are."""
+    """Convert (f, h, w, 3) uint8 RGB to (f, 3, h, w) float32 in -1..1, on the same device."""
     return images.permute(0, 3, 1, 2).float() / 255 * 2 - 1
 
 
 def squashed(image: NDArray[np.uint8], size: int) -> Tensor:
-    """(h, w, 3) RGB -> (1, 3, size, size) float32 in -1..1, by Lanczos."""
+    """Resize (h, w, 3) RGB to (1, 3, size, size) float32 in -1..1, by Lanczos, ignoring the aspect ratio."""
     resized = Image.fromarray(image).resize((size, size), Image.Resampling.LANCZOS)
     return tensor_of(torch.from_numpy(np.array(resized)[None]))
 
 
 def clip_pixels(image: NDArray[np.uint8]) -> Tensor:
-    """(h, w, 3) RGB -> (1, 3, 224, 224) float32: the middle square, as CLIP was trained to see."""
+    """Convert (h, w, 3) RGB to (1, 3, 224, 224) float32: the middle square, as in CLIP's training."""
     height, width = image.shape[:2]
     scale = CLIP_SIZE_PX / min(height, width)
     size = (max(CLIP_SIZE_PX, int(width * scale)), max(CLIP_SIZE_PX, int(height * scale)))
@@ -37,11 +37,11 @@ def clip_pixels(image: NDArray[np.uint8]) -> Tensor:
 
 
 def resize_tensor(images: Tensor, size: int) -> Tensor:
-    """(f, 3, h, w) -> (f, 3, size, size), bilinear."""
+    """Resize (f, 3, h, w) to (f, 3, size, size), bilinear."""
     return F.interpolate(images, size=(size, size), mode="bilinear", align_corners=False)
 
 
 def bytes_of(decoded: Tensor) -> Tensor:
-    """(f, 3, h, w) in -1..1 -> (f, h, w, 3) uint8 RGB."""
+    """Convert (f, 3, h, w) in -1..1 to (f, h, w, 3) uint8 RGB."""
     whole = (decoded / 2 + 0.5).clamp(0, 1).mul(255).to(torch.uint8)
     return whole.permute(0, 2, 3, 1).contiguous()

@@ -1,4 +1,4 @@
-"""What frames of the engine depend on, besides avatar and driver."""
+"""Options of the PersonaLive engine: what its frames depend on besides avatar and driver."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The portrait as the networks keep it."""
+"""The encoded portrait that the networks use."""
 
 from dataclasses import dataclass
 
@@ -13,10 +13,10 @@ from engines.personalive.networks.unet import Memory
 
 @dataclass(frozen=True, slots=True)
 class EncodedPortrait:
-    """The portrait as the networks see it.
+    """A portrait encoded by the networks.
 
-    image: (1, 3, s, s) in -1..1. latent: (1, 4, s / 8, s / 8); clip: (1, 1, width); memory: what the denoising network
-    attends to of it.
+    image: (1, 3, s, s) in -1..1. latent: (1, 4, s / 8, s / 8). clip: (1, 1, width). memory: the portrait's keys and
+        values that the denoising network attends to.
     """
 
     image: Tensor
@@ -30,7 +30,7 @@ def read_portrait(
 ) -> EncodedPortrait:
     """Encode a portrait for the networks.
 
-    image: (h, w, 3) RGB. seen: what CLIP sees, where that is another image.
+    image: (h, w, 3) RGB. seen: the image for CLIP, if it is a different one.
     """
     pixels = squashed(image, size).to(networks.device, networks.dtype)
     clip = networks.clip(clip_pixels(image if seen is None else seen).to(networks.device, networks.dtype))

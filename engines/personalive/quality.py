@@ -1,17 +1,17 @@
-"""The ladder of qualities, from the best frame to the fastest."""
+"""The quality levels, from the best frame to the fastest."""
 
 from dataclasses import dataclass
 
-AUTO = "auto"  # begins at the top, and goes down by itself
+AUTO = "auto"  # begins at the best level, and is lowered automatically
 AUTO_TITLE = "automatic"
 
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A rung of the ladder of qualities.
+    """A quality level.
 
-    title: what a user picks it by. size: of the frames that are made, before they are enlarged to the ROI. small_vae:
-    decode with TAESD, where its weights are. every: one driving frame in how many is taken.
+    title: the name that users see. size: of the computed frames, before they are enlarged to the ROI. small_vae: decode
+        with TAESD, if its weights are installed. every: one in this many driving frames is used.
     """
 
     name: str
@@ -28,7 +28,7 @@ LADDER = (
     Rung("256", "256 pixels, enlarged", 256, True, 1),
     Rung("half", "256 pixels, every second driver frame", 256, True, 2),
 )
-SMALL_DECODER = "taesd"  # differs from the rung above it by nothing but the decoder
+SMALL_DECODER = "taesd"  # differs from the level above it only by the decoder
 NO_SMALL_DECODER = (
     "PersonaLive's small decoder (TAESD) is not installed; `studio weights pull personalive --all` gets it, or choose"
     " another quality."
@@ -36,15 +36,15 @@ NO_SMALL_DECODER = (
 
 
 def rung(name: str) -> Rung:
-    """The rung of this name; any other name, such as "auto", gives the top."""
+    """Return the level of this name; the best level for any other name, such as "auto"."""
     return next((each for each in LADDER if each.name == name), LADDER[0])
 
 
 def below(current: Rung, small_vae: bool) -> Rung | None:
-    """The next one down, None at the last.
+    """Return the next lower level, None for the lowest.
 
-    small_vae: whether the small decoder's weights are there; without them the rung that differs by nothing else is
-    passed over.
+    small_vae: whether the small decoder's weights are installed; without them the level that differs only by the
+        decoder is skipped.
     """
     lower = LADDER[LADDER.index(current) + 1 :]
     return next((each for each in lower if small_vae or each.name != SMALL_DECODER), None)

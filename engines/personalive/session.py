@@ -1,4 +1,4 @@
-"""The engine opened on one avatar: driving frames in, four at a time; their ROI frames out, twelve later."""
+"""The engine's session on one avatar: driving frames in, four at a time; their ROI frames out, twelve frames later."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -28,11 +28,11 @@ from shared.errors import OutOfMemoryError, StudioError
 from shared.media.array_types import ImageArray
 from shared.runtime.arrays import StateArrays
 
-PADDING = -1  # pts of a frame that was not asked for
+PADDING = -1  # pts of a frame that no caller asked for
 
 
 class PersonaLiveSession(EngineSession):
-    """Carries the window of frames under way. Not thread-safe."""
+    """Session whose state is the window of frames in progress. Not thread-safe."""
 
     rung: Rung
     _small_decoder: bool
@@ -41,10 +41,10 @@ class PersonaLiveSession(EngineSession):
     _noise: SeededNoise
     _window: DenoisingWindow
     _transfer: Transfer
-    _pending: list[tuple[int, ImageArray]]  # of the next chunk, with their pts
+    _pending: list[tuple[int, ImageArray]]  # driver crops of the next chunk, with their pts
     _under_way: deque[int]  # pts of the frames in the window
-    _count: int  # driving frames since the beginning
-    _retaken: int  # which of the pending ones has a new neutral, -1 for none
+    _count: int  # driving frames since the driver began
+    _retaken: int  # index of the pending frame that has a new neutral, -1 for none
 
     def __init__(
         self,
@@ -54,9 +54,10 @@ class PersonaLiveSession(EngineSession):
         first: Rung | None = None,
         small: bool = False,
     ) -> None:
-        """first: the rung to begin at, where that is another than the options say.
+        """Encode the portrait and begin without a driver.
 
-        small: decode frame by frame, in a quarter of the memory.
+        first: the quality level to begin with, if it differs from the options. small: decode frame by frame, in a
+            quarter of the memory.
         """
         self.adjusts = options.quality == AUTO
         self._avatar, self._networks, self._seed, self._small = avatar, networks, options.seed, small
@@ -65,14 +66,15 @@ class PersonaLiveSession(EngineSession):
         self._read()
 
     def step(self, driving: Driving) -> list[RoiFrame]:
-        """Returns four frames at every fourth input, from the sixteenth on. Without a face the last motion is held."""
+        """Return four frames at every fourth input, from the sixteenth on. Without a face the last motion is held."""
         wait = self.begin(driving)
         return [] if wait is None else wait()
 
     def begin(self, driving: Driving) -> Callable[[], list[RoiFrame]] | None:
-        """What `step` does, without waiting for it.
+        """Start what `step` does without waiting for it.
 
-        At every fourth frame what comes back waits for the frames, in any thread and without touching the session.
+        At every fourth frame the result is a callable that waits for the frames, in any thread and without using the
+        session.
         """
         self._count += 1
         if self._count % self.rung.every:
@@ -85,7 +87,7 @@ class PersonaLiveSession(EngineSession):
         return self._chunk() if len(self._pending) == CHUNK_FRAMES else None
 
     def flush(self) -> list[RoiFrame]:
-        """The frames under way, their window filled up with the last one again; then the window starts over."""
+        """Return the frames in progress, filling the window with repeats of the last one; then start a new window."""
         frames: list[RoiFrame] = []
         while any(pts != PADDING for pts in (*self._under_way, *(pts for pts, _ in self._pending))):
             assert self._view.held is not None
@@ -101,7 +103,7 @@ class PersonaLiveSession(EngineSession):
         self._begin()
 
     def lower(self) -> str | None:
-        """Go one rung down, for speed or memory; what it is now, None where there is no further one."""
+        """Lower the quality by one level, for speed or memory; return a sentence that names it, None at the lowest."""
         lower = below(self.rung, self._networks.small_vae is not None)
         if lower is None:
             return None
@@ -109,7 +111,7 @@ class PersonaLiveSession(EngineSession):
         return f"PersonaLive continues with {lower.title}."
 
     def apply(self, options: EngineOptions) -> bool:
-        """Go to the rung that they say; another seed begins with other noise."""
+        """Change to the quality level in the options. Returns False for another seed, which needs a new session."""
         assert isinstance(options, PersonaLiveOptions)
         if options.seed != self._seed:
             return False
@@ -121,7 +123,7 @@ class PersonaLiveSession(EngineSession):
         return True
 
     def save(self) -> StateArrays:
-        """Everything, as plain arrays."""
+        """Return the whole state as plain arrays."""
         pending = [frame for _, frame in self._pending]
         state: StateArrays = {
             "rung": np.array(self.rung.name),
@@ -141,9 +143,9 @@ class PersonaLiveSession(EngineSession):
             return state | saved_window(self._window)
 
     def restore(self, state: StateArrays) -> None:
-        """Continue where `save` left off, at the quality that it was.
+        """Continue from the state that `save` returned, at the same quality.
 
-        Raises StudioError where that needs a decoder which is not here.
+        Raises StudioError if that needs a decoder that is not installed.
         """
         if state["rung"] != self.rung.name:
             self._change(rung(str(state["rung"])))
@@ -166,7 +168,7 @@ class PersonaLiveSession(EngineSession):
         self._window.calls, self._noise.draws = calls, draws
 
     def _change(self, wanted: Rung) -> None:
-        """Keep all that is under way where the size of the frames stays; else start from empty."""
+        """Change the level; keep the frames in progress if the frame size stays the same, else start from empty."""
         self._stand_on(wanted)
         if wanted.size != self._portrait.image.shape[-1]:
             self._read()
@@ -176,7 +178,7 @@ class PersonaLiveSession(EngineSession):
         self._small_decoder = wanted.small_vae and self._networks.small_vae is not None
 
     def _read(self) -> None:
-        """Read the portrait at the rung's size, and begin with no driver."""
+        """Encode the portrait at the level's size, and begin without a driver."""
         with self._on_device(), self._streams.denoising.work():
             self._portrait = read_portrait(self._networks, self._avatar.roi, self.rung.size)
         self.reset()
@@ -184,7 +186,7 @@ class PersonaLiveSession(EngineSession):
     def _begin(self) -> None:
         nets, streams = self._networks, self._streams
         self._pending = []
-        self._under_way = deque([PADDING] * FILL)  # what lies between portrait and driver is not shown
+        self._under_way = deque([PADDING] * FILL)  # frames made up between portrait and driver are not shown
         self._count, self._retaken = 0, -1
         self._noise = SeededNoise(self._seed, self._device, nets.dtype)
         with self._on_device(), streams.denoising.work():
@@ -194,7 +196,7 @@ class PersonaLiveSession(EngineSession):
             self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._portrait.image)
 
     def _chunk(self) -> Callable[[], list[RoiFrame]]:
-        """Begin a call of the window; what it returns waits for the frames that leave the window."""
+        """Start a call of the window; the returned callable waits for the frames that leave the window."""
         pts, frames = zip(*self._pending, strict=True)
         self._pending = []
         self._under_way.extend(pts)
@@ -204,7 +206,7 @@ class PersonaLiveSession(EngineSession):
                 clean = self._denoise(np.stack(frames))
                 fetched = self._decode(clean, any(at != PADDING for at in leave))
         except OutOfMemoryError:
-            self.reset()  # half a call is none
+            self.reset()  # a partly executed call leaves no usable state
             raise
 
         def wait() -> list[RoiFrame]:
@@ -214,7 +216,7 @@ class PersonaLiveSession(EngineSession):
         return wait
 
     def _denoise(self, frames: ImageArray) -> Tensor:
-        """(4, s, s, 3) frames of the driver -> the latents that leave the window, (4, 4, s / 8, s / 8)."""
+        """Denoise with (4, s, s, 3) driver frames; return the latents that leave the window, (4, 4, s / 8, s / 8)."""
         reading, denoising = self._streams.reading, self._streams.denoising
         with reading.work():
             seen = tensor_of(send(torch.from_numpy(frames), self._device))
@@ -226,15 +228,15 @@ class PersonaLiveSession(EngineSession):
             return self._window.next_chunk(poses, motions, rest)
 
     def _decode(self, latents: Tensor, shown: bool) -> PendingTensor:
-        """Latents that left the window -> (4, S, S, 3) uint8, on their way to the host.
+        """Decode latents that left the window to (4, S, S, 3) uint8, and start their transfer to the host.
 
-        Themselves if no caller asked for the frames.
+        If no caller asked for the frames, the latents themselves are transferred.
         """
         decoding = self._streams.decoding
         with decoding.work():
             decoding.wait_for(self._streams.denoising, latents)
             if not shown:
-                return begin_fetch(latents.float())  # of any precision
+                return begin_fetch(latents.float())  # NumPy lacks some precisions
             pieces = latents.split(1) if self._small else [latents]
             decoded = torch.cat([self._networks.decode(piece, self._small_decoder) for piece in pieces])
             if decoded.shape[-1] != ROI_SIZE_PX:

@@ -1,4 +1,4 @@
-"""The window's state as plain arrays, from which the next segment of a render continues with the same frames."""
+"""The window's state as plain arrays, with which the next segment of a render continues with the same frames."""
 
 import numpy as np
 import torch
@@ -15,23 +15,23 @@ OF_NEUTRAL = ("angles", "shift", "scale", "points")
 
 
 def saved_window(window: DenoisingWindow) -> StateArrays:
-    """The window's state as arrays.
+    """Return the window's state as arrays.
 
-    Keyframes are kept as latents: what the networks make of them is computed again.
+    Keyframes are stored as latents; the networks compute their keys and values again on restoring.
     """
     known = torch.cat([each() for each in window.known])
     return _arrays({name: getattr(window, name) for name in OF_WINDOW} | {"known": known})
 
 
 def saved_transfer(transfer: Transfer) -> StateArrays:
-    """State of a transfer that has taken its first chunk."""
+    """Return the state of a transfer that has processed its first chunk."""
     neutral, rest = transfer.head.neutral, transfer.rest
     assert neutral is not None and rest is not None
     return _arrays({f"neutral_{name}": getattr(neutral, name) for name in OF_NEUTRAL} | {"rest": rest})
 
 
 def restore_window(window: DenoisingWindow, state: StateArrays) -> None:
-    """Give a fresh window the state."""
+    """Restore the state into a new window."""
     tensors = {name: torch.from_numpy(np.array(state[name])) for name in (*OF_WINDOW, "known")}
     device = window.latents.device
     window.latents, window.poses, window.motions = (tensors[name].to(device) for name in OF_WINDOW[:3])
@@ -42,7 +42,7 @@ def restore_window(window: DenoisingWindow, state: StateArrays) -> None:
 
 
 def restore_transfer(transfer: Transfer, state: StateArrays) -> None:
-    """Give a fresh transfer the state."""
+    """Restore the state into a new transfer."""
     device = transfer.head.own.angles.device
     names = ("rest", *(f"neutral_{name}" for name in OF_NEUTRAL))
     transfer.rest, *neutral = (torch.from_numpy(np.array(state[name])).to(device) for name in names)

@@ -1,4 +1,4 @@
-"""How the engine runs on this machine."""
+"""Settings of the PersonaLive engine: how it runs on this machine."""
 
 from typing import ClassVar, Literal
 

@@ -1,9 +1,9 @@
-"""The sliding window: the one loop of live and offline.
+"""The sliding window, the same loop live and offline.
 
-At each call a chunk of four noisy frames enters, the network cleans every chunk of the window by one level, and the
-oldest leaves clean. When the driver's motion is unlike all seen so far, the frame that leaves is read by the reference
-network too, as a keyframe that later frames stay consistent with; there are three of those at most. Whether it is one
-the host decides, by motion that came to it calls before it is asked, so that it does not wait for the device.
+At each call a chunk of four noisy frames enters, the network denoises every chunk of the window by one level, and the
+oldest chunk leaves clean. When the driver's motion differs from all motion so far, the reference network also reads the
+frame that leaves, as a keyframe that later frames stay consistent with; there are at most three keyframes. The host
+makes this decision from motion that it received several calls earlier, so it does not wait for the device.
 """
 
 from collections import deque
@@ -18,13 +18,13 @@ from engines.personalive.portrait import EncodedPortrait
 from engines.personalive.streams import PendingTensor, begin_fetch
 
 KEYFRAMES = 3
-UNLIKE = 17.0  # how far a motion (512 numbers) lies from every other that is remembered, to be worth a keyframe
+UNLIKE = 17.0  # distance from all remembered motions (512 numbers each) at which a motion gets a keyframe
 SETTLED = 9  # calls before the first keyframe
 Noise = Callable[[tuple[int, ...]], Tensor]  # normal noise of a shape, in the networks' precision
 
 
 class DenoisingWindow:
-    """The frames under way, on one portrait. Frames come first in every tensor, oldest first."""
+    """The frames in progress on one portrait. The first dimension of every tensor is the frame, oldest first."""
 
     def __init__(
         self,
@@ -35,10 +35,11 @@ class DenoisingWindow:
         *,
         judged: int = 0,
     ) -> None:
-        """judged: the frame of the window whose motion is held against those remembered.
+        """Start at the portrait.
 
-        It is the oldest, which is the one that becomes the keyframe. Sets of frames that came before the driver start
-        at the portrait.
+        judged: index in the window of the frame whose motion is compared with the remembered ones. It is the oldest by
+            default, which is the frame that becomes the keyframe. The frames before the driver's first start as the
+            portrait.
         """
         self.portrait = portrait
         self._reference, self._denoising, self._noise, self._judged = reference, denoising, noise, judged
@@ -48,17 +49,17 @@ class DenoisingWindow:
         self.latents = self._schedule.add_noise(start, noise(tuple(start.shape)), slice(FILL))
         self.poses = start[:0]
         self.motions = start[:0]
-        self.told: deque[PendingTensor] = deque()  # the motions, chunk by chunk, for the host
-        self.known: list[PendingTensor] = []  # motions that are no longer unlike all others, at most 1 + KEYFRAMES
+        self.told: deque[PendingTensor] = deque()  # the window's motions, chunk by chunk, for the host
+        self.known: list[PendingTensor] = []  # motions of the portrait and of the keyframes, at most 1 + KEYFRAMES
         self.keyframes = start[:0]  # their latents
         self.calls = 0
         self._memory = portrait.memory
 
     def next_chunk(self, poses: Tensor, motions: Tensor, rest: Tensor | None = None) -> Tensor:
-        """The oldest chunk, clean: (4, 4, h, w) latents.
+        """Return the oldest chunk, clean: (4, 4, h, w) latents.
 
         poses: pose features of the 4 newest frames, (4, channels, h, w); motions: their tokens, (4, 32, 16). At the
-        first call 16 of each, and rest: the portrait's own tokens, (1, 32, 16).
+            first call 16 of each, and rest: the portrait's own tokens, (1, 32, 16).
         """
         if rest is not None:
             self.known, self.poses, self.motions = [begin_fetch(rest)], poses[:0], motions[:0]
@@ -81,17 +82,17 @@ class DenoisingWindow:
         return clean[:CHUNK_FRAMES].to(frames.dtype)
 
     def add_keyframe(self, latent: Tensor) -> None:
-        """Stay consistent with this frame, (1, 4, h, w), from now on."""
+        """Add a keyframe, (1, 4, h, w), with which later frames stay consistent."""
         self.keyframes = torch.cat([self.keyframes, latent])
         bank = self._reference.read(latent, self.portrait.clip)
         self._memory = join_memories(self._memory, self._denoising.remember(bank, self.portrait.clip))
 
     def note_motions(self, motions: Tensor) -> None:
-        """Let the host know of motions, (f, 32, 16), as they come."""
+        """Start the transfer of motions, (f, 32, 16), to the host."""
         self.told.extend(begin_fetch(chunk) for chunk in motions.split(CHUNK_FRAMES))
 
     def _unlike(self) -> Tensor | None:
-        """The motion that is judged in this call, (1, 32, 16) on the host, where it is unlike all that are known."""
+        """Return the motion judged in this call, (1, 32, 16) on the host, if it differs from all known; else None."""
         if self.calls < SETTLED or len(self.known) > KEYFRAMES:
             return None
         motion = self.told[self._judged // CHUNK_FRAMES]()[self._judged % CHUNK_FRAMES][None]
@@ -101,8 +102,8 @@ class DenoisingWindow:
 
 
 def _joined(older: Tensor, newer: Tensor) -> Tensor:
-    """Laid out the same at every call, the first and one that follows a restored state too.
+    """Concatenate with the same memory layout at every call, including the first and one after a restored state.
 
-    The networks' rounding would tell them apart, and what is compiled would be compiled again.
+    Another layout would change the networks' rounding, and a compiled network would be compiled again.
     """
     return torch.cat([older, newer]).contiguous()

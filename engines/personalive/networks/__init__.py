@@ -1,1 +1,1 @@
-"""PersonaLive's networks, and the noise schedule they are built around."""
+"""PersonaLive's networks, and their noise schedule."""

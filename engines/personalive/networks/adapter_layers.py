@@ -1,8 +1,8 @@
-"""The two modules that stand after every layer of the denoising network: motion and time.
+"""The two modules that follow every layer of the denoising network: motion and time.
 
-Both are a transformer block of two attentions and a gated feed-forward, added to what comes in. The motion module lets
-each pixel of a frame look at that frame's 32 motion tokens; the temporal module lets each pixel look at itself in the
-16 frames of the window.
+Both are a transformer block of two attentions and a gated feed-forward, added to its input. In the motion module each
+pixel of a frame attends to that frame's 32 motion tokens; in the temporal module each pixel attends to itself in the 16
+frames of the window.
 """
 
 import math
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from engines.personalive.networks.attention import Attention
 
 HEADS = 8
-MOTION_WIDTH = 16  # numbers in one of a frame's motion tokens
-POSITIONS = 32  # in the table of positions; the window uses 16
+MOTION_WIDTH = 16  # numbers per motion token
+POSITIONS = 32  # length of the position table; the window uses 16
 
 
 class Positions(nn.Module):
@@ -25,7 +25,7 @@ class Positions(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # on the CPU whatever the network is made on: a network made without memory still has its table
+        # on the CPU, so that a network created on the "meta" device still has its table
         frequency = torch.exp(torch.arange(0, channels, 2, device="cpu") * (-math.log(10000.0) / channels))
         angle = torch.arange(POSITIONS, device="cpu")[:, None] * frequency
         self.register_buffer("pe", torch.stack([angle.sin(), angle.cos()], -1).flatten(1)[None])
@@ -44,7 +44,7 @@ class TemporalAttention(Attention):
 
 
 class AttentionBlock(nn.Module):
-    """The attentions, one after the other, and the feed-forward: each takes the normalised input and is added to it."""
+    """The attentions in sequence, then the feed-forward; each gets the normalised input and is added to it."""
 
     def __init__(self, channels: int, attentions: list[Attention]) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class AttentionBlock(nn.Module):
 
 
 class PixelTransformer(nn.Module):
-    """Images as tokens through one block, added to what comes in."""
+    """Transforms the pixels of images as tokens by one block, added to the input."""
 
     def __init__(self, channels: int, attentions: list[Attention]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class PixelTransformer(nn.Module):
 
 
 class MotionModule(nn.Module):
-    """(f, c, h, w) frames and (f, 32, 16) motion tokens -> (f, c, h, w)."""
+    """Module from (f, c, h, w) frames and (f, 32, 16) motion tokens to (f, c, h, w)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class MotionModule(nn.Module):
 
 
 class TemporalModule(nn.Module):
-    """(f, c, h, w) frames, oldest first -> (f, c, h, w)."""
+    """Module from (f, c, h, w) frames, oldest first, to (f, c, h, w)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Attention of the modules that the denoising network adds to Stable Diffusion's, and the choice of its kernel."""
+"""Attention for the modules that the denoising network adds to Stable Diffusion's, with a selectable kernel."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from engines.xformers_attention import Attend
 
 
 class Attention(nn.Module):
-    """Multi-head attention, (b, n, c) -> (b, n, c). context: (b, m, k), or None for attention to itself."""
+    """Multi-head attention, (b, n, c) -> (b, n, c). context: (b, m, k), or None for self-attention."""
 
     def __init__(self, channels: int, heads: int, context: int | None = None) -> None:
         super().__init__()

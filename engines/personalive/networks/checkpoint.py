@@ -1,8 +1,8 @@
-"""The published checkpoints, put together as the networks need them.
+"""The published checkpoints, merged as the networks need them.
 
-The denoising network comes in three files: the Stable Diffusion UNet it is based on, the weights that training changed
-together with the motion modules, and the temporal modules. A later file wins over an earlier one, and together they
-must cover every tensor, or a network would run on noise.
+The denoising network comes in three files: the Stable Diffusion UNet that it is based on, the weights changed by
+training together with the motion modules, and the temporal modules. A later file overrides an earlier one, and together
+they must contain every tensor, because a network with missing weights would compute noise.
 """
 
 from collections.abc import Mapping
@@ -16,11 +16,11 @@ CONSTANT = (
     ".pe",
     ".idx_tensor",
     ".position_ids",
-)  # tables that some checkpoints carry and the networks make themselves
+)  # tables in some checkpoints that the networks compute themselves
 
 
 def merged(parts: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> dict[str, Tensor]:
-    """One state dict for `network` out of several files, by name; a later file wins.
+    """Merge several files, by name, into one state dict for `network`; a later file overrides an earlier one.
 
     Raises StudioError naming what is missing or does not fit.
     """
@@ -40,5 +40,5 @@ def merged(parts: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> dic
 
 
 def fill_network(network: nn.Module, parts: Mapping[str, Mapping[str, Tensor]]) -> None:
-    """Load the files into a network, every tensor of it. Raises StudioError."""
+    """Load the files into a network, which must be filled completely. Raises StudioError."""
     network.load_state_dict(merged(parts, network), strict=True, assign=True)

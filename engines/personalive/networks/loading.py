@@ -1,4 +1,4 @@
-"""Loads the networks from the authors' folders, at the sizes that the files have."""
+"""Loading of the networks from the authors' folders, at the sizes found in the files."""
 
 import inspect
 import json
@@ -29,9 +29,9 @@ UNET = f"{BASE}/unet/diffusion_pytorch_model"
 
 
 def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> PersonaLiveNetworks:
-    """All networks from the weights folder. Raises StudioError."""
+    """Load all networks from the weights folder. Raises StudioError."""
     for library in (diffusers.utils.logging, transformers.utils.logging):
-        library.set_verbosity_error()  # they warn of nothing, and draw progress bars into the log
+        library.set_verbosity_error()  # they warn without cause, and draw progress bars into the log
         library.disable_progress_bar()
     config = unet_config(folder)
     own = own_files(folder)
@@ -54,13 +54,13 @@ def load_networks(folder: Path, device: torch.device, dtype: torch.dtype) -> Per
 
 
 def own_files(folder: Path) -> Path:
-    """Where the authors' own six files lie: their download leaves them in a folder within the folder."""
+    """Return the folder of the authors' own six files; their download may put them into a nested folder."""
     inner = folder / OWN / "pretrained_weights" / OWN
     return inner if inner.is_dir() and not (folder / OWN / "denoising_unet.pth").is_file() else folder / OWN
 
 
 def unet_config(folder: Path) -> dict[str, Any]:
-    """What the base's `config.json` says of the UNet's sizes. Raises StudioError."""
+    """Return the UNet's sizes from the base's `config.json`. Raises StudioError."""
     path = folder / UNET_CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
@@ -71,7 +71,7 @@ def unet_config(folder: Path) -> dict[str, Any]:
 
 
 def denoising(folder: Path, config: dict[str, Any]) -> DenoisingUNet:
-    """The denoising network: merged of its three files, and kept so for the next time."""
+    """Return the denoising network, merged from its three files; the merged weights are cached."""
     own = own_files(folder)
     base = next((p for p in (folder / f"{UNET}{end}" for end in (".safetensors", ".bin")) if p.is_file()), None)
     files = (base or folder / f"{UNET}.bin", own / "denoising_unet.pth", own / "temporal_module.pth")
@@ -85,7 +85,7 @@ def denoising(folder: Path, config: dict[str, Any]) -> DenoisingUNet:
 
 
 def reference(folder: Path, config: dict[str, Any]) -> ReferenceUNet:
-    """The reference network, every tensor of which its own file has."""
+    """Return the reference network, whose own file contains every tensor."""
     path = own_files(folder) / "reference_unet.pth"
     with torch.device("meta"):
         network = ReferenceUNet(**config)
@@ -94,7 +94,7 @@ def reference(folder: Path, config: dict[str, Any]) -> ReferenceUNet:
 
 
 def load_extractor(state: Mapping[str, Tensor]) -> nn.Module:
-    """LivePortrait's motion extractor, at the sizes of these tensors."""
+    """Return LivePortrait's motion extractor, at the sizes of these tensors."""
     layers = "detector.downsample_layers.{}.{}.weight"
     widths = [_width(state, layers.format(i, 0 if i == 0 else 1), "motion_extractor.pth") for i in range(4)]
     depths = [len({name.split(".")[3] for name in state if name.startswith(f"detector.stages.{i}.")}) for i in range(4)]
@@ -104,7 +104,7 @@ def load_extractor(state: Mapping[str, Tensor]) -> nn.Module:
 
 
 def encoder(state: Mapping[str, Tensor]) -> nn.Module:
-    """The motion encoder, at the sizes of these tensors."""
+    """Return the motion encoder, at the sizes of these tensors."""
     names = ("model.conv1.weight", "model.att_1.pos_embed.proj.weight")
     network = MotionEncoder(*(_width(state, name, "motion_encoder.pth") for name in names))
     fill_network(network, {"motion_encoder.pth": state})
@@ -112,7 +112,7 @@ def encoder(state: Mapping[str, Tensor]) -> nn.Module:
 
 
 def guider(state: Mapping[str, Tensor]) -> nn.Module:
-    """The pose guider, at the sizes of these tensors."""
+    """Return the pose guider, at the sizes of these tensors."""
     names = ("conv_in.weight", "blocks.1.weight", "blocks.3.weight", "blocks.5.weight")
     widths = tuple(_width(state, name, "pose_guider.pth") for name in names)
     network = PoseGuider(_width(state, "conv_out_modify.weight", "pose_guider.pth"), widths)
@@ -121,11 +121,11 @@ def guider(state: Mapping[str, Tensor]) -> nn.Module:
 
 
 def load_stock_network(kind: Any, folder: Path) -> Any:
-    """A stock network from its own folder. Raises StudioError."""
+    """Load a stock network from its own folder. Raises StudioError."""
     try:
         safe = any(folder.glob("*.safetensors"))
         return kind.from_pretrained(folder, local_files_only=True, use_safetensors=safe)
-    except Exception as error:  # the libraries raise what they like for a file that is none
+    except Exception as error:  # the libraries raise various exceptions for an invalid file
         said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
         raise StudioError(
             f"{folder} cannot be read as weights ({said}); `studio weights pull {OWN}` gets it."

@@ -1,4 +1,4 @@
-"""Reads a face's expression as 32 tokens of 16 numbers: a face alignment hourglass with attention between its stages.
+"""Encodes a face's expression as 32 tokens of 16 numbers: a face alignment hourglass with attention between its stages.
 
 The hourglass is FAN's (Bulat & Tzimiropoulos 2017); the names are those of the published checkpoint.
 """
@@ -16,10 +16,7 @@ TOKENS, WIDTH = 32, 16
 
 
 class ConvBlock(nn.Module):
-    """Three convolutions, each on what the one before made.
-
-    What all three made is the result, added to what came in.
-    """
+    """Three consecutive convolutions whose outputs are concatenated and added to the input."""
 
     def __init__(self, inside: int, outside: int) -> None:
         super().__init__()
@@ -42,7 +39,7 @@ class ConvBlock(nn.Module):
 
 
 class HourGlass(nn.Module):
-    """Down `depth` times by two and up again, with what each size saw added on the way up."""
+    """Recursive encoder and decoder: halves the size `depth` times and restores it, with skip connections."""
 
     def __init__(self, depth: int, channels: int) -> None:
         super().__init__()
@@ -79,12 +76,12 @@ class PatchAttention(nn.Module):
         tokens = self.transformer_blocks[0](self.pos_embed(self.norm(hidden)))
         side = hidden.shape[-1] // self.patch
         pixels = self.proj_out(tokens.unflatten(-1, (self.patch, self.patch, -1)).unflatten(1, (side, side)))
-        image = pixels.permute(0, 5, 1, 3, 2, 4).reshape(hidden.shape)  # f c, row of patches, row in it, and columns
+        image = pixels.permute(0, 5, 1, 3, 2, 4).reshape(hidden.shape)  # f c, row of patches, row in it; then columns
         return image + hidden
 
 
 class Features(nn.Module):
-    """(f, 3, 224, 224) -> (f, 512)."""
+    """Network from faces, (f, 3, 224, 224), to features, (f, 512)."""
 
     def __init__(self, width: int, attention: int) -> None:
         super().__init__()
@@ -113,12 +110,15 @@ class Features(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """(f, 3, 224, 224) faces in -1..1 -> (f, 32, 16) motion tokens."""
+    """Network from faces in -1..1, (f, 3, 224, 224), to motion tokens, (f, 32, 16)."""
 
     pe: Tensor
 
     def __init__(self, width: int = 64, attention: int = 1024) -> None:
-        """width: channels of the first layer; attention: of the attentions. Other values are for tests."""
+        """Build the layers.
+
+        width: channels of the first layer; attention: channels of the attentions. Non-default values are for tests.
+        """
         super().__init__()
         self.model = Features(width, attention)
         self.final_proj = nn.Linear(TOKENS * WIDTH, TOKENS * WIDTH)
@@ -130,7 +130,7 @@ class MotionEncoder(nn.Module):
 
 
 def token_positions() -> Tensor:
-    """(1, 32, 16): sines of each token's place in the first half, cosines in the second."""
+    """Return position codes, (1, 32, 16): sines of each token's position in the first half, cosines in the second."""
     frequency = 1.0 / 10000 ** (torch.arange(WIDTH // 2, dtype=torch.float64) / (WIDTH / 2))
     angle = torch.arange(TOKENS, dtype=torch.float64)[:, None] * frequency
     return torch.cat([angle.sin(), angle.cos()], 1)[None].float()

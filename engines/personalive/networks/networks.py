@@ -1,4 +1,4 @@
-"""All networks of the engine together, on one device in one precision."""
+"""All networks of the engine, on one device and in one precision."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from engines.personalive.networks.unet import DenoisingUNet, ReferenceUNet
 class PersonaLiveNetworks:
     """The networks of PersonaLive.
 
-    extract, encode, guide: motion extractor (always float32: its rounding shows as jitter), motion encoder and pose
-    guider. small_vae: a decoder of a sixteenth of the work, where there is one.
+    extract, encode, guide: motion extractor (always float32, because rounding is visible as jitter), motion encoder and
+        pose guider. small_vae: a decoder with a sixteenth of the work; None if not installed.
     """
 
     reference: ReferenceUNet
@@ -28,7 +28,7 @@ class PersonaLiveNetworks:
     small_vae: AutoencoderTiny | None = None
 
     def all(self) -> list[nn.Module]:
-        """Every network that is there."""
+        """Return all networks that are present."""
         these = (
             self.reference,
             self.denoising,
@@ -43,7 +43,7 @@ class PersonaLiveNetworks:
 
     @property
     def device(self) -> torch.device:
-        """Device of the denoising network, which the others share."""
+        """Device of the denoising network, shared by the others."""
         return self.denoising.device
 
     @property
@@ -52,11 +52,11 @@ class PersonaLiveNetworks:
         return self.denoising.dtype
 
     def decode(self, latents: Tensor, small: bool = False) -> Tensor:
-        """(f, 4, h, w) latents -> (f, 3, 8 h, 8 w) in about -1..1. small: by the small VAE, which must be there."""
+        """Decode latents: (f, 4, h, w) -> (f, 3, 8 h, 8 w) in about -1..1. small: use the small VAE (required)."""
         if small:
             assert self.small_vae is not None
             return self.small_vae.decode(latents).sample
         return self.vae.decode(1 / LATENT_SCALE * latents).sample
 
 
-LATENT_SCALE = 0.18215  # of the VAE's latents, for unit variance; the small VAE has it within
+LATENT_SCALE = 0.18215  # scales the VAE's latents to unit variance; the small VAE has it built in

@@ -1,4 +1,4 @@
-"""The small convolutional network that turns an image of the head's key points into a feature for the UNet."""
+"""Small convolutional network that turns an image of the head's key points into a feature for the UNet."""
 
 from itertools import pairwise
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class PoseGuider(nn.Module):
-    """(f, 3, 8 h, 8 w) in 0..1 -> (f, channels, h, w)."""
+    """Network from images in 0..1, (f, 3, 8 h, 8 w), to features, (f, channels, h, w)."""
 
     def __init__(self, channels: int = 320, widths: tuple[int, ...] = (16, 32, 96, 256)) -> None:
         super().__init__()

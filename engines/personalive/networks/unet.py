@@ -1,8 +1,8 @@
-"""The two big networks, both on diffusers' stock Stable Diffusion UNet.
+"""The two large networks, both based on diffusers' stock Stable Diffusion UNet.
 
-The reference network reads the portrait, once, and leaves at each of its 16 transformers what the denoising network
-attends to besides itself. The denoising network is the same UNet with the window's frames folded into the batch, a pose
-feature added to its first layer and a motion and a temporal module after every layer.
+The reference network reads the portrait once and stores, for each of its 16 transformers, the tokens that the denoising
+network attends to in addition to its own. The denoising network is the same UNet with the window's frames folded into
+the batch, a pose feature added to its first layer, and a motion and a temporal module after every layer.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,15 +18,15 @@ from engines.personalive.networks.adapter_layers import MotionModule, TemporalMo
 from engines.personalive.networks.schedule import CHUNK_FRAMES, LEVELS
 from engines.xformers_attention import Attend
 
-Bank = list[Tensor]  # what the reference network leaves: 16 times (1, tokens, channels), in the order of the walk
+Bank = list[Tensor]  # the reference network's tokens: 16 times (1, tokens, channels), in the order of `walk`
 Insert = Callable[[nn.Module, int, Tensor], Tensor]
 Attended = Callable[[nn.Module, Tensor], Tensor]
 
 
 def walk(unet: UNet2DConditionModel, hidden: Tensor, time: Tensor, attended: Attended, insert: Insert) -> Tensor:
-    """Through the stock layers, from after the first convolution to before the last norm.
+    """Run the stock layers, from after the first convolution to before the last norm.
 
-    attended: stands for a transformer; insert: what to do after layer i of a block.
+    attended: called in place of a transformer. insert: called after layer i of a block.
     """
     skips = [hidden]
     for block in unet.down_blocks:
@@ -54,35 +54,35 @@ def walk(unet: UNet2DConditionModel, hidden: Tensor, time: Tensor, attended: Att
 
 
 def transformers(unet: UNet2DConditionModel) -> Iterator[nn.Module]:
-    """The 16 transformers, in the order of the walk."""
+    """Yield the 16 transformers in the order of `walk`."""
     for block in (*unet.down_blocks, unet.mid_block, *unet.up_blocks):
         yield from getattr(block, "attentions", ())
 
 
 def time_embedding(unet: UNet2DConditionModel, times: Tensor) -> Tensor:
-    """(n,) time steps -> (n, width)."""
+    """Return the embedding of time steps: (n,) -> (n, width)."""
     embedded: Tensor = unet.time_embedding(unet.time_proj(times).to(unet.dtype))
     return embedded
 
 
 def through_tokens(transformer: nn.Module, hidden: Tensor, through: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
-    """A stock transformer around its one block: `through` takes the block and (f, tokens, channels)."""
+    """Run a stock transformer whose block is replaced: `through` gets the block and (f, tokens, channels)."""
     tokens = transformer.proj_in(transformer.norm(hidden)).flatten(2).transpose(1, 2)
     tokens = through(transformer.transformer_blocks[0], tokens)
-    back = tokens.transpose(1, 2).reshape(hidden.shape)  # channels last, as the convolution wants it on a GPU
+    back = tokens.transpose(1, 2).reshape(hidden.shape)  # channels last, the convolution's fastest layout on a GPU
     found: Tensor = transformer.proj_out(back) + hidden
     return found
 
 
 class ReferenceUNet(UNet2DConditionModel):
-    """The stock UNet without its last norm and convolution, whose result is not used."""
+    """The stock UNet without its last norm and convolution, whose results are not used."""
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
         del self.conv_norm_out, self.conv_out
 
     def read(self, latent: Tensor, clip: Tensor) -> Bank:
-        """Latent (1, 4, h, w) and clip (1, 1, width) -> the portrait's bank."""
+        """Return the bank of an image: latent (1, 4, h, w), clip (1, 1, width)."""
         bank: Bank = []
 
         def attended(transformer: nn.Module, hidden: Tensor) -> Tensor:
@@ -100,12 +100,12 @@ class ReferenceUNet(UNet2DConditionModel):
 
 @dataclass(slots=True)
 class Memory:
-    """Values that stay the same from call to call.
+    """Keys and values that stay the same from call to call.
 
-    Of each transformer what a bank gives it, and what the portrait's CLIP does.
+    They come from the banks of portrait and keyframes; the constants come from the portrait's CLIP embedding.
 
-    keys, values: 16 times (1, heads, tokens of all banks, d). constants: 16 times (1, 1, channels), the answer of the
-    attention to CLIP's one token, whose softmax is always 1.
+    keys, values: 16 times (1, heads, tokens of all banks, d). constants: 16 times (1, 1, channels), the result of the
+        attention to CLIP's single token, whose softmax is always 1.
     """
 
     keys: list[Tensor]
@@ -128,25 +128,25 @@ class DenoisingUNet(UNet2DConditionModel):
             insert_modules(block, [width] * (layers + 1))
 
     def times(self, device: torch.device) -> Tensor:
-        """(16, width): the time embeddings of the window, which never change."""
+        """Return the time embeddings of the window, (16, width), which never change."""
         levels = time_embedding(self, torch.tensor(LEVELS, device=device))
         return levels.repeat_interleave(CHUNK_FRAMES, 0)
 
     def remember(self, bank: Bank, clip: Tensor) -> Memory:
-        """A bank through this network's own projections."""
+        """Project a bank with this network's own key and value layers."""
         keys: list[Tensor] = []
         values: list[Tensor] = []
         constants: list[Tensor] = []
         for transformer, tokens in zip(transformers(self), bank, strict=True):
             block = transformer.transformer_blocks[0]
             own, cross = block.attn1, block.attn2
-            for kept, to in ((keys, own.to_k), (values, own.to_v)):  # laid out as what is joined of them
+            for kept, to in ((keys, own.to_k), (values, own.to_v)):  # in the same memory layout as joined memories
                 kept.append(split_heads(to(tokens), own.heads).clone(memory_format=torch.contiguous_format))
             constants.append(cross.to_out[0](cross.to_v(clip)))
         return Memory(keys, values, constants)
 
     def forward(self, frames: Tensor, times: Tensor, memory: Memory, motion: Tensor, pose: Tensor) -> Tensor:
-        """Frames (16, 4, h, w), times (16, width), motion (16, 32, 16), pose (16, channels, h, w) -> noise."""
+        """Predict noise: frames (16, 4, h, w), times (16, width), motion (16, 32, 16), pose (16, channels, h, w)."""
         at = iter(range(len(memory.constants)))
 
         def attended(transformer: nn.Module, hidden: Tensor) -> Tensor:
@@ -174,7 +174,7 @@ class DenoisingUNet(UNet2DConditionModel):
 
 
 def insert_modules(block: nn.Module, widths: list[int]) -> None:
-    """Give a block of the stock UNet its modules, under the names that the checkpoints have."""
+    """Add the motion and temporal modules to a block of the stock UNet, under the checkpoints' names."""
     block.motion_modules = nn.ModuleList([MotionModule(width) for width in widths])
     block.temporal_modules = nn.ModuleList([TemporalModule(width) for width in widths])
 
