@@ -1,1 +1,1 @@
-"""Drawing the program's frames: blend, label, transition, cutout. A library that services and benchmarks use."""
+"""Drawing of the program's frames: blending, labels, captions, transitions, cut-outs. For services and benchmarks."""

@@ -1,4 +1,4 @@
-"""The animated face onto a plate frame: only the pixels under it are touched, I420 in and I420 out."""
+"""Blending of the animated face into a plate frame, I420 in and I420 out; only pixels under the face change."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,20 +14,20 @@ from shared.media.array_types import ImageArray, PixelBox
 from shared.media.colour import planes
 
 NOWHERE: PixelBox = (0, 0, 0, 0)
-SHRINK = 0.6  # a placement that scales by less than this is prefiltered: linear sampling would skip pixels
-HALVE = 0.5  # one that scales by no more than this is halved first, at a twentieth of the cost of another number
-SCALE_RANGE = 0.01, 16.0  # what a placement may scale by; anything else is a damaged one
+SHRINK = 0.6  # below this scale the ROI is averaged down first, since linear sampling would skip pixels
+HALVE = 0.5  # down to this scale the ROI is halved first, at a twentieth of the cost of any other factor
+SCALE_RANGE = 0.01, 16.0  # valid scales of a placement; any other scale means that it is damaged
 AS_IT_IS = np.array([1.0, 1.0, 1.0]), np.array([0.0, 0.0, 0.0])
 
 
 class Buffer:
-    """Memory that is used again: fresh memory costs more than what is computed into it."""
+    """Reusable memory, because allocating new memory costs more than computing its content."""
 
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.uint8)
 
     def of(self, *shape: int) -> NDArray[np.uint8]:
-        """A uint8 array of this shape, with what was in it; until the next call."""
+        """Return a uint8 array of this shape with undefined content, valid until the next call."""
         size = int(np.prod(shape))
         if len(self._bytes) < size:
             self._bytes = np.empty(size, np.uint8)
@@ -36,10 +36,10 @@ class Buffer:
 
 @dataclass(slots=True)
 class Blender:
-    """Places the ROI frames of one avatar. Not thread-safe (it reuses its buffers).
+    """Places the ROI frames of one avatar. Not thread-safe, because it reuses its buffers.
 
-    mask: (512, 512) uint8, where the ROI covers the plate; a ROI frame's own matte goes before it.
-    light: fits a face to a foreign body; None for ROI frames that continue the plate as they are.
+    mask: (512, 512) uint8, where the ROI covers the plate; a ROI frame's own matte takes precedence.
+    light: fits a face to a foreign body; None for ROI frames that continue the plate unchanged.
     """
 
     mask: NDArray[np.uint8]
@@ -64,14 +64,15 @@ class Blender:
         opacity: float = 1.0,
         frame: int | None = None,
     ) -> PixelBox:
-        """Blend ROI pixels into an I420 frame, in place, and return the (x, y, w, h) that it touched.
+        """Blend ROI pixels into an I420 frame, in place, and return the (x, y, w, h) that it changed.
 
-        program: (H * 3 / 2, W) uint8, your own copy of a plate frame. pixels: (S, S, 3 or 4) uint8 RGB; with
-            four channels the last is the matte and replaces the mask. A ROI of another size than the mask's is
-            taken as the same square. placement: (2, 3), mask pixels to program pixels. gains, offsets: (3,) for
-            Y, U and V. opacity: 0..1. frame: number of the plate frame in `program`, by which `light` knows it again.
-        The box has even corners and lies within the frame; it is (0, 0, 0, 0) where nothing was to be done,
-        also for a placement that is not a usable matrix.
+        program: (H * 3 / 2, W) uint8, the caller's own copy of a plate frame. pixels: (S, S, 3 or 4) uint8 RGB; with
+            four channels the last is the matte and replaces the mask. A ROI of another size than the mask's covers the
+            same square. placement: (2, 3), mask pixels to program pixels. gains, offsets: (3,) for Y, U and V. opacity:
+            0..1. frame: number of the plate frame in `program`, under which `light` caches its measurements.
+
+        The box has even corners and is within the frame. It is (0, 0, 0, 0) if there is nothing to draw or the
+        placement is not a usable matrix.
         """
         height, width = program.shape[0] * 2 // 3, program.shape[1]
         level = _level(opacity)
@@ -95,7 +96,7 @@ class Blender:
         return box
 
     def _with_alpha(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], PixelBox, NDArray[np.float64]]:
-        """The ROI as RGBA, the (x, y, w, h) in it that is not transparent, and the matrix to mask pixels."""
+        """Return the ROI as RGBA, the (x, y, w, h) of its opaque part, and the matrix to mask pixels."""
         to_mask = similarity.resize_matrix(self.mask.shape[1] / pixels.shape[1], self.mask.shape[0] / pixels.shape[0])
         if pixels.shape[2] == 4:
             return pixels, cv2.boundingRect(pixels[..., 3]), to_mask  # type: ignore[return-value]
@@ -111,7 +112,7 @@ class Blender:
 
 
 def warm_up() -> None:
-    """Load the compiled loop now (compiling takes seconds the first time), not with the first frame."""
+    """Compile or load the numba loops in advance instead of with the first frame; the first time takes seconds."""
     program = np.full((96, 64), 128, np.uint8)
     nothing, box, rows = np.zeros((64, 64, 4), np.uint8), (0, 0, 64, 64), coefficients(yuv_rows(*AS_IT_IS))
     _onto(program, nothing, box, OPAQUE, rows)
@@ -132,12 +133,12 @@ def _usable_scale(placement: NDArray[np.float64]) -> float:
 
 
 def _even_box(matrix: NDArray[np.float64], reach: PixelBox, width: int, height: int) -> PixelBox:
-    """The even-aligned box that a rectangle of the ROI covers in the frame, clipped to it."""
+    """Return the even-aligned box that a rectangle of the ROI covers in the frame, clipped to the frame."""
     x, y, w, h = reach
     if w == 0 or h == 0:
         return NOWHERE
     corners = similarity.apply_similarity(matrix, [(x - 1, y - 1), (x + w, y - 1), (x - 1, y + h), (x + w, y + h)])
-    # Clipped before they become whole numbers: far outside they need not fit any.
+    # Clipped before the conversion to int: coordinates far outside may exceed any integer type.
     low = np.clip(corners.min(axis=0), 0, (width, height))
     high = np.clip(corners.max(axis=0) + 1, 0, (width, height))
     left, top = int(low[0]) & ~1, int(low[1]) & ~1

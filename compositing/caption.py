@@ -1,6 +1,6 @@
-"""Captions drawn into frames: two lines at most on a dark box, inside the area that every screen shows.
+"""Captions drawn into frames: at most two lines on a dark box, inside the area that every screen shows.
 
-A sentence that needs more than two lines is shown in pages, one after the other, each for its share of the letters.
+A sentence that needs more than two lines is shown as consecutive pages, each for a time in proportion to its letters.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from compositing.overlay import Overlay, even, overlay_at, rounded_box, white_on
 
 LINES = 2
 LETTER_SIZE = 0.05  # of the frame's shorter side
-MIN_LETTER_PX = 14  # smaller letters cannot be read
-WIDTH = 0.8  # of the frame's width that a line takes at most
-ABOVE_LABEL = 0.3  # in letter sizes: from the box to the label's place, where the safe area ends
+MIN_LETTER_PX = 14  # smaller letters are unreadable
+WIDTH = 0.8  # maximum width of a line relative to the frame
+ABOVE_LABEL = 0.3  # in letter sizes: distance from the box to the label, where the safe area ends
 LINE_HEIGHT, PADDING, RADIUS = 1.3, 0.45, 0.3  # in letter sizes
 BOX_ALPHA = 170  # of 255
 CJK = (
@@ -31,9 +31,9 @@ NEVER_FIRST = "、。，．！？；：」』）】》〉〕ー々,.!?;:)]}"  # 
 
 @dataclass(frozen=True, slots=True)
 class CaptionPage:
-    """What is seen of a sentence at a time.
+    """Lines of a sentence that are visible at the same time.
 
-    until: the share of the sentence that has been heard when the page is over, 0 to 1.
+    until: share of the sentence, 0 to 1, that has been spoken when the page disappears.
     """
 
     overlay: Overlay
@@ -41,9 +41,9 @@ class CaptionPage:
 
 
 def caption_pages(text: str, width: int, height: int) -> tuple[CaptionPage, ...]:
-    """Return the pages of a sentence for frames of this size; none where the frame is too small.
+    """Return the pages of a sentence for frames of this size; none if the frame is too small.
 
-    Takes milliseconds. Raises StudioError where no font here has its letters.
+    Takes milliseconds. Raises StudioError if no installed font has the sentence's letters.
     """
     size = max(MIN_LETTER_PX, LETTER_SIZE * min(width, height))
     text, file = drawable_text(text)
@@ -61,18 +61,18 @@ def caption_pages(text: str, width: int, height: int) -> tuple[CaptionPage, ...]
 
 
 def page_at(pages: tuple[CaptionPage, ...], share: float) -> Overlay | None:
-    """What is seen when this share of a sentence has been heard; None where nothing can be."""
+    """Return the page to show when this share of a sentence has been spoken; None if there are no pages."""
     return next((page.overlay for page in pages if share < page.until), pages[-1].overlay if pages else None)
 
 
 def wrapped_lines(text: str, font: Font, most: float) -> list[str]:
-    """Return a text in lines of at most so many pixels; two lines are about as long as each other.
+    """Return a text in lines of at most `most` pixels; two lines are about equally long.
 
-    They are broken at spaces, between CJK characters, and within a word that is longer by itself.
+    Lines break at spaces, between CJK characters, and within a word that is too long for a line.
     """
     lines = _filled(text, font, most)
     if len(lines) > 1 and len(lines) % LINES == 0:
-        # Narrower, as long as it takes no further line: two words below a full line read badly.
+        # Narrower, as long as it needs no further line: two words below a full line read badly.
         for narrower in (0.55, 0.65, 0.75, 0.85):
             if len(tried := _filled(text, font, narrower * most)) == len(lines):
                 return tried
@@ -96,7 +96,7 @@ def _filled(text: str, font: Font, most: float) -> list[str]:
 
 
 def _pieces(text: str) -> list[str]:
-    """What is not broken: words with the space behind them, CJK characters with the signs that begin no line."""
+    """Split a text into unbreakable pieces: words with the space after them, CJK characters with punctuation."""
     pieces = [""]
     for char in text:
         before = pieces[-1]

@@ -1,4 +1,4 @@
-"""A font that has the letters of a caption: Pillow's own, else an installed one that fontconfig finds."""
+"""Choice of a font that has the letters of a caption: Pillow's own, else an installed one that fontconfig finds."""
 
 import functools
 import subprocess
@@ -12,9 +12,9 @@ from shared.errors import StudioError
 
 FIND_WAIT_S = 5.0
 RIGHT_TO_LEFT = ("R", "AL")
-ABSENT = "\uffff"  # what no font has
-EMOJI = "\U0001f000"  # and what follows, which is left out
-VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))  # which choose how the sign before them looks
+ABSENT = "\uffff"  # a character that no font has
+EMOJI = "\U0001f000"  # this and all later characters are omitted
+VARIATIONS = frozenset(map(chr, range(0xFE00, 0xFE10)))  # they select the appearance of the character before them
 STAND_INS = str.maketrans(
     {
         **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2022\u2023\u25cf\u25aa", "-"),  # dashes, bullets
@@ -42,13 +42,13 @@ Font = ImageFont.FreeTypeFont
 
 @dataclass(frozen=True, slots=True)
 class FontFile:
-    """Where a font is. path: "" is Pillow's own."""
+    """Location of a font. path: "" for Pillow's own."""
 
     path: str = ""
     index: int = 0
 
     def sized(self, pixels: float) -> Font:
-        """The font with letters of this size."""
+        """Return the font with letters of this size."""
         if self.path:
             return ImageFont.truetype(self.path, pixels, self.index)
         font = ImageFont.load_default(size=pixels)
@@ -57,11 +57,10 @@ class FontFile:
 
 
 def drawable_text(text: str) -> tuple[str, FontFile]:
-    """Return a text as a font here can draw it, and that font.
+    """Return a text in a form that an installed font can draw, and that font.
 
-    The font has all letters and signs where one is installed; else signs are written with others, and those for which
-    there are none are left out, as emoji are. Raises StudioError where letters would be missing or stand in the wrong
-    order.
+    A font with all letters and signs is preferred. Without one, signs are replaced by simpler ones, and those without a
+    replacement are omitted, as are emoji. Raises StudioError if letters would be missing or in the wrong order.
     """
     if not features.check("raqm") and any(map(_is_shaped, text)):
         raise StudioError(
@@ -88,7 +87,7 @@ def drawable_text(text: str) -> tuple[str, FontFile]:
 
 
 def _wanted(text: str) -> list[frozenset[str]]:
-    """What a font is asked for, until one has it: letters and signs, those without symbols such as hearts, letters."""
+    """Return the character sets to look for in fonts: letters and signs; without symbols like hearts; letters."""
     signs = frozenset(
         char
         for char in text
@@ -100,7 +99,7 @@ def _wanted(text: str) -> list[frozenset[str]]:
 
 
 def _is_shaped(char: str) -> bool:
-    """Whether its place or form depends on its neighbours."""
+    """Whether a character's position or form depends on its neighbours."""
     return unicodedata.bidirectional(char) in RIGHT_TO_LEFT or unicodedata.category(char) in ("Mn", "Mc")
 
 
@@ -110,7 +109,7 @@ def _missing(text: str, font: FontFile) -> frozenset[str]:
 
 @functools.lru_cache(4096)
 def _has(font: FontFile, char: str) -> bool:
-    """Whether the font has it: it is drawn differently from a missing letter."""
+    """Whether the font has a character, judged by drawing it: a missing one looks like `ABSENT`."""
     sized = _probing(font)
     return unicodedata.category(char) in ("Cf", "Mn") or bytes(sized.getmask(char)) != bytes(sized.getmask(ABSENT))
 
@@ -122,7 +121,7 @@ def _probing(font: FontFile) -> Font:
 
 @functools.lru_cache(64)
 def _installed(signs: frozenset[str]) -> FontFile | None:
-    """An installed font with all these letters and signs, the plainest there is."""
+    """Return the plainest installed font that has all these characters; None if there is none."""
     charset = " ".join(f"{ord(char):x}" for char in sorted(signs))
     command = ["fc-list", f":charset={charset}:scalable=true", "--format", "%{style[0]}\t%{index}\t%{file}\n"]
     try:
@@ -137,6 +136,6 @@ def _installed(signs: frozenset[str]) -> FontFile | None:
         try:
             found.sized(20)
         except OSError:
-            continue  # damaged, or of a form that is not drawn
+            continue  # damaged, or of an unsupported format
         return found
     return None

@@ -1,4 +1,4 @@
-"""One program frame: a plate frame and the face on it. The same for live and for render."""
+"""Composition of a program frame from a plate frame and a face, the same live and in renders."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from shared.media.array_types import ImageArray, PixelBox
 class Composed:
     """A finished program frame, without the label.
 
-    frame: I420, see shared.media.colour. box: (x, y, width, height) of what the face changed, NOWHERE where nothing.
+    frame: I420, see shared.media.colour. box: (x, y, width, height) of the area that the face changed, NOWHERE if none.
     """
 
     frame: ImageArray
@@ -33,9 +33,9 @@ class Composer:
         self._blender = self._own if avatar.own_plate else Blender(foreign_mask(avatar), LightMatch(avatar))
 
     def background(self, index: int) -> ImageArray:
-        """A copy of a plate frame to compose into.
+        """Return a copy of a plate frame to compose into.
 
-        The costly part (decoding) and the only full-frame copy: a live compositor does it ahead of the tick.
+        This is the costly part (decoding) and the only full-frame copy; a live compositor does it ahead of the tick.
         """
         return self.avatar.plate.frame(index).copy()
 
@@ -44,8 +44,8 @@ class Composer:
     ) -> Composed:
         """Place ROI pixels (S, S, 3 or 4) on plate frame `index` in `background`, which becomes the program frame.
 
-        opacity: 0 (the plate as recorded) to 1; less where the plate's own face comes and goes. own: the pixels were
-        made for this plate frame and are in its light, so that their colour is left alone.
+        opacity: 0 (the plate as recorded) to 1; reduced where the plate's own face fades in or out. own: the pixels
+            were made for this plate frame and match its light, so their colour is not changed.
         """
         plate = self.avatar.plate
         box = NOWHERE

@@ -1,4 +1,4 @@
-"""The alpha of a program frame: the plate's matte, and what the animated face adds to it."""
+"""The alpha of a program frame: the plate's matte, extended by the animated face."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from shared.media.array_types import ImageArray, PixelBox
 class Cutout:
     """Cuts one avatar out of its program frames.
 
-    The plate is looked at once, when this is made (see `shared.avatar.matte.plate_mattes`). Not thread-safe.
+    The plate's mattes are computed once, on construction (see `shared.avatar.matte.plate_mattes`). Not thread-safe.
     """
 
     def __init__(self, avatar: Avatar) -> None:
@@ -25,11 +25,14 @@ class Cutout:
         self._motion: CutOutMotion | None = None
 
     def alpha(self, index: int, roi: ImageArray | None, opacity: float, marks: Sequence[PixelBox] = ()) -> ImageArray:
-        """(H, W) uint8, 255 where the host is, for plate frame `index` with these ROI pixels (S, S, 3 or 4) on it.
+        """Return the alpha, (H, W) uint8, 255 where the host is, of a program frame.
 
-        A face with a matte of its own only adds to the plate's. On a plate that is the portrait itself the head moves
-        together with what is behind it, so there it is cut out again (40 ms), or the cut-out that the portrait brings
-        along is moved with it. marks: boxes of label and captions, which stay visible.
+        index: of the plate frame. roi: ROI pixels on it, (S, S, 3 or 4). marks: boxes of label and captions, which stay
+            visible.
+
+        A face with its own matte only adds to the plate's. On a plate that is the portrait itself, the head moves
+        together with the background around it, so the matte there is computed again (40 ms), or the portrait's own
+        cut-out, if it has one, is moved with the head.
         """
         alpha = self._mattes.frame(index)
         if roi is not None and opacity > 0:
@@ -39,10 +42,10 @@ class Cutout:
         return alpha
 
     def without_backdrop(self, frame: ImageArray, alpha: ImageArray) -> ImageArray:
-        """An I420 frame whose half-transparent pixels have the host's colour alone.
+        """Return an I420 frame whose half-transparent pixels contain the host's colour only.
 
-        The grey that was seen behind them in the portrait or body is taken out: the receiver puts something else there.
-        The same array where the cut-out is a measured one.
+        If the cut-out came with the portrait or body, the grey behind it is removed, because the receiver puts another
+        background there. The same array is returned if the cut-out was computed.
         """
         return without_grey(frame, alpha) if self._mattes.own else frame
 
@@ -63,7 +66,7 @@ class Cutout:
         return refined(self._cutter.find(np.ascontiguousarray(roi)), roi)
 
     def _moved_matte(self, roi: ImageArray) -> ImageArray:
-        """The portrait's own cut-out, moved as the head moves in (S, S, 3) ROI pixels."""
+        """Return the portrait's own cut-out, moved like the head in (S, S, 3) ROI pixels."""
         self._motion = self._motion or CutOutMotion(self._avatar, self._mattes.frame(0))
         return self._motion.moved(roi)
 
@@ -72,7 +75,7 @@ class Cutout:
         return np.asarray(cv2.max(alpha, placed), np.uint8)
 
     def _placed(self, plane: ImageArray, index: int, shape: tuple[int, ...]) -> ImageArray:
-        """ROI pixels as they lie on the plate frame."""
+        """Return ROI pixels transformed to their place on the plate frame."""
         side = self._avatar.mask.shape[0]
         matrix = similarity.compose(
             self._avatar.plate.placements[index], similarity.resize_matrix(side / plane.shape[1], side / plane.shape[0])

@@ -1,4 +1,4 @@
-"""An avatar's plate with the newest face on it, tick after tick: the same for a channel and for a session."""
+"""An avatar's plate with the newest face on it, tick by tick; used for channels and for sessions."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ from shared.wire.message import Message, WireError
 
 FACE_AHEAD_US = (
     2 * US
-)  # us by which a face may be ahead: a voice's is made for a tick to come, no more than its look-ahead
-PLATE_HOLD_US = 200_000  # us that a face is shown for whose plate frame is shown with it
+)  # us by which a face may be ahead: with a voice it is made for a future tick, within the voice look-ahead
+PLATE_HOLD_US = 200_000  # us for which a face is shown that fixes the plate frame it was made for
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +25,13 @@ class ShownFace:
 
     @property
     def pts(self) -> int:
-        """Time of the face, microseconds on the channel clock."""
+        """A face and the facts of its message."""
         return self.message.pts
 
 
 @dataclass(frozen=True, slots=True)
 class StagedFrame:
-    """One tick's frame. face: the one that it shows; None where the plate idles, or the last face fades out."""
+    """Frame of one tick. face: the face that it shows; None while the plate idles or the last face fades out."""
 
     composed: Composed
     face: ShownFace | None
@@ -43,12 +43,13 @@ class StagedFrame:
 
 
 class FaceStage:
-    """The face and the plate of one avatar, tick by tick. Not thread-safe."""
+    """Composes the face and the plate of one avatar, tick by tick. Not thread-safe."""
 
     def __init__(self, avatar: Avatar, idle_after_us: int) -> None:
-        """idle_after_us: microseconds without a face until the plate idles.
+        """Open the avatar's plate.
 
-        Raises StudioError for a plate that cannot be read.
+        idle_after_us: microseconds without a face until the plate idles. Raises StudioError for a plate that cannot be
+            read.
         """
         self._composer = Composer(avatar)
         self._composer.background(0)
@@ -56,7 +57,7 @@ class FaceStage:
         self._face: ShownFace | None = None
         self._showing: ShownFace | None = None
         self._faded = Transition()
-        self._next: tuple[int, ImageArray] | None = None  # a plate frame, made ahead of the tick that shows it
+        self._next: tuple[int, ImageArray] | None = None  # a plate frame decoded ahead of the tick that shows it
 
     @property
     def avatar(self) -> Avatar:
@@ -64,7 +65,7 @@ class FaceStage:
         return self._composer.avatar
 
     def take(self, message: Message, at: int) -> str:
-        """The newest face. Returns why it is not taken, "" where it is. Raises WireError for one that cannot be."""
+        """Accept a new face. Returns why it is rejected, "" if accepted. Raises WireError for a malformed one."""
         facts = FaceFacts.of(message)
         if facts.avatar != self.avatar.name:
             return "face of another avatar"
@@ -80,10 +81,10 @@ class FaceStage:
         return ""
 
     def frame(self, pts: int, *, on_air: bool = True) -> StagedFrame:
-        """The frame of a tick. on_air: False for the plate alone."""
+        """Return the frame of a tick. on_air: False for the plate alone."""
         face = self._showing = self._current_face(pts, on_air)
         opacity = self._faded.opacity_at(pts, face is not None)
-        # While it fades out the last face stays where it was, and so does the plate frame it was made for.
+        # While fading out, the last face and the plate frame that it was made for stay in place.
         shown = face or (self._face if opacity > 0 else None)
         named = None if shown is None else shown.facts.plate
         index = self.avatar.plate.index(pts) if named is None else named
@@ -94,7 +95,7 @@ class FaceStage:
         return StagedFrame(composed, face)
 
     def prepare_tick(self, pts: int) -> None:
-        """Decode the plate frame of the tick to come, unless the faces name theirs."""
+        """Decode the plate frame of the coming tick, unless the faces name their own plate frames."""
         if self._showing is None or self._showing.facts.plate is None:
             self._prepare(self.avatar.plate.index(pts))
 
@@ -103,10 +104,10 @@ class FaceStage:
             self._next = (index, self._composer.background(index))
 
     def _current_face(self, pts: int, on_air: bool) -> ShownFace | None:
-        """The face to show, or None when the last one is too old or nothing is on air.
+        """Return the face to show, or None if the last one is too old or the channel is off air.
 
-        One that was made for a plate frame is held for PLATE_HOLD_US at most: that frame is held with it, and a body
-        does not stand still.
+        A face that was made for a plate frame is held for at most PLATE_HOLD_US, because its plate frame is held with
+        it, and a motionless body would be noticeable.
         """
         if self._face is None or not on_air:
             return None

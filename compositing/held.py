@@ -1,4 +1,4 @@
-"""Where a foreign face must leave the plate's skin alone: all around its features."""
+"""The area in which a foreign face must leave the plate's skin unchanged: all around its features."""
 
 import cv2
 import numpy as np
@@ -18,17 +18,17 @@ JAW_EDGE = 0.1  # eye distances outside the face's outline over which a sinking 
 
 
 def foreign_mask(avatar: Avatar) -> NDArray[np.uint8]:
-    """(512, 512) uint8: the mask of a ROI frame without a matte on a foreign body, the portrait's face alone."""
+    """Return the mask of ROI frames without a matte on a foreign body, (512, 512) uint8: the portrait's face alone."""
     skin = PortraitSkin(avatar.roi, avatar.face).moved(turn_to_rest(avatar.face, avatar.rest))
     whole = cv2.resize(skin, (ROI_SIZE_PX, ROI_SIZE_PX), interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.multiply(avatar.mask, whole, scale=1 / 255), np.uint8)
 
 
 def held_zone(faces: list[Face], side: int) -> FloatArray:
-    """(side, side) float32, 0 to 255: how far the plate is held.
+    """Return how far the plate is held, (side, side) float32, 0 to 255.
 
-    Nothing on the features of these faces (in ROI pixels, the first one the portrait's, the others the body's) and
-    where an opening mouth or a sinking jaw goes, all a little way around.
+    0 on the features of these faces (in ROI pixels; the first is the portrait's, the others are the body's), where an
+    opening mouth or a sinking jaw moves, and slightly around these areas.
     """
     shape = ROI_SIZE_PX, ROI_SIZE_PX
     eyes = faces[0].eye_distance

@@ -1,4 +1,4 @@
-"""The fused loop under the compositor: an RGBA patch onto I420, colour-matched, in whole numbers."""
+"""The compositor's fused inner loop: blends an RGBA patch into I420 with colour matching, in integer arithmetic."""
 
 from typing import Any
 
@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from shared.avatar.skin import RGB_TO_YUV, YUV_BASE
 
-SHIFT = 14  # fixed point: 10 bits of four summed colours, 14 of fraction and a gain of 1.6 fit 32 bits
+SHIFT = 14  # fixed point: four summed colours (10 bits), 14 bits of fraction and a gain of 1.6 fit 32 bits
 OPAQUE = 256
 
 
 def yuv_rows(gains: NDArray[np.floating[Any]], offsets: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """(3, 4) float64 rows that take (R, G, B, 1) to Y, U and V, the colour match folded in.
+    """Return float64 rows that map (R, G, B, 1) to Y, U and V, (3, 4), including the colour match.
 
-    gains, offsets: (3,), as a plate carries them: out = gain * (v - 128) + 128 + offset.
+    gains, offsets: (3,), of a plate: out = gain * (v - 128) + 128 + offset.
     """
     gain = np.asarray(gains, np.float64)
     constant = gain * (YUV_BASE - 128.0) + 128.0 + np.asarray(offsets, np.float64)
@@ -23,7 +23,7 @@ def yuv_rows(gains: NDArray[np.floating[Any]], offsets: NDArray[np.floating[Any]
 
 
 def coefficients(rows: NDArray[np.float64]) -> NDArray[np.int32]:
-    """`yuv_rows` in fixed point, (3, 4) int32, half a level added that rounds."""
+    """Return `yuv_rows` in fixed point, (3, 4) int32, plus half a level for rounding."""
     return np.asarray(np.rint((rows + np.array([0.0, 0.0, 0.0, 0.5])) * (1 << SHIFT)), np.int32)
 
 
@@ -36,11 +36,11 @@ def blend_planes(
     opacity: np.int32,
     rows: NDArray[np.int32],
 ) -> None:
-    """Blend a patch by its own alpha into views of the planes that it covers, in place.
+    """Blend a patch by its own alpha into views of the planes under it, in place.
 
-    luma: (h, w) with h and w even; chroma_u, chroma_v: (h / 2, w / 2). patch: (h, w) uint32, RGBA in memory
-    order on a little-endian machine: whole pixels in one load let the compiler use vector registers.
-    opacity: 0 to 256. Chroma is the mean of four pixels, blended by the mean of their alphas.
+    luma: (h, w) with h and w even; chroma_u, chroma_v: (h / 2, w / 2). patch: (h, w) uint32, RGBA in memory order on a
+        little-endian machine; loading whole pixels lets the compiler use vector registers. opacity: 0 to 256. Chroma is
+        the mean of four pixels, blended by the mean of their alphas.
     """
     height, width = patch.shape
     one, byte = np.int32(1), np.int32(255)
@@ -86,11 +86,11 @@ def blend_held(
     limits: NDArray[np.int32],
     held: NDArray[np.uint8],
 ) -> None:
-    """Blend a patch as `blend_planes` does, in the plate's light and held back where it changes the plate's skin.
+    """Blend a patch like `blend_planes`, lit like the plate, and attenuated where it would change the plate's skin.
 
-    field: (h, w) uint32, four bytes a pixel, see `compositing.light.Fit`. limits: (5,) luma above which what is
-    brighter is halved; from where on a change of luma counts and its slope in 256ths a level; the same of the squared
-    change of chroma, in 4096ths. held: (h / 2, w) uint8, scratch.
+    field: (h, w) uint32, four bytes per pixel, see `compositing.light.Fit`. limits: (5,): the luma above which the
+        excess is halved; the change of luma from which it is attenuated, and its slope in 256ths per level; the same
+        two for the squared change of chroma, in 4096ths. held: (h / 2, w) uint8, work buffer.
     """
     height, width = patch.shape
     one, byte, half, all_, zero = np.int32(1), np.int32(255), np.int32(128), np.int32(256), np.int32(0)
@@ -99,7 +99,7 @@ def blend_held(
     v_r, v_g, v_b, v_0 = rows[2, 0], rows[2, 1], rows[2, 2], rows[2, 3] << 2
     knee = limits[0]
     luma_from, luma_slope, chroma_from, chroma_slope = limits[1], limits[2], limits[3], limits[4]
-    # Every step is brought back to 32 bits, or the compiler computes in 64 and without vector registers.
+    # Every step is cast back to 32 bits; otherwise the compiler computes in 64 bits and without vector registers.
     for row in range(height >> 1):
         for column in range(width >> 1):
             left, right = column << 1, (column << 1) + one

@@ -1,6 +1,6 @@
-"""The visible "AI-generated" label that law in several countries asks for, drawn by whatever shows a frame.
+"""The visible "AI-generated" label that the law of several countries requires.
 
-The program travels without it.
+It is drawn by the output that shows a frame; the program is transmitted without it.
 """
 
 import functools
@@ -13,16 +13,16 @@ from shared.media.array_types import ImageArray, PixelBox
 
 TEXT = "AI-generated"
 HEIGHT = 0.032  # of the frame's height
-MIN_HEIGHT_PX = 16  # smaller letters cannot be read
+MIN_HEIGHT_PX = 16  # smaller letters are unreadable
 MARGIN = 0.6  # distance to the frame's corner, in heights of the label
-BOX_ALPHA = 150  # of 255: the frame shines through, the letters stay readable on white
-SIZES_KEPT = 4  # frame sizes whose label is kept: one program, and those it changes to
+BOX_ALPHA = 150  # of 255: the frame is visible through the box, and the letters stay readable on white
+SIZES_KEPT = 4  # frame sizes whose label is cached: one program's, and those that it changes to
 
 
 def draw_label(i420: ImageArray) -> PixelBox | None:
     """Draw the label into the bottom left corner of an I420 frame, in place, and return its (x, y, w, h).
 
-    Nothing outside the box is touched. None, and nothing drawn, where the frame is too small for it. Thread-safe, as
+    Pixels outside the box do not change. Returns None, and draws nothing, if the frame is too small. Thread-safe as
     long as the frame is the caller's own.
     """
     overlay = label_overlay(i420.shape[1], i420.shape[0] * 2 // 3)
@@ -34,7 +34,7 @@ def draw_label(i420: ImageArray) -> PixelBox | None:
 
 @functools.lru_cache(SIZES_KEPT)
 def label_overlay(width: int, height: int) -> Overlay | None:
-    """The label for frames of this size, None where it does not fit. The first one of a size takes milliseconds."""
+    """Return the label for frames of this size, None if it does not fit. A size's first call takes milliseconds."""
     tall = even(max(MIN_HEIGHT_PX, height * HEIGHT))
     patch = render_label(TEXT, tall)
     margin = even(tall * MARGIN)
@@ -44,7 +44,7 @@ def label_overlay(width: int, height: int) -> Overlay | None:
 
 
 def render_label(text: str, tall: int) -> NDArray[np.uint8]:
-    """(tall, w, 4) uint8 RGBA: white letters on a dark translucent box with round corners, w even."""
+    """Draw a label, (tall, w, 4) uint8 RGBA: white letters on a dark translucent box with round corners, w even."""
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size=tall * 0.58)

@@ -1,11 +1,11 @@
-"""What a face needs to lie on a foreign body without a seam: that body's light, and where it must leave the skin alone.
+"""Matching of a face to a foreign body without a visible seam: the body's light, and areas that keep the plate's skin.
 
-Light is what is coarse. Of the plate frame and of the ROI frame the colour of the skin is measured on a small grid,
-both in the same way, without features, hair and whatever else is not skin; between skin it is bridged. The face then
-gets the quotient of the two in its luma and the difference in its chroma: the plate's shading holds across it, every
-detail and every contrast finer than that stays the portrait's own. Around the features the face may change the plate's
-pixels only a little: a pixel of hair, ear, shadow or background that the ROI brings there gives way to the plate's own
-skin, and a strand of the plate's hair stays in front.
+Light is the coarse part of the image. The colour of the skin is measured on a small grid, in the plate frame and in the
+ROI frame in the same way, without features, hair and anything else that is not skin; gaps in the skin are interpolated.
+The face's luma is then multiplied by the quotient of the two, and the difference is added to its chroma. The plate's
+shading therefore continues across the face, while finer detail and contrast stay the portrait's own. Around the
+features the face may change the plate's pixels only slightly: if the ROI has hair, an ear, shadow or background there,
+the plate's own skin is kept, and a strand of the plate's hair stays in front.
 """
 
 from collections.abc import Callable
@@ -24,21 +24,21 @@ from shared.face.rest_pose import turn_to_rest
 from shared.media.array_types import FloatArray, ImageArray, PixelBox
 from shared.media.colour import planes
 
-GRID = 32  # cells a side that light is measured on
-FIELD = 64  # cells a side of what the kernel gets
-LATTICE = 4  # pixels of the program between two at which the field is looked up, where a cell is larger
-SAMPLES = 4  # pixels looked at in each direction of a cell
-# Of the face's size: smoothness of the light around the features and on them, where more of the portrait's own form is
-# left, and of what bridges a gap in the skin.
+GRID = 32  # cells per side on which light is measured
+FIELD = 64  # cells per side of the field passed to the kernel
+LATTICE = 4  # step in program pixels between evaluations of the field, if a cell is larger
+SAMPLES = 4  # pixels sampled in each direction of a cell
+# Relative to the face's size: smoothness of the light around the features; on them, where it is larger to keep more of
+# the portrait's own shading; and of the interpolation across gaps in the skin.
 AROUND, WITHIN, BRIDGE = 0.14, 0.3, 0.5
-KNEE = 1.25  # times the skin's median luma; what is brighter is halved beyond it, the plate's light knows no such glow
-SKIN_LUMA = 0.45, 0.7, 1.4, 1.8  # of the median: nothing, all, all, nothing; outside is hair, shade or a highlight
-LUMA_RANGE = 0.5, 1.496  # what the luma may be multiplied by
-# Change of the plate's own pixel, in luma as a share of the skin's, in chroma in levels: full up to the first, none at
-# the second. What is left of any change is then at most 0.16 and 6.
+KNEE = 1.25  # times the skin's median luma; the excess is halved, because the plate's light has no such highlights
+SKIN_LUMA = 0.45, 0.7, 1.4, 1.8  # of the median; weight 0, 1, 1, 0: outside is hair, shadow or a highlight
+LUMA_RANGE = 0.5, 1.496  # range of the luma factor
+# Change of the plate's own pixel, in luma as a share of the skin's, in chroma in levels: applied fully up to the first
+# value, not at all from the second on. No change that remains exceeds 0.16 and 6.
 LUMA_CHANGE = 0.15, 0.40
 CHROMA_CHANGE = 5.0, 13.0
-KEPT_FRAMES = 2048  # plate frames whose light is kept: 82 s at 25 a second, 25 MB
+KEPT_FRAMES = 2048  # plate frames whose light is cached: 82 s at 25 per second, 25 MB
 SkinCells = tuple[
     FloatArray, float
 ]  # (GRID, GRID, 3) coarse Y, U and V of a skin, and the median of its luma above black
@@ -48,10 +48,10 @@ _SAMPLED = GRID * SAMPLES
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """What the kernel needs for one frame.
+    """Input of the kernel for one frame.
 
-    field: (64, 64, 4) uint8 in ROI cells: luma factor less a half in 256ths, U and V added plus 128, how far the plate
-    is held. limits: (5,) int32, see `compositing.kernel`.
+    field: (64, 64, 4) uint8 in ROI cells: luma factor minus 0.5 in 256ths, addition to U and V plus 128, how far the
+        plate is held. limits: (5,) int32, see `compositing.kernel`.
     """
 
     field: NDArray[np.uint8]
@@ -61,7 +61,7 @@ class Fit:
 class LightMatch:
     """Fits the ROI frames of one avatar on a foreign body to its plate frames. Not thread-safe.
 
-    What is measured of a plate frame is kept, 12 KB each, for the plate is played again and again.
+    Measurements of a plate frame are cached, 12 KB each, because the plate is played repeatedly.
     """
 
     def __init__(self, avatar: Avatar) -> None:
@@ -84,11 +84,12 @@ class LightMatch:
         rows: NDArray[np.floating[Any]],
         frame: int | None = None,
     ) -> Fit | None:
-        """Fit one RGBA ROI frame to the plate frame under it; None where either shows too little skin.
+        """Fit one RGBA ROI frame to the plate frame under it; None if either shows too little skin.
 
         program: I420, the plate frame. pixels: (S, S, 4) uint8. placement: (2, 3), mask pixels to program pixels. rows:
-        (3, 4) float, from (R, G, B, 1) to Y, U and V, the plate's colour match folded in. frame: number of the plate
-        frame, which is shown as it is and always placed on alike; None for any image.
+            (3, 4) float, from (R, G, B, 1) to Y, U and V, including the plate's colour match. frame: number of the
+            plate frame, for caching; the frame must be unmodified and always have the same placement. None for any
+            other image.
         """
         plate = self._plate_light(program, placement, frame)
         cells = _roi_cells(pixels)
@@ -109,7 +110,7 @@ class LightMatch:
         if frame is not None and frame in self._kept:
             return self._kept[frame]
         found = self._light(_plate_cells(program, placement), self._skin)
-        # The first frames stay: of a plate longer than this, dropping the oldest would drop each before it comes again.
+        # The first frames stay cached: with a longer plate, evicting the oldest would evict each before its next use.
         if frame is not None and len(self._kept) < KEPT_FRAMES:
             self._kept[frame] = found
         return found
@@ -137,9 +138,9 @@ class LightMatch:
 def field_patch(
     field: NDArray[np.uint8], placement: NDArray[np.float64], box: PixelBox, memory: Callable[..., NDArray[np.uint8]]
 ) -> NDArray[np.uint32]:
-    """The field over a box (x, y, w, h) of the program: (h, w) uint32 or a little larger, four bytes a pixel.
+    """Return the field over a box (x, y, w, h) of the program: uint32, (h, w) or slightly larger, four bytes per pixel.
 
-    memory: gives uint8 arrays of a shape.
+    memory: returns uint8 arrays of a shape.
     """
     x, y, w, h = box
     matrix = similarity.compose(placement, _TO_MASK)
@@ -159,7 +160,7 @@ def field_patch(
 
 
 def _plate_cells(program: ImageArray, placement: NDArray[np.float64]) -> FloatArray:
-    """(GRID, GRID, 3) float32 mean Y, U and V of the plate under each cell."""
+    """Return the mean Y, U and V of the plate under each cell, (GRID, GRID, 3) float32."""
     to_mask = similarity.resize_matrix(ROI_SIZE_PX / _SAMPLED, ROI_SIZE_PX / _SAMPLED)
     matrix = similarity.compose(placement, to_mask)
     half = similarity.compose(similarity.resize_matrix(0.5, 0.5), matrix)
@@ -177,17 +178,17 @@ def _plate_cells(program: ImageArray, placement: NDArray[np.float64]) -> FloatAr
 
 
 def _roi_cells(pixels: NDArray[np.uint8]) -> FloatArray:
-    """(GRID, GRID, 4) float32 mean R, G, B and alpha of every cell of a ROI, from SAMPLES squared pixels each."""
+    """Return the mean R, G, B and alpha of each ROI cell, (GRID, GRID, 4) float32, from SAMPLES squared pixels each."""
     step = max(1, pixels.shape[0] // _SAMPLED)
     sampled = np.ascontiguousarray(pixels[step // 2 :: step, step // 2 :: step])
     return cv2.resize(sampled, (GRID, GRID), interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
 def _limits(level: float) -> NDArray[np.int32]:
-    """(5,) int32 limits of the light correction.
+    """Return the limits of the light correction, (5,) int32.
 
-    The luma above which brighter pixels are halved; the change of luma from which it counts, and its slope in 256ths a
-    level; the same two for squared chroma, in 4096ths.
+    The luma above which the excess is halved; the change of luma from which it is attenuated, and its slope in 256ths
+    per level; the same two for squared chroma, in 4096ths.
     """
     low, high = (share * level for share in LUMA_CHANGE)
     chroma_low, chroma_high = (change**2 for change in CHROMA_CHANGE)

@@ -1,7 +1,7 @@
-"""What is drawn over a frame: letters on a translucent ground, made once as planes that a frame is blended with.
+"""Overlays for frames: letters on a translucent ground, prepared once as planes with which frames are blended.
 
-NumPy alone draws it: a process that shows frames need not load the compositor's compiled loop, whose pixels these are
-bit for bit.
+Drawing uses NumPy alone, so a process that shows frames need not load the compositor's compiled loop; the resulting
+pixels are bit for bit the same.
 """
 
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class PlaneOverlay:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlay:
-    """An overlay at its place in frames of one size. box: x, y, w, h, all even. planes: of Y, U and V."""
+    """An overlay at a fixed place in frames of one size. box: x, y, w, h, all even. planes: of Y, U and V."""
 
     box: PixelBox
     planes: tuple[PlaneOverlay, PlaneOverlay, PlaneOverlay]
 
     def draw(self, i420: ImageArray) -> None:
-        """Draw it into a frame of that size, in place; nothing outside the box is touched."""
+        """Draw the overlay into a frame of that size, in place; pixels outside the box do not change."""
         x, y, w, h = self.box
         for plane, over, half in zip(planes(i420), self.planes, (1, 2, 2), strict=True):
             part = plane[y // half : (y + h) // half, x // half : (x + w) // half]
@@ -43,41 +43,44 @@ class Overlay:
 
 
 def overlay_at(x: int, y: int, patch: NDArray[np.uint8]) -> Overlay:
-    """An overlay of (h, w, 4) uint8 RGBA whose left upper corner is at x, y; all four are even."""
+    """Return an overlay of (h, w, 4) uint8 RGBA whose upper left corner is at x, y; all four numbers are even."""
     tall, wide = patch.shape[:2]
     quads = patch.reshape(tall // 2, 2, wide // 2, 2, 4).sum(axis=(1, 3), dtype=np.int64)
     return Overlay((x, y, wide, tall), (_plane(patch.astype(np.int64), 0, 1), _plane(quads, 1, 4), _plane(quads, 2, 4)))
 
 
 def white_on(ground: NDArray[np.float64], ink: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """(h, w, 4) uint8 RGBA of white letters on a black ground. ground, ink: (h, w), their alpha from 0 to 255."""
+    """Return white letters on a black ground, (h, w, 4) uint8 RGBA. ground, ink: (h, w), their alpha from 0 to 255."""
     alpha = np.maximum(ground, ink)
-    # Ink over the ground, as a colour without its alpha.
+    # Colour of the ink over the ground, not premultiplied.
     grey = np.divide(255.0 * ink, alpha, out=np.zeros_like(ink), where=alpha > 0).clip(0, 255)
     return np.asarray(np.rint(np.dstack([grey, grey, grey, alpha])), np.uint8)
 
 
 def rounded_box(wide: int, tall: int, radius: float, alpha: int) -> NDArray[np.float64]:
-    """(tall, wide): the alpha of a box with round corners. radius: in pixels."""
+    """Return the alpha of a box with round corners, (tall, wide). radius: in pixels."""
     from PIL import Image, ImageDraw
 
-    # Four times as large and averaged down: Pillow does not smooth the box's corners.
+    # Drawn four times as large and averaged down, because Pillow does not anti-alias the corners.
     box = Image.new("L", (wide * 4, tall * 4), 0)
     ImageDraw.Draw(box).rounded_rectangle((0, 0, wide * 4 - 1, tall * 4 - 1), radius=radius * 4, fill=alpha)
     return np.asarray(box.resize((wide, tall), Image.Resampling.BOX), np.float64)
 
 
 def even(value: float) -> int:
-    """The even number next to it."""
+    """Return the nearest even number."""
     return int(round(value / 2)) * 2
 
 
 def _plane(rgba: NDArray[np.int64], row: int, count: int) -> PlaneOverlay:
-    """One row of Y, U, V. rgba: (h, w, 4), sums of `count` pixels. Rounded where `compositing.kernel` rounds."""
+    """Compute one of the planes Y, U, V, rounded exactly as in `compositing.kernel`.
+
+    row: index of the plane. rgba: (h, w, 4), sums of `count` pixels.
+    """
     matrix = np.rint(np.append(RGB_TO_YUV[row], YUV_BASE[row] + 0.5) * (1 << 14)).astype(np.int64)
     value = (rgba[..., :3] @ matrix[:3] + matrix[3] * count) // (count << 14)
     value = value.clip(16, 240 if row else 235)
     alpha = (rgba[..., 3] * OPAQUE + count // 2) // count
     alpha = (alpha + (alpha >> 7) + 128) >> 8  # 0 to OPAQUE
-    # The sum never exceeds 255 * 256 + 128, which 16 bits hold.
+    # The sum never exceeds 255 * 256 + 128, which fits 16 bits.
     return PlaneOverlay((OPAQUE - alpha).astype(np.uint16), (value * alpha + 128).astype(np.uint16))

@@ -1,4 +1,4 @@
-"""The cut-out that a portrait or body brings along: moved with an animated head, and freed of the grey behind it."""
+"""The cut-out supplied with a portrait or body: moved with an animated head, and cleared of the grey behind it."""
 
 import cv2
 import numpy as np
@@ -13,15 +13,18 @@ GREY_LUMA, GREY_CHROMA = 16 + BACKDROP * 219 / 255, 128.0  # of the backdrop in 
 
 
 class CutOutMotion:
-    """Moves a portrait's own cut-out as the head moves. About 10 ms a frame on one core. Not thread-safe.
+    """Moves a portrait's own cut-out with the head. About 10 ms per frame on one core. Not thread-safe.
 
-    How each part of the animated face moved against the portrait is measured with the dense inverse search of Kroeger
-    et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. A face that does not move has the cut-out as it
-    is.
+    The motion of each part of the animated face relative to the portrait is measured with the dense inverse search of
+    Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. For a face that does not move the cut-out
+    stays unchanged.
     """
 
     def __init__(self, avatar: Avatar, alpha: ImageArray) -> None:
-        """alpha: (H, W) uint8 of the plate, which is the portrait."""
+        """Prepare the cut-out.
+
+        alpha: (H, W) uint8 of the plate, which is the portrait.
+        """
         side = ROI_SIZE_PX
         to_roi = similarity.invert(avatar.plate.placements[0])
         self._alpha = np.asarray(
@@ -33,7 +36,7 @@ class CutOutMotion:
         self._grid: FloatArray = np.stack(np.meshgrid(np.arange(side), np.arange(side)), axis=-1).astype(np.float32)
 
     def moved(self, roi: ImageArray) -> ImageArray:
-        """(512, 512) uint8 cut-out of (S, S, 3) uint8 RGB ROI pixels."""
+        """Return the cut-out, (512, 512) uint8, for (S, S, 3) uint8 RGB ROI pixels."""
         now = _grey(np.asarray(cv2.resize(roi, self._at_rest.shape[::-1], interpolation=cv2.INTER_AREA), np.uint8))
         flow = self._flow.calc(now, self._at_rest, np.zeros_like(self._grid))
         x, y = cv2.split(self._grid + flow)
@@ -41,7 +44,10 @@ class CutOutMotion:
 
 
 def without_grey(frame: ImageArray, alpha: ImageArray) -> ImageArray:
-    """Pixels of (H, W) alpha between 0 and 255 as they were before they were laid over grey, (H * 3 / 2, W) I420."""
+    """Return an I420 frame, (H * 3 / 2, W), without the grey behind its half-transparent pixels.
+
+    alpha: (H, W) uint8; pixels with values between 0 and 255 get the colour that they had before blending over grey.
+    """
     out = frame.copy()
     height, width = alpha.shape
     small = np.asarray(cv2.resize(alpha, (width // 2, height // 2), interpolation=cv2.INTER_AREA), np.uint8)

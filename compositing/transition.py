@@ -1,4 +1,4 @@
-"""How strongly the face shows over the idle plate: softly there, softly gone."""
+"""Opacity of the face over the idle plate, with soft transitions."""
 
 from dataclasses import dataclass, field
 
@@ -10,9 +10,9 @@ TRANSITION_S = 0.3
 
 @dataclass(slots=True)
 class Transition:
-    """Opacity between idle (0.0) and face (1.0), eased at both ends and reversible half-way without a step.
+    """Opacity between idle (0.0) and face (1.0), eased at both ends and reversible half-way without a jump.
 
-    seconds: how long all the way takes.
+    seconds: duration of a full transition.
     """
 
     seconds: float = TRANSITION_S
@@ -20,9 +20,9 @@ class Transition:
     _pts: int | None = field(init=False, default=None)
 
     def opacity_at(self, pts: int, face: bool) -> float:
-        """The opacity at `pts` (microseconds, rising) when the face is wanted or not.
+        """Return the opacity at `pts` (microseconds, increasing).
 
-        The first call starts at 0; time that goes backwards changes nothing.
+        face: whether the face is wanted. The first call starts at 0; a `pts` that goes backwards changes nothing.
         """
         passed = 0 if self._pts is None else max(0, pts - self._pts)
         self._pts = pts
@@ -31,5 +31,5 @@ class Transition:
         return smoothstep(self._progress)
 
     def jump(self, face: bool) -> None:
-        """Be at one end at once."""
+        """Move to one end immediately."""
         self._progress = 1.0 if face else 0.0
