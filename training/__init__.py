@@ -1,1 +1,1 @@
-"""Models that are trained inside the project. Nothing here is needed to run the studio."""
+"""Training of models inside the project. Running the studio needs nothing from this package."""

@@ -1,4 +1,4 @@
-"""Files of PyTorch, written whole or not at all."""
+"""PyTorch files, written completely or not at all."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from shared.errors import StudioError
 
 
 def write_torch(held: Any, path: Path) -> Path:
-    """Returns the path. Raises StudioError."""
+    """Write a file with torch.save and return its path. Raises StudioError."""
     part = path.with_name(f".{path.name}.part")
     try:
         torch.save(held, part)

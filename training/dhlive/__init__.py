@@ -1,1 +1,1 @@
-"""Trains the mouth network of DH_live's second mini generation on a film of a person who speaks."""
+"""Trains the mouth network of DH_live's second mini generation on a film of a speaking person."""

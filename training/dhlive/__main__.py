@@ -1,9 +1,9 @@
-"""`python -m training.dhlive FILM --out FOLDER`: a person's own mouth, from a film in which they speak.
+"""`python -m training.dhlive FILM --out FOLDER` trains a person's own mouth network from a film in which they speak.
 
-Writes `mouth.pth`, which `studio weights add dhlive` takes, and a sheet of samples after every pass: painted, drawn,
-filmed. The original's recipe is 40 passes of batches of 6 over several persons' films: at a fifth of a second a frame
-and pass on a CPU core, three hours for a film of a minute. Without --vgg, a file of torchvision's vgg19 weights, its
-perceptual loss is left out.
+Writes `mouth.pth`, which `studio weights add dhlive` accepts, and a sheet of samples after every pass: painted, drawn
+and filmed. The original's recipe is 40 passes with batches of 6 over films of several persons. A film of one minute
+takes about three hours, at a fifth of a second per frame and pass on a CPU core. Without --vgg, a file of torchvision's
+vgg19 weights, the perceptual loss is omitted.
 """
 
 import argparse
@@ -23,7 +23,7 @@ SHOWN = 6
 
 
 def main() -> int:
-    """Train as the command line says; returns the exit code."""
+    """Train as the command line specifies; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m training.dhlive", description="Trains a person's own mouth.")
     parser.add_argument("film", type=Path, help="a film in which one person speaks")
     parser.add_argument("--out", type=Path, required=True, help="folder for the checkpoint and the samples")
@@ -43,7 +43,7 @@ def main() -> int:
 
 
 def train(asked: argparse.Namespace) -> None:
-    """Raise StudioError."""
+    """Run the training. Raises StudioError."""
     asked.out.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(perception=None if asked.vgg is None else Perception(asked.vgg))
     if asked.vgg is None:
@@ -67,7 +67,7 @@ def train(asked: argparse.Namespace) -> None:
 
 
 def write_samples(trainer: Trainer, samples: FilmSamples, path: Path) -> None:
-    """Six frames of the film, each painted, drawn and filmed."""
+    """Write a sheet with six frames of the film, each painted, drawn and filmed."""
     numbers = np.linspace(0, len(samples) - 1, SHOWN).astype(np.int64)
     source, references, target = samples.batch(numbers, np.random.default_rng(0))
     with torch.inference_mode():

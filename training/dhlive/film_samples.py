@@ -1,6 +1,6 @@
 """Training samples from a film.
 
-A film's mouths, each with its lips painted over, and other mouths of the same person.
+They are the film's mouths, each with its lips painted over, and other mouths of the same person.
 """
 
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 
 GEOMETRY = Generation.MINI2.geometry
-SKIN = (194, 150, 124)  # RGB that fills a reference outside of the open mouth
-HUE, CONTRAST = 15, 0.2  # degrees of OpenCV's half circle, and the share, by which colours are varied
+SKIN = (194, 150, 124)  # RGB that fills a reference outside the open mouth
+HUE, CONTRAST = 15, 0.2  # colour variation: hue in OpenCV's units of 2 degrees, contrast as a share
 LEAST_FRAMES = 8
 
 
 @dataclass(frozen=True, slots=True)
 class FilmSamples:
-    """Samples of a film that the network learns from.
+    """Samples of a film from which the network learns.
 
     crops: (N, 184, 184, 3) uint8 RGB. points: (N, 478, 2) float32, the face in each crop.
     """
@@ -41,7 +41,7 @@ class FilmSamples:
 
     @classmethod
     def of_film(cls, film: Path, most: int) -> "FilmSamples":
-        """The first frames with a face, at most so many. Raises StudioError for a film of too few."""
+        """Return samples of the first frames with a face, at most `most`. Raises StudioError if there are too few."""
         images: list[ImageArray] = []
         faces: list[NDArray[np.float32]] = []
         finder = FaceFinder()
@@ -68,14 +68,14 @@ class FilmSamples:
         return cls(crops, placed.astype(np.float32))
 
     def open_mouths(self) -> NDArray[np.int64]:
-        """The half of the frames whose mouths are open furthest."""
+        """Return the half of the frames whose mouths are open furthest."""
         gaps = np.linalg.norm(self.points[:, INNER[5]] - self.points[:, INNER[-5]], axis=1)
         return np.argsort(gaps)[len(gaps) // 2 :]
 
     def batch(self, numbers: NDArray[np.int64], chance: np.random.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """(B, 3, 80, 112) sources, (B, 12, 80, 112) references and (B, 3, 80, 112) targets, 0..1, of these frames.
+        """Return (B, 3, 80, 112) sources, (B, 12, 80, 112) references, (B, 3, 80, 112) targets, 0..1, of these frames.
 
-        Colours are varied, the same for a frame and its references.
+        Colours are varied, equally for a frame and its references.
         """
         open_ones = self.open_mouths()
         rows = []
@@ -88,7 +88,7 @@ class FilmSamples:
         return tuple(_planes([row[k] for row in rows]) for k in range(3))
 
     def _reference(self, number: int, hue: int, contrast: float, *, only_mouth: bool) -> ImageArray:
-        """(184, 184, 4): a frame, or its open mouth alone, and the map of its lips."""
+        """Return a reference, (184, 184, 4): a frame, or its open mouth alone, and the map of its lips."""
         image, points = varied(self.crops[number], hue, contrast), self.points[number]
         if only_mouth:
             mouth = np.zeros(image.shape[:2], np.uint8)
@@ -98,7 +98,7 @@ class FilmSamples:
 
 
 def painted(image: ImageArray, points: NDArray[np.float32]) -> ImageArray:
-    """The frame with a dark mouth and lips in the control image's colours."""
+    """Return the frame with a dark mouth and lips in the control image's colours."""
     source = image.copy()
     for lips, colour in ((OUTER, (0, 0, 0)), (UPPER_LIP, (UPPER, 0, 0)), (LOWER_LIP, (LOWER, 0, 0))):
         cv2.fillPoly(source, [points[lips].astype(np.int32)], colour)
@@ -106,7 +106,7 @@ def painted(image: ImageArray, points: NDArray[np.float32]) -> ImageArray:
 
 
 def varied(image: ImageArray, hue: int, contrast: float) -> ImageArray:
-    """The image with its hues turned and its contrast changed about the middle grey."""
+    """Return the image with shifted hues and with its contrast changed around middle grey."""
     turned = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
     turned[..., 0] = (turned[..., 0].astype(np.int16) + hue) % 180
     rgb = cv2.cvtColor(turned, cv2.COLOR_HSV2RGB).astype(np.float32)

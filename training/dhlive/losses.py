@@ -1,6 +1,6 @@
 """Losses of a drawn mouth.
 
-A network that tells drawn from filmed, and, where its weights are given, what VGG19 sees.
+They use a network that distinguishes drawn from filmed mouths and, if its weights are given, the features of VGG19.
 """
 
 from itertools import pairwise
@@ -14,12 +14,12 @@ from shared.weights.checkpoint import check_state, load_state
 
 BLOCKS, FIRST, MOST = 3, 64, 512
 DEPTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 256, 0, 512, 512, 512, 512, 0, 512)  # VGG19's convolutions; 0 halves
-SEEN_AFTER = (1, 6, 11, 20, 29)  # of its layers: the first of each depth
+SEEN_AFTER = (1, 6, 11, 20, 29)  # indices of VGG19's layers whose features are compared: the first of each depth
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 class PatchJudge(nn.Module):
-    """(B, 3, h, w) to a map of judgements, near 1 where a patch looks filmed."""
+    """Network from (B, 3, h, w) to a map of scores, near 1 where a patch looks filmed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,15 +37,18 @@ class PatchJudge(nn.Module):
 
 
 def judged_as(judgements: Tensor, filmed: bool) -> Tensor:
-    """Least squares: how far judgements are from what they should be."""
+    """Return the least-squares loss of scores against their target, 1 for filmed and 0 for drawn."""
     return ((judgements - float(filmed)) ** 2).mean()
 
 
 class Perception(nn.Module):
-    """How differently VGG19 sees two images, at full and at half size."""
+    """Perceptual loss: the difference of VGG19's features between two images, at full and at half size."""
 
     def __init__(self, path: Path) -> None:
-        """path: its published weights ("features.0.weight", ...). Raises StudioError for another file."""
+        """Load VGG19.
+
+        path: its published weights ("features.0.weight", ...). Raises StudioError for another file.
+        """
         super().__init__()
         layers: list[nn.Module] = []
         width = 3
@@ -79,5 +82,5 @@ class Perception(nn.Module):
 
 
 def halved(x: Tensor) -> Tensor:
-    """Images at half size."""
+    """Return images at half size."""
     return functional.interpolate(x, scale_factor=0.5, mode="bilinear")

@@ -1,4 +1,4 @@
-"""The passes over a film: losses, steps, and after each a checkpoint, in the published form, from which to resume."""
+"""Training passes over a film: losses, optimiser steps, and after each pass a checkpoint for resuming."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,13 +15,16 @@ from training.dhlive.losses import PatchJudge, Perception, judged_as
 from training.torch_file import write_torch
 
 RATE, BATCH = 8e-5, 6
-CONSTANT, FALLING = 4, 36  # passes at the full rate, and passes over which it falls to nothing
+CONSTANT, FALLING = 4, 36  # passes at the full rate, and passes over which it falls to zero
 PIXELS, PERCEPTION = 10.0, 10.0  # weights of the losses
 
 
 @dataclass(frozen=True, slots=True)
 class PassLosses:
-    """Means over a pass. pixels: of the absolute difference, 0..1. perception: 0.0 without VGG19's weights."""
+    """Mean losses of a pass.
+
+    pixels: mean absolute difference, 0..1. perception: 0.0 without VGG19's weights.
+    """
 
     pixels: float
     adversarial: float
@@ -33,8 +36,8 @@ class PassLosses:
 class Trainer:
     """Both networks with their optimisers.
 
-    passes: done so far. seed: of weights, order and variation: with the same one, a run that was interrupted ends as
-    one that was not.
+    passes: number done so far. seed: for weights, order and variation. With the same seed, an interrupted and resumed
+        run gives the same result as an uninterrupted one.
     """
 
     seed: int = 1
@@ -54,12 +57,12 @@ class Trainer:
         return {"net_g": self.drawing, "net_d": self.judge}
 
     def begin_from(self, path: Path) -> None:
-        """The published network, or any of its kind, as the beginning. Raises StudioError for another file."""
+        """Load the published network, or another of its kind, as the start. Raises StudioError for another file."""
         wanted = {name: tuple(value.shape) for name, value in self.drawing.state_dict().items()}
         self.drawing.load_state_dict(check_state(load_state(path), wanted, str(path)))
 
     def run_pass(self, samples: FilmSamples, batch: int = BATCH) -> PassLosses:
-        """One pass over all frames, in an order of its own."""
+        """Run one pass over all frames, in a random order that the seed and the pass number determine."""
         chance = np.random.default_rng([self.seed, self.passes])
         rate = RATE * min(1.0, max(0.0, (CONSTANT + FALLING - self.passes) / FALLING))
         for optimizer in self.optimizers.values():
@@ -79,7 +82,7 @@ class Trainer:
         return pixels.item(), adversarial.item(), judge.item(), seen.item()
 
     def draw(self, source: Tensor, references: Tensor) -> Tensor:
-        """(B, 3, 80, 112): the mouths of these people under these sources."""
+        """Return the drawn mouths, (B, 3, 80, 112), of these people for these sources."""
         drawn: Tensor = self.drawing(source, self.drawing.person(self.drawing.style(references)))
         return drawn
 
@@ -90,7 +93,10 @@ class Trainer:
         optimizer.step()
 
     def save(self, path: Path) -> None:
-        """Write the network in the published form, which the engine loads; whole or not at all. Raises StudioError."""
+        """Write the networks as a checkpoint in the published form, which the engine loads. Raises StudioError.
+
+        The file is written completely or not at all.
+        """
         held = {
             "epoch": self.passes,
             "state_dict": {name: net.state_dict() for name, net in self._networks().items()},
@@ -99,14 +105,14 @@ class Trainer:
         write_torch(held, path)
 
     def resume(self, path: Path) -> None:
-        """Continue where `save` left off. Raises StudioError for another file."""
+        """Continue from a checkpoint that `save` wrote. Raises StudioError for another file."""
         try:
             held = torch.load(path, weights_only=True)
             for name, net in self._networks().items():
                 net.load_state_dict(held["state_dict"][name])
                 self.optimizers[name].load_state_dict(held["optimizer"][name])
             self.passes = int(held["epoch"])
-        except Exception as error:  # the reader may raise anything for a strange file
+        except Exception as error:  # loading a file of another kind may raise any exception
             raise StudioError(
                 f"Training cannot continue from {path} ({str(error)[:80]}); begin without --resume."
             ) from None

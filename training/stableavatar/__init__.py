@@ -1,4 +1,4 @@
 """Trains StableAvatar's transformer on a folder of films.
 
-A LoRA with the layers that hear, or nearly the whole of it.
+Either a LoRA together with the speech layers, or nearly the whole transformer.
 """

@@ -1,11 +1,9 @@
-"""`python -m training.stableavatar FILMS --out FOLDER`: train StableAvatar's transformer on films.
+"""`python -m training.stableavatar FILMS --out FOLDER` trains StableAvatar's transformer on films of a speaking person.
 
-The films show a speaking person.
-
-Every film is cut into clips of a window (81 frames), encoded once and kept in FOLDER/prepared. A LoRA (368 layers, with
-the layers that hear trained whole) or, with --full, all blocks. The recipe is that of the published model: flow
-matching, AdamW, a loss that looks at face and lips, speech left out in a tenth of the steps. Writes
-`transformer3d-checkpoint-N.pt` and `lora-checkpoint-N.pt`, which the engine's options `checkpoint` and `lora` name, a
+Every film is cut into clips of a window (81 frames), which are encoded once and kept in FOLDER/prepared. It trains a
+LoRA (368 layers, while the speech layers are trained in full) or, with --full, all blocks. The recipe is that of the
+published model: flow matching, AdamW, a loss that emphasises face and lips, and no speech in a tenth of the steps.
+Writes `transformer3d-checkpoint-N.pt` and `lora-checkpoint-N.pt` for the engine's options `checkpoint` and `lora`, a
 sheet of samples with each, and `training.pt`, from which --resume continues.
 """
 
@@ -25,13 +23,13 @@ from training.stableavatar.preparation import PROMPT, TrainingClip, prepare
 from training.stableavatar.samples import write_sample
 from training.stableavatar.trainer import RATE, TransformerTrainer
 
-REPORTED = 10  # steps of one printed line
-BF16_SINCE = 8  # first generation of NVIDIA's that computes in bfloat16
+REPORTED = 10  # steps per printed line
+BF16_SINCE = 8  # first major compute capability of NVIDIA GPUs that supports bfloat16
 STATE = "training.pt"
 
 
 def main() -> int:
-    """Train as the command line says; returns the exit code."""
+    """Train as the command line specifies; return the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m training.stableavatar", description="Trains StableAvatar on films."
     )
@@ -68,7 +66,7 @@ def main() -> int:
 
 
 def train(asked: argparse.Namespace) -> None:
-    """Raise StudioError."""
+    """Run the training. Raises StudioError."""
     quiet_libraries()
     model = read_model()
     device = training_device(asked.device, model)
@@ -105,7 +103,7 @@ def train(asked: argparse.Namespace) -> None:
 
 
 def training_device(wanted: str, model: Model) -> torch.device:
-    """Where to train. Raises StudioError."""
+    """Return the device to train on. Raises StudioError."""
     device = torch.device(wanted or ("cuda" if torch.cuda.is_available() else "cpu"))
     if device.type == "cuda" and not torch.cuda.is_available():
         raise StudioError("PyTorch finds no GPU here; leave --device out or check the driver.")
@@ -115,7 +113,7 @@ def training_device(wanted: str, model: Model) -> torch.device:
 
 
 def _dtype(device: torch.device) -> torch.dtype:
-    """Precision of what is not trained, and of the products."""
+    """Return the precision of the weights that are not trained, and of matrix products."""
     wide = device.type == "cpu" or torch.cuda.get_device_capability(device)[0] < BF16_SINCE
     return torch.float32 if wide else torch.bfloat16
 

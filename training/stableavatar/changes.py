@@ -13,24 +13,24 @@ from engines.stableavatar.networks.transformer import Transformer
 from training.torch_file import write_torch
 
 TunedPart = Literal["lora", "full"]
-HEARING = "vocal"  # in the names of layers that hear: trained whole beside a LoRA, which leaves them out
-WHOLE = ("blocks", "attn", HEARING)  # in the names of what a full tuning changes: embeddings and head stay
+HEARING = "vocal"  # part of the names of speech layers: a LoRA omits them, so they are trained in full beside it
+WHOLE = ("blocks", "attn", HEARING)  # parts of the names of tensors that full training changes: not embeddings and head
 
 
 def lora_layers(network: nn.Module) -> list[str]:
-    """Names of the linear layers that a LoRA changes."""
+    """Return the names of the linear layers that a LoRA changes."""
     return [name for name, each in network.named_modules() if isinstance(each, nn.Linear) and HEARING not in name]
 
 
 def trained_tensors(network: nn.Module, kind: TunedPart) -> list[str]:
-    """Names of the transformer's own tensors that are trained."""
+    """Return the names of the transformer's own tensors that are trained."""
     parts = (HEARING,) if kind == "lora" else WHOLE
     return [name for name, _ in network.named_parameters() if any(part in name for part in parts)]
 
 
 @dataclass(slots=True)
 class TrainedChanges:
-    """The transformer with what is trained in float32, and its LoRA. rank, alpha: of the LoRA."""
+    """The transformer with its trained tensors in float32, and its LoRA. rank, alpha: of the LoRA."""
 
     network: Transformer
     kind: TunedPart
@@ -53,7 +53,7 @@ class TrainedChanges:
             LiveLora(self.network, self.low_rank)
 
     def _begun(self, linear: Any, generator: torch.Generator) -> LowRank:
-        """A change that has no effect yet: the way up begins at zero."""
+        """Return a low-rank change that has no effect yet, because `up` is zero."""
         bound = 1 / math.sqrt(linear.in_features)
         down = (torch.rand(self.rank, linear.in_features, generator=generator) * 2 - 1) * bound
         up = torch.zeros(linear.out_features, self.rank)
@@ -61,11 +61,11 @@ class TrainedChanges:
         return LowRank(nn.Parameter(down.to(at)), nn.Parameter(up.to(at)), self.alpha / self.rank)
 
     def parameters(self) -> list[Any]:
-        """All trained parameters, in a stable order."""
+        """Return all trained parameters, in a stable order."""
         return [*self.own.values(), *(part for each in self.low_rank.values() for part in (each.down, each.up))]
 
     def lora_state(self) -> dict[str, Tensor]:
-        """The LoRA by the published names."""
+        """Return the LoRA's tensors by their published names."""
         state = dict[str, Tensor]()
         for name, each in self.low_rank.items():
             stem = PREFIX + name.replace(".", "_")

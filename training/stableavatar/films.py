@@ -1,4 +1,4 @@
-"""Films of a folder, cut into clips of one window each: frames around the face, and the points of it."""
+"""Films of a folder, cut into clips of one window each: frames around the face, and the points of the face."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ from shared.media.array_types import ImageArray
 from shared.media.intake.signature import signature_of
 from shared.media.reader import VideoReader, read_sound
 
-LEAST_SEEN = 0.5  # of a clip's frames that must show the face
+LEAST_SEEN = 0.5  # share of a clip's frames that must show the face
 
 
 @dataclass(frozen=True, slots=True)
 class FilmClip:
     """Consecutive frames of a film.
 
-    start: number of the first. frames: (n, h, w, 3) uint8 RGB. faces: (478, 2) float32 in pixels of these, None where
-    no face is seen.
+    start: number of the first frame. frames: (n, h, w, 3) uint8 RGB. faces: (478, 2) float32 in pixels of these frames,
+        None for a frame without a face.
     """
 
     film: Path
@@ -34,7 +34,7 @@ class FilmClip:
 
 
 def films_in(folder: Path) -> list[Path]:
-    """The films of a folder, by name. Raises StudioError where there is none."""
+    """Return the films of a folder, sorted by name. Raises StudioError if there are none."""
     films = sorted(each for each in folder.glob("*") if (signed := signature_of(each)) and signed.kind == "film")
     if not films:
         raise StudioError(f"{folder} holds no film; put films of a speaking person there.")
@@ -42,10 +42,10 @@ def films_in(folder: Path) -> list[Path]:
 
 
 def clips_of(film: Path, count: int, size: tuple[int, int]) -> Iterator[FilmClip]:
-    """Clips of `count` frames, one after the other, skipping those without a face and what is left at the end.
+    """Yield consecutive clips of `count` frames, except those with too few faces and an incomplete one at the end.
 
-    size: width and height that frames are cut and scaled to, never squashed. Raises StudioError for a film without
-    sound.
+    size: width and height to which frames are cropped and scaled, keeping the aspect ratio. Raises StudioError for a
+        film without sound.
     """
     if not any(len(block) for _, block in read_sound(film)):
         raise StudioError(f"{film} has no sound; take it out of the folder, or give it its speech.")
@@ -66,7 +66,7 @@ def clips_of(film: Path, count: int, size: tuple[int, int]) -> Iterator[FilmClip
 def placed(
     images: list[ImageArray], faces: list[NDArray[np.float32] | None], size: tuple[int, int]
 ) -> tuple[ImageArray, tuple[NDArray[np.float32] | None, ...]]:
-    """Frames and points in the largest rectangle of the wanted shape about the face, the same in all frames."""
+    """Return frames and points in the largest rectangle of the wanted shape around the face, the same in all frames."""
     height, width = images[0].shape[:2]
     scale = min(width / size[0], height / size[1])
     cut = round(size[0] * scale), round(size[1] * scale)

@@ -1,4 +1,4 @@
-"""Where face and lips are in a latent frame: what the loss looks at most."""
+"""Masks of face and lips in latent frames, which the loss emphasises."""
 
 from collections.abc import Sequence
 
@@ -17,9 +17,9 @@ Outline = NDArray[np.float32]
 
 
 def filled_outline(points: Outline, size: tuple[int, int]) -> NDArray[np.float32]:
-    """(height, width) in 0..1: how much of each latent pixel lies within a polygon of (n, 2) pixels.
+    """Return how much of each latent pixel is within a polygon, (height, width) in 0..1.
 
-    size: width, height in pixels.
+    points: (n, 2) pixels of the polygon. size: width, height in pixels.
     """
     width, height = size
     drawn = np.zeros((height, width), np.uint8)
@@ -29,10 +29,11 @@ def filled_outline(points: Outline, size: tuple[int, int]) -> NDArray[np.float32
 
 
 def latent_masks(faces: Sequence[Outline | None], size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-    """(latent frames, h, w) float32 in 0..1 each, of face and of lips: of a latent frame's video frames the most.
+    """Return masks of face and of lips, (latent frames, h, w) float32 in 0..1 each.
 
-    faces: (478, 2) points in pixels of each video frame, as many as whole latent frames have; where there is none, as
-    in the original's data, all counts. size: width, height in pixels.
+    A latent frame's mask is the maximum over its video frames. faces: (478, 2) points in pixels of each video frame,
+    for a whole number of latent frames; a frame without a face counts as mask everywhere, as in the original's data.
+    size: width, height in pixels.
     """
     everywhere = np.ones((size[1] // LATENT_PX, size[0] // LATENT_PX), np.float32)
     found = []

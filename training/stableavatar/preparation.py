@@ -1,6 +1,6 @@
-"""Clips of films as the transformer sees them, encoded once and kept.
+"""Clips of films in the transformer's input form, encoded once and stored.
 
-Training then needs none of the other networks.
+Training itself then needs none of the other networks.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ from shared.errors import StudioError
 from training.stableavatar.films import FilmClip, clips_of, films_in
 from training.stableavatar.masks import latent_masks
 
-PROMPT = "The protagonist is talking"  # what the published model was trained with
+PROMPT = "The protagonist is talking"  # prompt with which the published model was trained
 PrintLine = Callable[[str], None]
 
 
@@ -39,9 +39,9 @@ PrintLine = Callable[[str], None]
 class TrainingClip:
     """A clip, encoded once for all steps.
 
-    latents: (1, 16, f, h, w) of the film. condition: (1, 20, f, h, w), which gives the first frame. image: (1, 257,
-    clip), that frame as CLIP sees it. features: (1, n, audio) of its speech. text, negative: (n, text) of its prompt
-    and of the engine's negative one. face, lips: (f, h, w) in 0..1. float32 all, but for the texts.
+    latents: (1, 16, f, h, w) of the film. condition: (1, 20, f, h, w), which contains the first frame. image: (1, 257,
+        clip), CLIP's tokens of that frame. features: (1, n, audio) of its speech. text, negative: (n, text) of its
+        prompt and of the engine's negative prompt. face, lips: (f, h, w) in 0..1. All float32 except the texts.
     """
 
     latents: Tensor
@@ -55,7 +55,7 @@ class TrainingClip:
 
     @classmethod
     def read(cls, path: Path, device: torch.device) -> "TrainingClip":
-        """Read what `prepare` wrote."""
+        """Read a file that `prepare` wrote."""
         held = load_file(path, device=str(device))
         return cls(**{field.name: held[field.name] for field in fields(cls)})
 
@@ -63,9 +63,9 @@ class TrainingClip:
 def prepare(
     model: Model, folder: Path, kept: Path, size: tuple[int, int], prompt: str, device: torch.device, said: PrintLine
 ) -> list[Path]:
-    """Files of the clips in a folder's films, in `kept`; those that are there already are not made again.
+    """Encode the clips of a folder's films into `kept`, unless they exist already; return their files.
 
-    A film's prompt is in a text file of its name, else `prompt`. Raises StudioError.
+    A film's prompt is in a text file of the same name, else it is `prompt`. Raises StudioError.
     """
     films = films_in(folder)
     kept.mkdir(parents=True, exist_ok=True)

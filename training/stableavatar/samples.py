@@ -1,4 +1,4 @@
-"""What the network makes so far of a clip's first frame and speech, beside the film."""
+"""Samples of the network's current results: generated from a clip's first frame and speech, shown beside the film."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ GUIDANCE = Guidance(3.0, 5.0)
 
 
 def sampled(network: Transformer, clip: TrainingClip, steps: int = STEPS) -> Tensor:
-    """(1, 16, f, h, w) latents, as the engine makes them."""
+    """Return latents, (1, 16, f, h, w), generated as the engine does."""
     shape, levels = clip.latents.shape, sigmas(steps)
     latents = frame_noise(1, 0, shape[2], (shape[3], shape[4])).to(network.device)
     with torch.no_grad(), torch.autocast(network.device.type, torch.bfloat16, enabled=network.dtype is torch.bfloat16):
@@ -48,7 +48,7 @@ def sampled(network: Transformer, clip: TrainingClip, steps: int = STEPS) -> Ten
 
 
 def write_sample(network: Transformer, model: Model, clip: TrainingClip, path: Path) -> None:
-    """Write a sheet: frames of the film above, what the network makes below."""
+    """Write a sheet: frames of the film above, the network's frames below."""
     made = sampled(network, clip)
     with torch.no_grad():
         vae = load_vae_file(model, network.device)

@@ -1,4 +1,4 @@
-"""The steps of training, and the file from which they continue as if they had never stopped."""
+"""Training steps, and the file from which training resumes as if it had never stopped."""
 
 import math
 from collections.abc import Sequence
@@ -20,14 +20,14 @@ from training.torch_file import write_torch
 Silence = Literal["behind", "before"]
 RATE, WARM_UP_STEPS = 2e-5, 100
 DECAY, EPSILON, MOST_GRADIENT = 3e-2, 1e-10, 0.05
-UNHEARD, CLIP_LEVEL = 0.1, 0.3  # of the steps without speech, and of those in which every frame hears the whole clip's
+UNHEARD, CLIP_LEVEL = 0.1, 0.3  # share of steps without speech; of steps in which a frame uses all of the clip's speech
 
 
 @dataclass(frozen=True, slots=True)
 class StepDraw:
     """Random choices of a step.
 
-    clip: its number. level: of the noise, 0..1. noise: of the latents' shape. weighting: 0..1.
+    clip: its number. level: of the noise, 0..1. noise: in the latents' shape. weighting: 0..1.
     """
 
     clip: int
@@ -42,9 +42,10 @@ class StepDraw:
 class TransformerTrainer:
     """Trains the transformer, one step at a time.
 
-    clips: files of `prepare`. steps: done so far. seed: of clips, noise and all other chance; a step's depends on it
-    and on the step's number alone. silence: where speech is zeroed in steps without any: behind the adapter, as it is
-    when a clip is made, or before it, as the published model was trained.
+    clips: files of `prepare`. steps: number done so far. seed: for clips, noise and all other random choices; those of
+        a step depend only on the seed and the step's number. silence: where the speech is zeroed in steps without
+        speech: behind the adapter, as when a clip is generated, or before it, as in the training of the published
+        model.
     """
 
     changes: TrainedChanges
@@ -62,7 +63,7 @@ class TransformerTrainer:
         self.changes.network.checkpointing = True
 
     def step(self) -> tuple[float, float]:
-        """One descent. Returns the recipe's loss and the plain error. Raises StudioError where numbers overflow."""
+        """Run one optimiser step; return the recipe's loss and the plain error. Raises StudioError on overflow."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * min(1.0, (self.steps + 1) / WARM_UP_STEPS)
         loss = self.loss(self._draw(self.steps))
@@ -79,7 +80,7 @@ class TransformerTrainer:
         return recipe, plain
 
     def measured(self, count: int = 8) -> float:
-        """The plain error with the same noise every time, which falls more evenly than that of the steps."""
+        """Return the plain error for the same noise every time, which varies less than the error of the steps."""
         with torch.no_grad():
             draws = [self._draw(-1 - number) for number in range(count)]
             return sum(float(self.loss(each).plain) for each in draws) / count
@@ -97,7 +98,7 @@ class TransformerTrainer:
         return TrainingClip.read(self.clips[number], self.changes.network.device)
 
     def loss(self, draw: StepDraw) -> VelocityLoss:
-        """Flow matching (Lipman et al. 2023): the network predicts noise minus data."""
+        """Return the loss of flow matching (Lipman et al. 2023): the network predicts noise minus data."""
         network, clip = self.changes.network, self._clip(draw.clip)
         noise = draw.noise.to(clip.latents)
         level = draw.level.to(network.device)
@@ -131,7 +132,7 @@ class TransformerTrainer:
         write_torch(held, path)
 
     def resume(self, path: Path) -> None:
-        """Continue where `save` left off. Raises StudioError for another file, or one of another training."""
+        """Continue from a file that `save` wrote. Raises StudioError for another file, or one of another training."""
         try:
             held = torch.load(path, weights_only=True, map_location="cpu")
             asked = self.changes.kind, self.changes.rank, self.changes.alpha
@@ -142,7 +143,7 @@ class TransformerTrainer:
                     mine.copy_(saved)
             self.optimizer.load_state_dict(held["optimizer"])
             self.steps = int(held["step"])
-        except Exception as error:  # its reader raises whatever a strange file leads it to
+        except Exception as error:  # loading a file of another kind may raise any exception
             raise StudioError(
                 f"Training cannot continue from {path} ({str(error)[:80]}); start without --resume."
             ) from None

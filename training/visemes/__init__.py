@@ -1,1 +1,1 @@
-"""How the network that hears visemes, the mesh engine's, is trained: synthesised speech, its labels, the trainer."""
+"""Training of the mesh engine's viseme network: synthesised speech, its labels, and the trainer."""

@@ -25,13 +25,13 @@ from training.visemes.material import Example
 
 HIDDEN = (128, 64)
 BATCH, RATE_FPS, LATE_RATE, DECAY = 256, 1.5e-3, 1e-4, 1e-5
-NOISE = 0.06  # added to what is seen
+NOISE = 0.06  # added to the network's input
 
 NetworkLayers = list[tuple[NDArray[np.float32], NDArray[np.float32]]]
 
 
 def gather(minutes: float, chance: np.random.Generator) -> list[Example]:
-    """Utterances of the languages and variants that are not held out, until there are so many minutes."""
+    """Return utterances of the languages and variants that are not held out, `minutes` in total."""
     languages = [name for name in material.TEXTS if name not in material.HELD_OUT_LANGUAGES]
     found: list[Example] = []
     frames = 0
@@ -54,7 +54,7 @@ def gather(minutes: float, chance: np.random.Generator) -> list[Example]:
 
 
 def excerpt(text: str, chance: np.random.Generator) -> str:
-    """Two sentences of a text."""
+    """Return two sentences of a text."""
     marks = "。？！" if any(c in text for c in "。？") else ".?!।"
     sentences, at = [], 0
     for index, letter in enumerate(text):
@@ -66,7 +66,7 @@ def excerpt(text: str, chance: np.random.Generator) -> str:
 
 
 class Frames:
-    """Every frame of many examples, with its surroundings on demand."""
+    """All frames of many examples; their surrounding frames are added on demand."""
 
     def __init__(self, examples: list[Example]) -> None:
         pad = [(BEFORE, AFTER), (0, 0)]
@@ -75,13 +75,13 @@ class Frames:
         self.bands = np.concatenate(padded)
         self.index = np.concatenate([s + np.arange(len(e.label)) for s, e in zip(starts, examples, strict=True)])
         self.label = np.concatenate([e.label for e in examples])
-        # the level is that of the newest frame seen, as it is when speaking
+        # the level is that of the newest frame in the input, as in use
         self.levels = np.concatenate(
             [e.levels[np.minimum(np.arange(len(e.label)) + AFTER, len(e.label) - 1)] for e in examples]
         )
 
     def inputs(self, which: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, INPUTS) as `visemes.inputs` makes them."""
+        """Return inputs, (n, INPUTS), as `visemes.inputs` computes them."""
         around = self.bands[self.index[which][:, None] + np.arange(BEFORE + 1 + AFTER)].astype(np.float32)
         voice, room = self.levels[which].T
         relative = np.clip((around - voice[:, None, None]) / 20, -3.0, 1.0) + 1.5
@@ -90,7 +90,7 @@ class Frames:
 
 
 def train(frames: Frames, passes: int, chance: np.random.Generator) -> VisemeNetwork:
-    """Train the network by so many passes over all frames; `chance` draws its weights and the order."""
+    """Train the network by this many passes over all frames; `chance` draws its weights and the order."""
     sizes = (INPUTS, *HIDDEN, len(VISEMES))
     layers: NetworkLayers = [
         ((chance.normal(0, np.sqrt(2 / a), (a, b))).astype(np.float32), np.zeros(b, np.float32))
@@ -152,9 +152,9 @@ def _adam(
 
 
 def judge(network: VisemeNetwork, examples: list[Example]) -> dict[str, Any]:
-    """Share of frames recognised, by viseme.
+    """Return the share of frames recognised, in total and by viseme, and the accuracy of lip closures.
 
-    How many lip closures are found, how many are none, and how far off (ms).
+    For closures: the share found, the share of wrong ones, and the time error in ms.
     """
     frames = Frames(examples)
     told = np.concatenate(
@@ -200,7 +200,7 @@ def _stretches(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
-    """New voices in known languages, new languages in known voices, and both, spoilt as in training; and clean."""
+    """Return held-out sets: new voices in known languages, new languages in known voices; both, degraded and clean."""
     known = [n for n in material.TEXTS if n not in material.HELD_OUT_LANGUAGES]
     sets: dict[str, list[Example]] = {"new voices": [], "new languages": [], "both": [], "both, clean": []}
     for variant in material.HELD_OUT_VARIANTS:

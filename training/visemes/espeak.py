@@ -1,7 +1,7 @@
-"""espeak-ng through ctypes: speech and, exactly, when each of its phonemes begins.
+"""espeak-ng through ctypes: synthesised speech and the exact start of each phoneme.
 
-Needs the Debian packages libespeak-ng1 and espeak-ng-data. The speech is only ever a teacher and a test: the studio
-contains none of espeak-ng; it may call an installed program as a voice (`shared.voices.espeak`).
+Needs the Debian packages libespeak-ng1 and espeak-ng-data. This speech is used for training and tests only. The studio
+contains no part of espeak-ng; it may call an installed program as a voice (`shared.voices.espeak`).
 """
 
 import ctypes
@@ -41,7 +41,7 @@ _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 @dataclass(frozen=True, slots=True)
 class Phoneme:
-    """A phoneme as it was spoken.
+    """One spoken phoneme.
 
     symbol: IPA. start: seconds from the beginning of the sound.
     """
@@ -52,7 +52,7 @@ class Phoneme:
 
 @dataclass(frozen=True, slots=True)
 class SpokenText:
-    """A text as it was spoken.
+    """Synthesised speech of a text.
 
     samples: (n,) int16 mono at `rate`. phonemes: in order; each lasts until the next begins.
     """
@@ -81,7 +81,7 @@ def espeak_installed() -> bool:
 def speak_text(
     text: str, voice: str = "en-us", *, words_a_minute: int = 165, pitch: int = 50, liveliness: int = 50
 ) -> SpokenText:
-    """The text as spoken by a voice such as `en-us+f2`. Raises RuntimeError when that voice is not installed."""
+    """Return the text spoken by a voice such as `en-us+f2`. Raises RuntimeError if that voice is not installed."""
     loaded = _library()
     if loaded is None:
         raise RuntimeError("espeak-ng is not installed (Debian: libespeak-ng1 and espeak-ng-data)")

@@ -1,6 +1,6 @@
 """Training material of the viseme network.
 
-Speech in many voices, spoiled as rooms and lines spoil it, with a label every 10 ms.
+Speech in many voices, degraded as by rooms and transmission, with a label every 10 ms.
 """
 
 from dataclasses import dataclass
@@ -31,11 +31,11 @@ _SYMBOLS = {
 VISEME = {symbol: VISEMES.index(name) for name, symbols in _SYMBOLS.items() for symbol in symbols}
 STOPS = "pbtdkɡgcqʈɖ"
 GLIDE = {"aɪ": "i", "eɪ": "i", "ɔɪ": "i", "aʊ": "u", "oʊ": "u", "əʊ": "u", "ai": "i", "ei": "i", "au": "u", "ou": "u"}
-QUIET = 0.012  # of the loudest frame: the closure of a stop
+QUIET = 0.012  # of the loudest frame: quieter frames may be the closure of a stop
 LONGEST_CLOSURE_FRAMES = 12  # frames
-CLOSED_EARLY_FRAMES = 6  # frames: before a stop that ends a pause, lips are closed for about so long
+CLOSED_EARLY_FRAMES = 6  # before a stop that ends a pause, lips are closed for about this long
 
-# Natural sentences; a few languages are kept out of training, to see how it does on what it has not heard.
+# Natural sentences. A few languages are kept out of training, to measure the accuracy on unknown languages.
 TEXTS = {
     "en": "My mother baked five big apple pies before we moved. Please put the map above the blue box. We would "
     "have a very good view of the whole valley if the fog moved away. Peter thought about it for a while, then "
@@ -75,19 +75,19 @@ TEXTS = {
     "Вечером будет фильм про войну. Почему ты опять опоздал?",
 }
 HELD_OUT_LANGUAGES = ("it", "nl", "ru")
-# Sixty more variants in their place were tried: held-out voices are told no better by them than by as many minutes of
-# these.
+# Sixty more variants were tried in place of these: held-out voices are recognised no better than with as many minutes
+# of these.
 VARIANTS = ("", "+m1", "+m2", "+m3", "+m5", "+m7", "+f1", "+f2", "+f4", "+klatt", "+klatt3", "+whisper", "+croak")
 HELD_OUT_VARIANTS = ("+m4", "+f3", "+klatt2", "+f5")
-# Spelt as spoken, so syllables thrown together are words to them.
+# Their spelling is phonetic, so random syllables are pronounced as words.
 PHONETIC = ("es", "fi", "pl", "tr", "id", "sw", "pt", "de")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An example with its labels, one for each frame of 10 ms.
+    """An example with its labels, one per frame of 10 ms.
 
-    seen: (n, BANDS) float32, what is heard. levels: (n, 2) voice and room. label: (n,) viseme numbers.
+    bands: (n, BANDS) float32 decibels. levels: (n, 2) levels of voice and room. label: (n,) viseme numbers.
     """
 
     bands: NDArray[np.float32]
@@ -96,7 +96,7 @@ class Example:
 
 
 def nonsense(chance: np.random.Generator, words: int = 12) -> str:
-    """Sentences of syllables in which lips meet, part and round more often than in a language."""
+    """Return sentences of random syllables in which lips close, part and round more often than in natural language."""
     onsets = ["p", "b", "m", "f", "v", "p", "b", "m", "t", "d", "n", "l", "k", "s", "r", "g", ""]
     vowels = ["a", "e", "i", "o", "u", "a", "o"]
     codas = ["", "", "", "m", "n", "s", "l", "p"]
@@ -112,7 +112,7 @@ def nonsense(chance: np.random.Generator, words: int = 12) -> str:
 
 
 def labels(speech: SpokenText, sound: NDArray[np.int16]) -> NDArray[np.int64]:
-    """(n,) viseme of each 10 ms frame of `sound`, which is the speech at 48 kHz."""
+    """Return the viseme of each 10 ms frame of `sound`, (n,); `sound` is the speech at 48 kHz."""
     count = len(sound) // HOP_SAMPLES
     label = np.zeros(count, np.int64)
     loud = np.sqrt(np.mean(sound[: count * HOP_SAMPLES].reshape(count, HOP_SAMPLES).astype(np.float64) ** 2, axis=1))
@@ -140,7 +140,7 @@ def labels(speech: SpokenText, sound: NDArray[np.int16]) -> NDArray[np.int64]:
 
 
 def _visemes(symbol: str) -> tuple[int, ...]:
-    """Visemes of a phoneme: none, one or, for a diphthong, two."""
+    """Return the visemes of a phoneme: none, one or, for a diphthong, two."""
     found = next((VISEME[c] for c in symbol if c in VISEME), None)
     if found is None:
         return ()
@@ -153,7 +153,7 @@ def _visemes(symbol: str) -> tuple[int, ...]:
 
 
 def spoken_example(language: str, variant: str, text: str, chance: np.random.Generator) -> SpokenText:
-    """The text in this voice, with a random rate, pitch and liveliness."""
+    """Return the text spoken in this voice, with a random rate, pitch and liveliness."""
     return speak_text(
         text,
         language + variant,
@@ -164,12 +164,12 @@ def spoken_example(language: str, variant: str, text: str, chance: np.random.Gen
 
 
 def example(speech: SpokenText, chance: np.random.Generator, *, clean: bool = False) -> Example:
-    """One utterance with a second of its room round it."""
-    # other vocal tracts: played faster, formants rise; the labels' times shrink along
+    """Return one utterance with up to a second of the room's silence before and after it."""
+    # other vocal tracts: faster playback raises formants; the times of the labels shrink accordingly
     stretch = 1.0 if clean else float(chance.uniform(0.88, 1.14))
     up = round(160 * SOUND_RATE_HZ / speech.rate / stretch)
     sound = resample_poly(speech.samples.astype(np.float32), up, 160)
-    factor = up / 160 * speech.rate / SOUND_RATE_HZ  # how much longer it became
+    factor = up / 160 * speech.rate / SOUND_RATE_HZ  # factor by which the sound became longer
     moved = SpokenText(
         speech.samples, SOUND_RATE_HZ, tuple(Phoneme(p.symbol, p.start * factor) for p in speech.phonemes)
     )
@@ -185,7 +185,7 @@ def example(speech: SpokenText, chance: np.random.Generator, *, clean: bool = Fa
 
 
 def heard_example(sound: NDArray[np.int16], label: NDArray[np.int64]) -> Example:
-    """A frame's time is its start, as in the labels; hearing is centred on it."""
+    """Compute the features of a sound. A frame's time is its start, as in the labels; its window is centred on it."""
     padded = np.concatenate([np.zeros(WINDOW_SAMPLES // 2, np.int16), sound, np.zeros(WINDOW_SAMPLES, np.int16)])
     count = min(len(label), len(sound) // HOP_SAMPLES)
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_SAMPLES)[: count * HOP_SAMPLES : HOP_SAMPLES]
@@ -198,9 +198,9 @@ def heard_example(sound: NDArray[np.int16], label: NDArray[np.int64]) -> Example
 
 
 def _spoilt(sound: NDArray[np.float32], chance: np.random.Generator) -> NDArray[np.float32]:
-    """Degrade the sound by tone, room, line, noise and gain, each in some of the cases."""
+    """Degrade the sound by tone, room, transmission, noise and gain, each applied in some of the cases."""
     rate = SOUND_RATE_HZ
-    # espeak's voices share one timbre: tilt and colour it
+    # espeak's voices share one timbre, so it is tilted and coloured
     for _ in range(int(chance.integers(1, 4))):
         centre, gain, width = chance.uniform(150, 6000), 10 ** (chance.uniform(-10, 10) / 20), chance.uniform(0.5, 2.0)
         sound = sound + (gain - 1) * _band(sound, centre, width)
@@ -218,7 +218,7 @@ def _spoilt(sound: NDArray[np.float32], chance: np.random.Generator) -> NDArray[
     if chance.random() < 0.4:
         sound = sosfilt(butter(2, chance.uniform(60, 300), "high", fs=rate, output="sos"), sound).astype(np.float32)
     sound = sound / max(float(np.abs(sound).max()), 1e-6)
-    if chance.random() < 0.3:  # a compressor, as every broadcast has
+    if chance.random() < 0.3:  # a compressor, as in every broadcast
         sound = np.asarray(np.sign(sound) * np.abs(sound) ** chance.uniform(0.6, 0.95), np.float32)
     gain = 10 ** (chance.uniform(-34, -1) / 20)
     ratio = 10 ** (-chance.uniform(8, 55) / 20)
@@ -226,7 +226,7 @@ def _spoilt(sound: NDArray[np.float32], chance: np.random.Generator) -> NDArray[
 
 
 def noise(count: int, chance: np.random.Generator) -> NDArray[np.float32]:
-    """White to brown, sometimes humming, sometimes unsteady; as loud as speech whose peak is 1."""
+    """Return noise: white to brown, sometimes with hum, sometimes unsteady; as loud as speech with a peak of 1."""
     white = chance.normal(0, 1, count)
     colour = chance.uniform(0.0, 0.98)
     sound = lfilter([1.0], [1.0, -colour], white)
