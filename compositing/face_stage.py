@@ -13,7 +13,7 @@ from shared.wire.message import Message, WireError
 FACE_AHEAD_US = (
     2 * US
 )  # us by which a face may be ahead: with a voice it is made for a future tick, within the voice look-ahead
-PLATE_HOLD_US = 200_000  # us for which a face is shown that fixes the plate frame it was made for
+PLATE_HOLD_US = 200_000  # us for which a face that names its plate frame is held
 
 
 @dataclass(frozen=True, slots=True)

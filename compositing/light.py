@@ -35,7 +35,7 @@ KNEE = 1.25  # times the skin's median luma; the excess is halved, because the p
 SKIN_LUMA = 0.45, 0.7, 1.4, 1.8  # of the median; weight 0, 1, 1, 0: outside is hair, shadow or a highlight
 LUMA_RANGE = 0.5, 1.496  # range of the luma factor
 # Change of the plate's own pixel, in luma as a share of the skin's, in chroma in levels: applied fully up to the first
-# value, not at all from the second on. No change that remains exceeds 0.16 and 6.
+# value, not at all from the second on. The applied change is therefore at most 0.16 in luma and 6 in chroma.
 LUMA_CHANGE = 0.15, 0.40
 CHROMA_CHANGE = 5.0, 13.0
 KEPT_FRAMES = 2048  # plate frames whose light is cached: 82 s at 25 per second, 25 MB

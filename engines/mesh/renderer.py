@@ -72,7 +72,7 @@ class MeshRenderer:
 
         (512, 512, 3) uint8 RGB on the portrait's own plate, else (512, 512, 4) with the face's matte.
         """
-        if self._covered:  # a mask has no lips to part, and no teeth
+        if self._covered:  # a covered mouth has no lips to part, and shows no teeth
             motion = replace(motion, lips=REST.lips, seal=REST.seal)
         moved = self._head.move(motion)
         map_x, map_y = self._map

@@ -25,7 +25,7 @@ GENERATIONS = {
     STYLE: Generation.MINI2,
     STYLE + LUMINANCES: Generation.MINI2,
     int(np.prod(FEATURES)): Generation.MINI1,
-}  # generation by how many numbers a person has
+}  # generation by the length of a person's reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 Consecutive linear layers are merged into one, whose weights are computed on construction:
 
 - enlarging twice and a 3x3 convolution are a transposed convolution, 4x4 at stride 2: four products per pixel instead
-of nine;
+  of nine;
 - averaging the source and a 1x1 convolution are a convolution at the same stride;
 - the last convolution has three outputs where a CPU computes sixteen at a time, so it draws four pixels of a row at a
-time.
+  time.
 
 The results differ by rounding only, about 1e-6.
 """

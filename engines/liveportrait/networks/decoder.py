@@ -109,7 +109,10 @@ class SpadeDecoder(nn.Module):
             norm.fuse()
 
     def _drawn(self, group: int, seg: Tensor) -> Sequence[Tensor]:
-        """Return the input of each norm of one size: the map at that size or, once fused, its shared output."""
+        """Return the input of each norm of one size.
+
+        That is the map at that size or, once fused, the norm's own chunk of the outputs computed for all of them.
+        """
         count = 3 if group else 2 * MIDDLE
         if self.shared is not None:
             parts: Sequence[Tensor] = torch.relu(self.shared[group](seg)).chunk(count, dim=1)
