@@ -1,9 +1,10 @@
-"""The sound that waits in the SDK's queue: how much, when a block's first sample leaves, and how it is kept at that.
+"""Level control for the audio queue of LiveKit's SDK: how much sound waits in it, and when each block leaves it.
 
-The SDK takes 10 ms out every 10 ms. How much waits is counted, and the count is checked: the SDK answers when a known
-rest is left, never earlier, so the earliest of some answers is the truth. A sender whose clock runs faster or slower
-shows in the level, and is met by playing a few samples in a thousand more or fewer, which is inaudible (0.5 % is a
-twelfth of a semitone). Times are in seconds and always given by the caller.
+The SDK takes 10 ms of sound out of its queue every 10 ms. This module counts how much sound should still be waiting and
+checks that count against the SDK: a call that adds sound returns when a known amount is left in the queue, or later,
+but never earlier, so the earliest of several returns is the accurate one. A sender whose clock runs faster or slower
+than the SDK's makes the level drift. The level is corrected by adding or removing a few samples in a thousand, which is
+inaudible (0.5 % is a twelfth of a semitone). Times are in seconds and always passed in by the caller.
 """
 
 import numpy as np
@@ -12,38 +13,34 @@ from shared.media.array_types import AudioSamples
 from shared.media.voice_ring import stretched
 from shared.runtime.clock import SOUND_RATE_HZ
 
-TARGET_LEVEL_S = 0.020  # seconds of sound that wait when a block comes
+TARGET_LEVEL_S = 0.020  # seconds of sound that are already waiting when a block arrives
 LEVEL_TOLERANCE_S = 0.008  # seconds by which the average level may differ from the target before it is corrected
-HIGH_LEVEL_S = (
-    0.055  # seconds that wait when a block comes, beyond which the block is left out: a stall is over, catch up
-)
-STRETCH = 0.005  # share of a block's samples that a correction adds or leaves out
-ANSWERS = 10  # of the SDK, of which the earliest counts
-COUNT_TOLERANCE_S = 0.002  # seconds by which the count may be wrong before it is put right
+HIGH_LEVEL_S = 0.055  # seconds already waiting above which an arriving block is left out, to catch up after a stall
+STRETCH = 0.005  # share of a block's samples that a correction adds or removes
+ANSWERS = 10  # answers of the SDK in one check; the earliest is used
+COUNT_TOLERANCE_S = 0.002  # seconds by which the count may be wrong before it is corrected
 AVERAGING_BLOCKS = 25  # blocks over which the level is averaged, a second at 25 a second
-RAMP_SAMPLES = (
-    240  # samples (5 ms) that sound takes to come up after a hole, and to cross over where a block is left out
-)
+RAMP_SAMPLES = 240  # samples (5 ms) of the fade-in after a gap, and of the cross-fade where a block was left out
 
 
 class AudioQueue:
-    """Keeps a queue of sound near its target level.
+    """Keeps the SDK's audio queue near its target level.
 
-    level: average of what waits when a block comes, seconds. empty: when the queue will have run out. holes, left_out,
-    corrected: how often it ran dry, blocks left out, blocks stretched or shrunk.
+    level: seconds of sound waiting when a block arrives, averaged. empty: the time at which the queue runs dry. holes:
+    how often it ran dry. left_out: blocks left out. corrected: blocks stretched or shrunk.
     """
 
     def __init__(self) -> None:
         self.level, self.empty = TARGET_LEVEL_S, 0.0
         self.holes = self.left_out = self.corrected = 0
-        self._surplus: list[float] = []  # seconds by which the last answers came later than counted
-        self._skipped: AudioSamples | None = None  # the first of the blocks just left out
+        self._surplus: list[float] = []  # seconds by which the last answers came later than the count predicts
+        self._skipped: AudioSamples | None = None  # the first block of the run being left out
         self._cleared = False
 
     def add(self, samples: AudioSamples, at: float) -> tuple[AudioSamples, float] | None:
-        """What to put into the queue for a block that comes at `at`, and when its first sample leaves.
+        """Return the samples to queue for a block that arrives at `at`, and when its first sample leaves the queue.
 
-        None when it is left out.
+        Return None when the block is left out.
         """
         waiting = max(0.0, self.empty - at)
         if waiting > HIGH_LEVEL_S:
@@ -54,7 +51,7 @@ class AudioQueue:
             samples, self._skipped = cross_fade(self._skipped, samples), None
         leaves = at + waiting
         if waiting == 0.0:
-            # It ran dry, or begins: there is a hole already, so the cushion is put back and the sound comes up softly.
+            # The queue ran dry or has just started. There is a gap already, so refill the cushion and fade in.
             self.holes += not self._cleared
             self._cleared = False
             samples = np.concatenate([np.zeros(int(TARGET_LEVEL_S * SOUND_RATE_HZ), np.int16), fade_in(samples)])
@@ -66,17 +63,17 @@ class AudioQueue:
         return samples, leaves
 
     def clear(self) -> None:
-        """The queue is empty, as was wanted: what comes next begins softly, and that is not a hole."""
+        """Record that the queue was emptied on purpose: the next block fades in and does not count as a hole."""
         self.empty, self._cleared = 0.0, True
         self._surplus.clear()
         self._skipped = None
 
     def answered(self, empty: float, counted: float) -> None:
-        """The SDK's answer says that the queue runs out at `empty` at the latest, where `counted` was thought."""
+        """Note an answer of the SDK: the queue runs out at `empty` at the latest; the count predicted `counted`."""
         self._surplus.append(empty - counted)
 
     def check(self) -> None:
-        """Put the count right by the last answers; not while one is awaited."""
+        """Correct the count by the last `ANSWERS` answers. Not to be called while an answer is pending."""
         if len(self._surplus) < ANSWERS:
             return
         astray = min(self._surplus)
@@ -93,14 +90,17 @@ class AudioQueue:
 
 
 def fade_in(samples: AudioSamples) -> AudioSamples:
-    """Sound that comes up from nothing."""
+    """Return the samples with a linear fade-in over the first RAMP_SAMPLES."""
     gain = np.ones(len(samples), np.float32)
     gain[:RAMP_SAMPLES] = np.linspace(0, 1, len(gain[:RAMP_SAMPLES]))
     return (samples * gain).astype(np.int16)
 
 
 def cross_fade(before: AudioSamples, after: AudioSamples) -> AudioSamples:
-    """`after`, begun as `before` begins: what would have followed crosses over into what does, without a click."""
+    """Return `after` with its start cross-faded from the start of `before`, which makes the skip inaudible.
+
+    The result is a copy. `before` is what would have followed the sound that is queued already.
+    """
     length = min(RAMP_SAMPLES, len(before), len(after))
     gain = np.linspace(0, 1, length, dtype=np.float32)
     made = after.copy()

@@ -1,7 +1,7 @@
-"""What the program says as LiveKit transcription, for captions and transcripts in the apps of those in the room.
+"""The program's speech as LiveKit transcriptions, for captions and transcripts in the participants' applications.
 
-Text streams, one for each state of a sentence. The older transcription packet, `publish_transcription`, is not used:
-the server forwards it only for participants with the grant `agent`, and drops it from others without a word.
+Each state of a sentence is sent as one text stream. The older transcription packet, `publish_transcription`, is not
+used: the server forwards it only for participants with the grant `agent`, and drops it silently for all others.
 """
 
 import asyncio
@@ -17,14 +17,14 @@ from publishing.room import SOUND_TRACK, RoomListener
 log = structlog.get_logger()
 TOPIC = "lk.transcription"
 SEGMENT_ID, FINAL, TRACK_ID = "lk.segment_id", "lk.transcription_final", "lk.transcribed_track_id"
-WAITING = 64  # segments; the oldest go first where a room takes none
-SEND_WAIT_S = 5.0  # seconds for one
-RECEIVER_S = 0.06  # seconds that a receiver keeps sound in hand and text not
+WAITING = 64  # segments that may wait; the oldest are dropped while the room accepts none
+SEND_WAIT_S = 5.0  # seconds that sending one segment may take
+RECEIVER_S = 0.06  # seconds by which a receiver buffers sound but not text
 
 
 @dataclass(frozen=True, slots=True)
 class TranscriptSegment:
-    """A sentence as it is heard from `at` on (microseconds on the channel clock). final: it is over then."""
+    """A sentence that is heard from `at` on, in microseconds on the channel clock. final: the sentence ends at `at`."""
 
     id: str
     text: str
@@ -33,9 +33,9 @@ class TranscriptSegment:
 
 
 class RoomCaptions(RoomListener):
-    """Sends segments in their order, each as its sound leaves, to the room that was joined last.
+    """Sends segments to the last joined room, in order, each when its sound is sent.
 
-    What comes while there is none is left out. Lives in the room's event loop.
+    Segments that arrive while no room is connected are dropped. Runs in the room's event loop.
     """
 
     def __init__(self, media: RoomMedia) -> None:
@@ -46,11 +46,11 @@ class RoomCaptions(RoomListener):
         self._loop = asyncio.get_running_loop()
 
     def on_joined(self, room: rtc.Room) -> None:
-        """It is connected."""
+        """Send captions to this room from now on."""
         self._room = room
 
     def hear(self, name: str, text: str, at: int, final: bool) -> None:
-        """A sentence begins to be heard at `at`, microseconds on the channel clock, or is over then (`final`)."""
+        """Queue a segment: the sentence begins, or ends if `final`, at `at` microseconds on the channel clock."""
         self._waiting.append(TranscriptSegment(name, text, at, final))
         self._ready.set()
 
@@ -78,5 +78,5 @@ class RoomCaptions(RoomListener):
             async with asyncio.timeout(SEND_WAIT_S):
                 await me.send_text(segment.text, topic=TOPIC, attributes=said)
         except (rtc.StreamError, TimeoutError, RuntimeError) as error:
-            # The SDK's own words may have the token in them.
+            # Log only the type: the SDK's message may contain the token.
             log.warning("captions_lost", reason=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Why a stay in a LiveKit room did not begin or came to its end, as a sentence for the operator."""
+"""Sentences for the operator that say why a LiveKit connection failed or ended."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -15,7 +15,7 @@ GUEST_ENDS = {
 
 @dataclass(frozen=True, slots=True)
 class RoomFailure:
-    """Why a session ended. final: nothing but the operator can change it."""
+    """The reason a connection to a room failed or ended. final: do not retry; only the operator can resolve it."""
 
     note: str
     state: Literal["reconnecting", "failed"] = "reconnecting"
@@ -23,7 +23,7 @@ class RoomFailure:
 
 
 def connection_refusal(error: str, publication: Publication) -> RoomFailure:
-    """The sentence for a connection that did not come about, from the SDK's words, which are not shown."""
+    """Return the reason for a failed connection, derived from the SDK's error text, which is not shown itself."""
     words, host = error.lower(), publication.host
     if "401" in words or "403" in words or "unauthorized" in words or "permission" in words:
         if publication.guest:
@@ -38,7 +38,7 @@ def connection_refusal(error: str, publication: Publication) -> RoomFailure:
 
 
 def room_end_reason(reason: str, publication: Publication) -> RoomFailure:
-    """The sentence for a room that ended, from the name of LiveKit's DisconnectReason."""
+    """Return the reason for a lost connection, from the name of LiveKit's DisconnectReason."""
     host, identity = publication.host, publication.identity
     if publication.guest and reason in GUEST_ENDS:
         return RoomFailure(GUEST_ENDS[reason], "failed", final=True)

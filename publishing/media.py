@@ -1,7 +1,7 @@
-"""The program as LiveKit's SDK takes it: a source of frames and a source of sound, kept together by the sound's queue.
+"""The program as two sources for LiveKit's SDK, frames and sound, kept in sync by means of the sound queue.
 
-A tick's sound is put in the queue when it comes, behind the cushion that waits there, so the moment at which its first
-sample leaves is known; the tick's frame is handed over for that moment.
+A tick's sound is queued on arrival, behind the cushion of sound that is already waiting. So the time at which its first
+sample leaves the queue is known, and the tick's frame is passed to the SDK at that time.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from shared.wire.program import ProgramFrame, ProgramSound
 
 
 class RoomMedia:
-    """The two sources of one publication. Used in one event loop; they outlive reconnects and changes of scene.
+    """The video and the audio source of one publication. They are kept across reconnects and scene changes.
 
-    late: frames that came too late for their sound, or after a later one.
+    Not thread-safe: used in one event loop. late: frames that came too late for their sound, or after a newer frame.
     """
 
     def __init__(self, first: ProgramFrame, rate: Fraction) -> None:
         self.video = rtc.VideoSource(first.width, first.height)
-        # It lets a caller wait while more than this is in its queue, and holds twice as much. An interrupt is heard
-        # after what waits at most: the cushion and one tick, 60 ms at 25 a second.
+        # The audio source makes a caller wait while its queue holds more than this, and has room for twice as much. An
+        # interrupt takes effect after the sound that waits: at most the cushion and one tick, 60 ms at 25 fps.
         self._answers_at = math.ceil(100 / rate) / 100  # seconds, a multiple of 10 ms
         self.audio = rtc.AudioSource(SOUND_RATE_HZ, 1, round(self._answers_at * 1000))
         self.size = first.width, first.height
@@ -42,39 +42,39 @@ class RoomMedia:
         self._pending: dict[int, asyncio.TimerHandle] = {}
         self._clears = 0
         self._shown = -1  # the pts of the last frame that was handed over
-        # A source that has had no frame sends black ones; the track must begin with the program.
+        # Until its first frame a source sends black; the track must begin with the program.
         self._show(first)
 
     @property
     def dropped(self) -> int:
-        """Frames and blocks of sound that came too late or too many."""
+        """Number of frames that came too late and of sound blocks left out because too much was waiting."""
         return self.late + self.cushion.left_out
 
     @property
     def sound_leaves(self) -> tuple[int, float]:
-        """The tick of the last block of sound in the queue, and the loop time at which its first sample leaves."""
+        """The tick of the last queued block of sound, and the loop time at which its first sample leaves the queue."""
         return self._anchor
 
     def sound_leaves_at(self, pts: int) -> float:
-        """Return the loop time at which the sound of a channel clock's time leaves; 0 before there was any sound."""
+        """Return the loop time at which the sound of `pts` leaves the queue; 0 before there was any sound."""
         tick, leaves = self._anchor
         return leaves + (pts - tick_pts(tick, self._rate)) / US if leaves else 0.0
 
     def clear_sound(self) -> None:
-        """Drop the sound that waits to be heard."""
+        """Drop the sound that waits in the queue."""
         self._clears += 1
         self.audio.clear_queue()
         self.cushion.clear()
 
     async def feed(self, item: ProgramFrame | ProgramSound) -> None:
-        """Hand over one tick's frame or sound; returns when the next may come."""
+        """Pass one tick's frame or sound to the SDK; returns when the next one can be accepted."""
         if isinstance(item, ProgramSound):
             await self._sound(item)
         else:
             self._frame(item)
 
     async def close(self) -> None:
-        """Forget what waits and free the sources."""
+        """Drop pending frames and sound, and close the sources."""
         if self._putting:
             self._putting.cancel()
         for timer in self._pending.values():
@@ -94,15 +94,15 @@ class RoomMedia:
         counted = self.cushion.empty
         clears = self._clears
         if self._putting:
-            await self._putting  # the SDK takes one at a time
+            await self._putting  # the SDK takes one block at a time
         if clears != self._clears:
-            return  # it was to be heard before what was cleared meanwhile
+            return  # this block belongs to the sound that was cleared in the meantime
         self._putting = self._loop.create_task(self._put(samples, counted))
 
     async def _put(self, samples: AudioSamples, counted: float) -> None:
         clears = self._clears
         await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE_HZ, 1, len(samples)))
-        if clears == self._clears:  # else it tells of a queue that is gone
+        if clears == self._clears:  # otherwise the answer is about sound that was cleared
             self.cushion.answered(self._loop.time() + self._answers_at, counted)
 
     def _frame(self, frame: ProgramFrame) -> None:
@@ -118,7 +118,7 @@ class RoomMedia:
 
     def _show(self, frame: ProgramFrame) -> None:
         self._pending.pop(frame.tick, None)
-        # A loop that was held up comes to what waits for its time after what did not have to wait any more.
+        # A blocked event loop may run the timer of a scheduled frame after a newer frame was already shown.
         if frame.pts <= self._shown:
             self.late += 1
             return
@@ -129,9 +129,9 @@ class RoomMedia:
 
 
 def livekit_frame(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
-    """(H * 3 / 2, W) uint8, contiguous, as the SDK's frame, without a copy.
+    """Wrap an I420 image, (H * 3 / 2, W) uint8 and contiguous, as a frame of the SDK without copying it.
 
-    It takes an address of flat, writable memory, which must outlive the frame.
+    The frame refers to the array's memory, so the array must outlive it.
     """
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
     assert i420.flags.c_contiguous
@@ -140,5 +140,5 @@ def livekit_frame(i420: NDArray[np.uint8]) -> rtc.VideoFrame:
 
 
 def wall(pts: int) -> int:
-    """A time on the channel clock as wall clock microseconds, which a subscriber elsewhere can compare."""
+    """Convert a channel clock time to wall clock microseconds, which a subscriber on another machine can compare."""
     return time.time_ns() // 1000 - now() + pts

@@ -1,4 +1,4 @@
-"""What is published where: everything that one stay in a LiveKit room needs to know."""
+"""Parameters for publishing a program to a LiveKit room."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,11 +14,11 @@ Degradation = Literal["maintain-resolution", "maintain-framerate", "balanced"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Publication:
-    """Where a program is published, as whom and how.
+    """Where, under which identity and with which encoding a program is published.
 
-    url: of the server, ws:// or wss://. identity: of the publisher in the room. rate: frames a second. codec,
-    simulcast, degradation: of the video. kbps: its highest bit rate in kbit/s; 0 is by size. guest: the token was given
-    by another application, in whose room this is.
+    url: the server's, ws:// or wss://. identity: the publisher's in the room. rate: frames a second. codec, simulcast,
+    degradation: encoding of the video. kbps: maximum video bit rate in kbit/s; 0 derives it from the frame size. guest:
+    the room belongs to another application, which provided the token.
     """
 
     url: str
@@ -37,7 +37,7 @@ class Publication:
 
     @classmethod
     def of_settings(cls, settings: Settings) -> Self:
-        """The program of the settings' channel."""
+        """Return the publication of the channel that the settings describe."""
         return cls(
             url=settings.livekit_url,
             identity=publisher_identity(settings),

@@ -1,4 +1,4 @@
-"""One stay in a LiveKit room: connect, publish the two tracks, watch the figures, until it ends."""
+"""One connection to a LiveKit room: connect, publish the two tracks and report statistics until it ends."""
 
 import asyncio
 from typing import Any, Literal, Protocol
@@ -12,10 +12,10 @@ from publishing.media import RoomMedia
 from publishing.publication import Publication
 
 CONNECT_WAIT, PUBLISH_WAIT, LEAVE_WAIT = 30.0, 15.0, 3.0  # seconds
-RECONNECT_WAIT_S = 75.0  # seconds that the SDK may try to reconnect; its ten attempts take up to a minute
+RECONNECT_WAIT_S = 75.0  # seconds that the SDK has to reconnect; its ten attempts take up to a minute
 STATS_PERIOD_S = 1.0
 STATS_WAIT_S = 2.0
-BITS_PER_PIXEL = 0.09  # of VP8 for a face that hardly shows its losses: 2.1 Mbit/s at 720p25, 4.7 at 1080p25
+BITS_PER_PIXEL = 0.09  # at which VP8 shows hardly any artefacts in a face: 2.1 Mbit/s at 720p25, 4.7 at 1080p25
 SOUND_BITS_PER_S = 64_000
 SOUND_TRACK = "sound"
 CODECS = {
@@ -35,29 +35,29 @@ StayPhase = Literal["connecting", "live", "reconnecting", "failed"]
 
 
 class Say(Protocol):
-    """Called with the phase of a stay in a room, one sentence where something is wrong, and its figures."""
+    """Callback for a connection's phase, a sentence about what is wrong ("" for nothing), and its statistics."""
 
     def __call__(self, state: StayPhase, note: str = "", **figures: float) -> None: ...
 
 
 class RoomListener:
-    """Told of every room that is joined, in the event loop. A base class: each method does nothing."""
+    """Base class for listeners to a publication's connections. Called in the event loop; each method does nothing."""
 
     def on_room(self, room: rtc.Room) -> None:
-        """A room that is about to be connected to: the moment for handlers of its events and streams."""
+        """Called before connecting to `room`; register handlers for its events and streams here."""
 
     def on_joined(self, room: rtc.Room) -> None:
-        """The room is connected, and nothing is published yet."""
+        """Called when the room is connected and nothing has been published yet."""
 
     def on_leaving(self, room: rtc.Room) -> None:
-        """It was joined and is left now, or was lost.
+        """Called when a joined room is about to be left, or was lost.
 
-        RPC methods have to be unregistered here: the SDK keeps a room, about 0.65 MB, for as long as one is registered.
+        RPC methods must be unregistered here: as long as one is registered, the SDK keeps the room, about 0.65 MB.
         """
 
 
 class RoomSession:
-    """Joins once. lived: seconds it was live."""
+    """A single connection to a room, from joining to leaving. lived: seconds for which it published."""
 
     def __init__(
         self, publication: Publication, media: RoomMedia, leave: asyncio.Event, say: Say, listener: RoomListener
@@ -67,11 +67,11 @@ class RoomSession:
         self._listener = listener
         self._loop = asyncio.get_running_loop()
         self._ended: asyncio.Future[str] = self._loop.create_future()
-        self._broken: float | None = None  # loop time since which the SDK tries to reconnect
+        self._broken: float | None = None  # loop time at which the SDK began to reconnect, None while connected
         self._sent = 0, 0.0
 
     async def run(self, token: str) -> RoomFailure | None:
-        """Why it ended; None when it was left because it is no longer wanted."""
+        """Join, publish and stay until the end; returns the reason, or None when `leave` was set."""
         room = rtc.Room(self._loop)
         room.on("disconnected", self._on_disconnected)
         room.on("reconnecting", self._on_reconnecting)
@@ -118,11 +118,11 @@ class RoomSession:
         by_size = int(width * height * float(wanted.rate) * BITS_PER_PIXEL)
         video.video_encoding.max_bitrate = wanted.kbps * 1000 or max(500_000, by_size)
         video.video_encoding.max_framerate = float(wanted.rate)
-        # Without dtx: silence is sent too, so that no sound begins with the second half of a word.
+        # Without DTX: silence is sent too, so that speech after a pause does not lose the beginning of its first word.
         sound = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=False)
         sound.audio_encoding.max_bitrate = SOUND_BITS_PER_S
         me = room.local_participant
-        # One stream for both: the receiver keeps tracks of one stream in sync.
+        # Both tracks share one stream: a receiver keeps the tracks of a stream in sync.
         video.stream = sound.stream = "program"
         await me.publish_track(rtc.LocalVideoTrack.create_video_track("video", self._media.video), video)
         await me.publish_track(rtc.LocalAudioTrack.create_audio_track(SOUND_TRACK, self._media.audio), sound)
@@ -176,7 +176,7 @@ class RoomSession:
             async with asyncio.timeout(LEAVE_WAIT):
                 await room.disconnect()
         except (TimeoutError, RuntimeError):
-            pass  # the server is gone; it will notice that we are
+            pass  # the server does not answer; it will notice the lost connection
 
     def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         if not self._ended.done():
@@ -191,7 +191,7 @@ class RoomSession:
 
 
 def _take_larger(figures: dict[str, float], outbound: OutboundRtpStreamStats) -> None:
-    """Size and rate of the largest frame that is sent, and whether the network holds it back (1) or not (0)."""
+    """Update `figures` if this layer is the largest so far: size, frame rate, and 1 if bandwidth limits it, else 0."""
     if outbound.frame_width >= figures.get("width", 0):
         figures |= {"width": outbound.frame_width, "height": outbound.frame_height}
         figures["fps"] = round(outbound.frames_per_second, 1)

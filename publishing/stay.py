@@ -1,7 +1,7 @@
-"""Staying in a LiveKit room: joined again after every end that can pass, with ever longer pauses.
+"""Staying in a LiveKit room: rejoin after every temporary failure, with increasing pauses.
 
-The SDK bridges short breaks itself (ten attempts, up to a minute) and republishes; then its room is dead. Around that
-is our own loop: a token, a new room, ever longer pauses.
+The SDK itself bridges short interruptions (ten attempts, up to a minute) and republishes; after that its room object
+cannot be used again. The loop here then makes a new token and a new room, with increasing pauses between attempts.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from publishing.publication import Publication
 from publishing.room import RoomListener, RoomSession, Say, StayPhase
 from shared.runtime.restart import RetryDelay
 
-SETTLED_S = 10.0  # seconds live after which the next break counts as the first
+SETTLED_S = 10.0  # seconds live after which the pauses start from the shortest again
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0
 
 
@@ -25,11 +25,12 @@ async def stay_in_room(
     token: Callable[[], str],
     listener: RoomListener | None = None,
 ) -> RoomFailure | None:
-    """Publish until `leave` is set, or until an end that only a person can change.
+    """Publish until `leave` is set, or until a failure that only the operator can resolve.
 
-    That end is returned, after `say` was called with it.
+    Such a failure is returned, after `say` was called with it.
 
-    say: told each phase, its note and figures. token: makes the token of each attempt. listener: told of each room.
+    say: called with each phase, its note and statistics. token: returns a token for each attempt. listener: notified of
+    each room.
     """
     retry = RetryDelay(FIRST_PAUSE_S, LONGEST_PAUSE_S)
     was_live = False

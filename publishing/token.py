@@ -1,4 +1,4 @@
-"""LiveKit access tokens: a JWT (RFC 7519) signed with the API secret, with no more grants than its bearer needs."""
+"""LiveKit access tokens: JWTs (RFC 7519) signed with the API secret, with only the grants that the bearer needs."""
 
 import secrets
 import time
@@ -10,12 +10,12 @@ import jwt
 from shared.config.settings import Settings
 
 CLOCK_LEEWAY_S = 10  # seconds that the server's clock may be behind ours
-PUBLISHER_LIFE_S = 600  # seconds; only for joining, the server renews it while the room lasts
+PUBLISHER_LIFE_S = 600  # seconds; needed only for joining: the server renews the token while connected
 
 
 @dataclass(frozen=True, slots=True)
 class ViewerToken:
-    """What one viewer is given. expires: wall clock seconds after which it opens no room."""
+    """A viewer's token and identity. expires: wall clock seconds after which the token can no longer join a room."""
 
     token: str
     identity: str
@@ -23,7 +23,7 @@ class ViewerToken:
 
 
 def missing_settings(settings: Settings) -> str:
-    """One sentence that says why nothing can be published and what to do, or ""."""
+    """Return a sentence that says why nothing can be published and what to do, "" if publishing is possible."""
     if settings.livekit_url and settings.livekit_api_key and settings.livekit_api_secret.get_secret_value():
         return ""
     return (
@@ -33,12 +33,15 @@ def missing_settings(settings: Settings) -> str:
 
 
 def publisher_identity(settings: Settings) -> str:
-    """The studio's identity in the room: the same after a restart, so that the server drops the dead one at once."""
+    """Return the studio's identity in the room.
+
+    It is the same after a restart, so that the server immediately drops the connection of the dead process.
+    """
     return f"studio-{settings.channel}"
 
 
 def publisher_token(settings: Settings) -> str:
-    """May publish video, sound and what is heard in it as text (which is data), and nothing else."""
+    """Return a token that may publish video, sound and captions (which count as data), and nothing else."""
     grants = {
         "canPublish": True,
         "canSubscribe": False,
@@ -49,7 +52,7 @@ def publisher_token(settings: Settings) -> str:
 
 
 def viewer_token(settings: Settings, minutes: float) -> ViewerToken:
-    """A token that may watch and listen in this room, nothing else, and must be used within `minutes`."""
+    """Return a token that may only watch and listen in this room and must be used within `minutes`."""
     identity, expires = f"viewer-{secrets.token_hex(8)}", int(time.time() + minutes * 60)
     grants = {"canPublish": False, "canSubscribe": True}
     return ViewerToken(_signed(settings, identity, grants, expires), identity, expires)
@@ -62,7 +65,7 @@ def _signed(settings: Settings, identity: str, grants: Mapping[str, object], exp
         "sub": identity,
         "nbf": int(time.time()) - CLOCK_LEEWAY_S,
         "exp": expires,
-        # The first participant makes the room: receivers shall play video and sound as one stream, in sync.
+        # The first participant creates the room. Ask receivers to play video and sound as one stream, in sync.
         "roomConfig": {"syncStreams": True},
         "video": {"roomJoin": True, "room": settings.room, **refused, **grants},
     }
