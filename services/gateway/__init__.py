@@ -1,1 +1,1 @@
-"""The gateway: the program to browsers and files, the HTTP API, the console, and the channel's scene."""
+"""The gateway: sends the program to browsers, files and other outputs; serves API and console; owns the scene."""

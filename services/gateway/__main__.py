@@ -15,15 +15,15 @@ from shared.runtime.descriptors import raise_descriptor_limit
 from shared.runtime.logs import set_up_logs
 from shared.runtime.stop_signals import SERVICE, StopSignals
 
-MAX_MESSAGE_BYTES = 2 << 20  # of a page on a websocket; a camera frame is at most 1 MB
+MAX_MESSAGE_BYTES = 2 << 20  # longest WebSocket message of a page; a camera frame is at most 1 MB
 BACKLOG = 64
-# Python lets a waiting thread run after this many seconds. With its 5 ms and 200 viewers coming and going the thread
-# that takes in the program stood still for up to 28 ms; so for 10 to 15.
+# Seconds after which Python switches to a waiting thread. With the default of 5 ms and 200 viewers connecting and
+# disconnecting, the thread that receives the program was blocked for up to 28 ms; with this value for 10 to 15 ms.
 SWITCH_INTERVAL_S = 0.001
 
 
 def gateway_socket(settings: Settings, fd: int | None) -> socket.socket:
-    """The inherited socket, which outlives a gateway that was killed, or a new one. Raises StudioError."""
+    """Return the inherited listening socket, which outlives a killed gateway, or a new one. Raises StudioError."""
     if fd is not None:
         return socket.socket(fileno=fd)
     try:
@@ -42,7 +42,7 @@ def gateway_socket(settings: Settings, fd: int | None) -> socket.socket:
 
 
 async def serve(settings: Settings, sock: socket.socket) -> None:
-    """Serve until SIGTERM or SIGINT, or until the bus has ended."""
+    """Serve until SIGTERM or SIGINT, or until the bus thread has ended."""
 
     def end() -> None:
         server.should_exit = True
@@ -55,19 +55,19 @@ async def serve(settings: Settings, sock: socket.socket) -> None:
             log_config=None,
             access_log=False,
             ws_max_size=MAX_MESSAGE_BYTES,
-            ws_per_message_deflate=False,  # JPEG does not get smaller, only later
+            ws_per_message_deflate=False,  # compression adds delay and does not make JPEG smaller
             timeout_graceful_shutdown=1,
             server_header=False,
             proxy_headers=False,
         )
     )
-    # uvicorn raises the signal again once it has shut down in order; there is nothing left to do then.
+    # uvicorn raises the signal again after an orderly shutdown; nothing is left to do then.
     StopSignals(SERVICE, end)
     await server.serve(sockets=[sock])
 
 
 def main() -> int:
-    """Run the gateway until it is ended; returns the exit code."""
+    """Run the gateway until it is stopped; returns the exit code."""
     parser = argparse.ArgumentParser(prog="services.gateway", description=__doc__)
     parser.add_argument("--fd", type=int, help="number of an inherited listening socket")
     arguments = parser.parse_args()

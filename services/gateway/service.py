@@ -1,6 +1,6 @@
-"""The gateway's threads: the bus, the preview encoder, the recorder; and what they share with the event loop.
+"""The gateway's threads (bus, preview encoder, recorder, LiveKit, RTMP) and the objects shared with the event loop.
 
-Crash-only: a thread that ends by an exception ends the process, and the supervisor starts it again.
+Crash-only: an exception that ends a thread ends the process, and the supervisor restarts it.
 """
 
 import asyncio
@@ -52,9 +52,9 @@ from shared.wire.program import frame_of, sound_of
 from shared.wire.pulse import Pulse
 
 log = structlog.get_logger()
-TASK_PAUSE_S = 1.0  # seconds until a task that failed is run again
-CLOSE_WAIT_S = 0.7  # seconds the threads have to end
-RECORD = "record"  # the thread that writes a file
+TASK_PAUSE_S = 1.0  # seconds until a task that returned or failed is run again
+CLOSE_WAIT_S = 0.7  # seconds that the threads have to stop
+RECORD = "record"  # name of the recorder's thread
 
 
 class Gateway:
@@ -78,7 +78,7 @@ class Gateway:
         self.burnt_captions = BurntCaptions(self.event_log, round(US / settings.rate))
         self.feed.caption = self.burnt_captions.overlay
         self.feed.outlets = [self.preview.outlet, self.recorder.outlet, self.livekit.outlet, self.rtmp.outlet]
-        self.told = (0.0, "")  # when the pages were last told the state, and what
+        self.told = (0.0, "")  # the last state text made for the pages: monotonic time and text
         self.remote = RemoteDriver(settings)
         self.speech = SpeechQueue(
             self.event_log, self.remote.speak, self.remote.discard_voice, self.voice_delay, self.hears_speech
@@ -131,7 +131,7 @@ class Gateway:
         self.rtmp.want(scene.rtmp)
 
     def close(self) -> None:
-        """End the threads; the recording is closed properly. Called in a thread, from the event loop's end."""
+        """Stop the threads and finish the recording's file. Called in a worker thread at shutdown."""
         self.texts.close()
         self.burnt_captions.close()
         self.recorder.stop()
@@ -142,12 +142,15 @@ class Gateway:
         self._wake.set()
         deadline = time.monotonic() + CLOSE_WAIT_S
         for thread in reversed(self._threads):
-            # A recording is finished however long that takes; the supervisor kills a gateway that takes too long.
+            # Wait without a limit for the recording to be finished; the supervisor kills a gateway that takes too long.
             thread.join(None if thread.name == RECORD else max(0.0, deadline - time.monotonic()))
         self.remote.close()
 
     def run_always(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run in the event loop for as long as the gateway does; one that fails is counted and run again."""
+        """Run `job` in the event loop until the gateway stops; when it returns or fails, run it again.
+
+        Failures are counted.
+        """
         self.run_task(self._again_and_again(job))
 
     async def _again_and_again(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -160,13 +163,13 @@ class Gateway:
             await asyncio.sleep(TASK_PAUSE_S)
 
     def run_task(self, job: Coroutine[Any, Any, None]) -> None:
-        """Run in the event loop until it ends or the gateway does; one that fails is counted and ends alone."""
+        """Run `job` once in the event loop, unless the gateway stops first. A failure is counted and logged."""
         task = self._events.create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._left)
 
     def cancel_tasks(self) -> None:
-        """End what `run_task` runs. Called in the event loop, before `close`."""
+        """Cancel all tasks and speech synthesis. Called in the event loop, before `close`."""
         self.texts.cancel_tasks()
         for task in self._tasks:
             task.cancel()
@@ -182,11 +185,11 @@ class Gateway:
         if is_speech and not self._was_speech:
             self._speech_since = scene.revision
         self._was_speech = is_speech
-        if not is_speech:  # the queue must not speak when speech is chosen later
+        if not is_speech:  # what waits must not be spoken when speech is chosen again later
             self._events.call_soon_threadsafe(self.speech.interrupt)
 
     def want_speech(self) -> None:
-        """Make speech the driver, if it is not. Raises StudioError where the engine does not listen."""
+        """Make speech the driver unless it already is. Raises StudioError if the engine has no voice input."""
         scene = self.scene_store.scene
         engines = self.health.service_facts("generator").get("engines", {})
         inputs = {name: about["inputs"] for name, about in engines.items() if "inputs" in about}
@@ -199,16 +202,16 @@ class Gateway:
             self.event_log.add("Driver is now speech.")
 
     def voice_delay(self) -> int:
-        """Microseconds by which the compositor delays the voice so that it meets its frame."""
+        """Return the microseconds by which the compositor delays the voice so that it plays with its frame."""
         reported = self.health.service_facts("compositor").get("voice delay")
         return reported if type(reported) is int else 0
 
     def hears_speech(self) -> bool:
-        """Whether capture knows that speech is the driver: it passes no voice on before."""
+        """Whether capture has received the scene in which speech is the driver; until then it forwards no voice."""
         return self.health.scene_of("capture") >= self._speech_since
 
     def driver_image(self) -> DriverImage:
-        """How much of the driver's image is of use now."""
+        """Return how much of the driver's image is needed: whole by an engine, small by a preview, or none."""
         if self.health.needs_driver_image(self.scene_store.scene):
             return "whole"
         return "small" if "driver" in self.preview.modes else "none"
@@ -227,7 +230,7 @@ class Gateway:
         self.loop.watch_descriptor(self._wake.fd, self._on_wake)
 
     def _bus(self) -> None:
-        label_overlay(1920, 1080)  # what draws text is loaded now, not with the first frame on air
+        label_overlay(1920, 1080)  # load the text renderer now, so that it does not delay the first frame on air
         try:
             self.loop.run(signals=False)
         finally:
@@ -247,7 +250,7 @@ class Gateway:
             return
         self.health.receive_pulse(message)
         if message.facts["scene"] != self.scene_store.scene.revision or self.driver_image() != self._image_sent:
-            self._scene_due = 0  # it has just started, or has not heard yet: tell it now, not in a second
+            self._scene_due = 0  # the service lacks the current scene, as after its start: send it now, not in a second
 
     def _on_program(self, message: Message) -> None:
         frame = frame_of(message)
@@ -286,7 +289,10 @@ class Gateway:
         self._wake.set()
 
     def _send_sessions(self, at: int) -> None:
-        """Send everything to the process that joins rooms; the one that draws faces needs no token and gets none."""
+        """Send the wanted sessions to the process that joins rooms, and to the one that draws faces.
+
+        The latter needs no room and no token, so it receives none.
+        """
         self._sessions_due = at + US
         wanted = self.sessions.wanted()
         self._rooms.send(at, packed_sessions(wanted))
@@ -303,14 +309,14 @@ class Gateway:
                 meter.drops[f"{kind} skipped"] = count
         for outlet in self.feed.outlets:
             for kind, count in outlet.drops.items():
-                # What the preview leaves out without viewers, or to show the newest, is not a loss.
+                # Frames that the preview skips to stay current, or for lack of viewers, are not a loss.
                 if outlet.name != "preview" and count:
                     meter.drops[f"{outlet.name} {kind}"] = count
         for reason, count in self.remote.drops.items():
             meter.drops[reason] = count
 
     def _plate(self, avatar: str) -> PlateFrames:
-        # The name comes from a message: one that could not name an avatar must not become a path.
+        # The name comes from a message: use it in a path only if it is a valid avatar name.
         return PlateFrames(avatars_folder(self.settings.home) / (avatar if NAME.fullmatch(avatar) else "-"))
 
     def _watched(self, modes: frozenset[str]) -> None:

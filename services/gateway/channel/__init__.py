@@ -1,1 +1,1 @@
-"""The live channel inside the gateway: scene, health, program feed, speech queue, browser driver."""
+"""The gateway's part of the live channel: scene, health, program feed, speech queue, browser driver."""

@@ -1,4 +1,7 @@
-"""Drivers from the browser: the operator's camera and microphone, checked and passed on, and the speech queue."""
+"""The `remote` stream to capture: camera and microphone of the operator's browser, and the voice of the speech queue.
+
+Messages of the browser are checked before they are forwarded.
+"""
 
 from collections import Counter
 from typing import Any
@@ -28,9 +31,9 @@ def _is_bearable(jpeg: bytes) -> bool:
 
 
 class RemoteDriver:
-    """Sends the `remote` stream. Lives in the event loop, with a context of its own: publishing never waits.
+    """Publishes the `remote` stream from the event loop, with a separate ZeroMQ context; sending never blocks.
 
-    taken: one browser is the driver; a second one is refused.
+    taken: whether a browser is the driver; a second one is refused. drops: rejected messages, by reason.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -40,12 +43,12 @@ class RemoteDriver:
         self._publisher = Publisher(self._context, endpoint(settings.run_dir, "remote"), "remote", settings.channel)
 
     def begin(self) -> None:
-        """A browser takes over: what was learnt from the one before is void."""
+        """Mark the driver as taken and start a new epoch, so that state of the previous browser is discarded."""
         self.taken = True
         self._publisher.epoch = now()
 
     def pass_on(self, message: bytes) -> bool:
-        """One message of the page; False, and counted, when it is not what a page sends."""
+        """Check and publish one message of a page; returns False, and counts the drop, for a malformed one."""
         self._publisher.keep_endpoint()
         body = message[1:]
         kind = message[0] if message else 0
@@ -62,16 +65,16 @@ class RemoteDriver:
         return True
 
     def speak(self, pts: int, samples: NDArray[np.int16]) -> None:
-        """Voice of the speech queue: (n,) int16 mono at 48 kHz whose first sample belongs to `pts`."""
+        """Publish voice of the speech queue: (n,) int16 mono at 48 kHz; `pts` is the time of the first sample."""
         self._publisher.keep_endpoint()
         self._publisher.send(pts, samples, "s16", facts={"kind": "sound", "rate": SOUND_RATE_HZ})
 
     def discard_voice(self) -> None:
-        """Drop the voice that is on its way."""
+        """Discard the voice that was published and has not been heard yet."""
         self._publisher.epoch = now()
         self._publisher.send(now(), facts={"kind": "end"})
 
     def close(self) -> None:
-        """Close its sockets."""
+        """Close the publisher and its ZeroMQ context."""
         self._publisher.close()
         self._context.term()

@@ -1,7 +1,7 @@
-"""Captions for the outputs that have them burnt in: the line that is heard with a frame, as the overlay to draw on it.
+"""Burnt-in captions: the line that is heard with a frame, as an overlay to draw on that frame.
 
-Fonts are looked for and letters drawn in a thread of its own, as soon as a line is on its way, so that neither the
-event loop nor the program waits for it.
+Looking up fonts and rendering text takes place in a separate thread, and begins before a line is heard, so that neither
+the event loop nor the program waits for it.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -14,44 +14,47 @@ from shared.errors import StudioError
 from shared.runtime.clock import US
 from shared.wire.program import ProgramFrame
 
-KEPT = 8  # captions, and sentences that are drawn
-CHARACTERS_A_SECOND = 12  # of a voice whose sentence has no end yet; slower than most, so that no page comes early
-Drawing = tuple[str, int, int]  # a text for frames of this size
+KEPT = 8  # captions, and rendered sentences
+CHARACTERS_A_SECOND = 12  # assumed while a sentence's end is unknown; slower than most voices, so no page comes early
+Drawing = tuple[str, int, int]  # a text, and width and height of the frames it is drawn for
 
 
 class BurntCaptions:
-    """`want` is called from any thread, `hear` and `expect` in the event loop, `overlay` in the bus thread."""
+    """Renders captions ahead of time and selects the one to draw on each frame.
+
+    `want` is called from any thread, `hear` and `expect` in the event loop, `overlay` in the bus thread.
+    """
 
     def __init__(self, event_log: EventLog, tick_us: int) -> None:
         self._event_log, self._half_tick = event_log, tick_us // 2
         self._wanted = False
         self._size = 0, 0  # of the program
-        self._captions: tuple[Caption, ...] = ()  # the newest of each, oldest first; replaced as a whole
-        self._pages: dict[Drawing, tuple[CaptionPage, ...] | None] = {}  # None while it is drawn; the oldest first
-        self._refused = ""  # the sentence that was told last
+        self._captions: tuple[Caption, ...] = ()  # newest version of each, oldest caption first; replaced as a whole
+        self._pages: dict[Drawing, tuple[CaptionPage, ...] | None] = {}  # oldest first; None while being rendered
+        self._refused = ""  # the last error that was added to the event log
         self._pen = ThreadPoolExecutor(1, "captions")
 
     def want(self, wanted: bool) -> None:
-        """Draw captions, or not."""
+        """Turn the drawing of captions on or off."""
         self._wanted = wanted
 
     def close(self) -> None:
-        """End the thread. What is being drawn is not waited for."""
+        """Stop the rendering thread without waiting for it."""
         self._pen.shutdown(wait=False, cancel_futures=True)
 
     def expect(self, text: str) -> None:
-        """A line is on its way."""
+        """Start rendering a line that will be heard soon."""
         if self._wanted and self._size[0]:
             self._begin((text, *self._size))
 
     def hear(self, caption: Caption) -> None:
-        """A caption has begun or changed. One that is interrupted keeps its text, and is not drawn once more."""
+        """Store a new or changed caption. It keeps the text it began with: an interruption renders nothing new."""
         if before := next((each for each in self._captions if each.id == caption.id), None):
             caption = Caption(caption.id, before.text, caption.start, caption.end, caption.state)
         self._captions = (*(each for each in self._captions if each.id != caption.id), caption)[-KEPT:]
 
     def overlay(self, frame: ProgramFrame) -> Overlay | None:
-        """What is drawn on this frame; None for nothing, for example while captions are off."""
+        """Return the overlay for this frame, None if there is nothing to draw, for example while captions are off."""
         if not self._wanted:
             return None
         self._size = frame.width, frame.height
@@ -73,7 +76,7 @@ class BurntCaptions:
             try:
                 self._pen.submit(self._draw, drawing)
             except RuntimeError:
-                pass  # it is closed
+                pass  # the executor is closed
 
     def _draw(self, drawing: Drawing) -> None:
         try:

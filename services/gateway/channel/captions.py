@@ -1,4 +1,4 @@
-"""Captions: the line that is heard now, as events for all that show it. Lives in the event loop."""
+"""Captions: events for the line that is heard now. All of it runs in the event loop."""
 
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -28,50 +28,50 @@ class Caption:
 
     @property
     def is_over(self) -> bool:
-        """Whether the line is heard no more."""
+        """Whether the line has ended or was interrupted."""
         return self.state != "started"
 
 
 class Captions:
-    """Follows the spoken lines and tells each listener when one begins and when it is over.
+    """Follows the spoken lines and notifies listeners when a line begins and when it is over.
 
-    Between the two it tells when the line's end becomes known.
+    Listeners are also notified if the time of a line's end becomes known in between.
     """
 
     def __init__(self) -> None:
-        self.recent: deque[Caption] = deque(maxlen=RECENT_CAPTIONS)  # the newest of each, oldest first
+        self.recent: deque[Caption] = deque(maxlen=RECENT_CAPTIONS)  # newest version of each, oldest caption first
         self._listeners: list[Callable[[Caption], None]] = []
         self._expecting: list[Callable[[str], None]] = []
-        self._lines: dict[str, SpokenLine] = {}  # that have left and are not over
-        self._told: dict[str, Caption] = {}  # the last of each that is heard now
-        self._begun = -1  # start of the newest line that was heard
+        self._lines: dict[str, SpokenLine] = {}  # lines that have been sent, at least in part, and are not over
+        self._told: dict[str, Caption] = {}  # last reported caption of each line that is heard now
+        self._begun = -1  # start of the newest line that has begun
 
     @property
     def is_pending(self) -> bool:
-        """Whether a line is heard now or is on its way."""
+        """Whether a line is heard now or will be heard next."""
         return bool(self._lines)
 
     def add_listener(self, listener: Callable[[Caption], None]) -> None:
-        """Call a listener with every change, in the event loop."""
+        """Call `listener` with every new or changed caption, in the event loop."""
         self._listeners.append(listener)
 
     def remove_listener(self, listener: Callable[[Caption], None]) -> None:
-        """Stop telling a listener; raises ValueError where it was never added."""
+        """Stop calling `listener`. Raises ValueError if it was not added."""
         self._listeners.remove(listener)
 
     def add_expecting(self, listener: Callable[[str], None]) -> None:
-        """Call a listener with each coming line's text, a moment before it is heard; it may still be taken back."""
+        """Call `listener` with each line's text shortly before the line is heard; the line may still be withdrawn."""
         self._expecting.append(listener)
 
     def follow(self, at: int, lines: Iterable[SpokenLine] = ()) -> None:
-        """Report what has changed up to this time, in microseconds. lines: all whose beginning has left."""
+        """Report all changes up to `at`, in microseconds. lines: the lines whose first sound has been sent."""
         for line in lines:
             if line.start is not None and line.start > self._begun and line.id not in self._lines:
                 self._lines[line.id] = line
                 for expecting in self._expecting:
                     expecting(line.text)
         for line in list(self._lines.values()):
-            if line.start is None:  # taken back, or interrupted before it was heard
+            if line.start is None:  # withdrawn, or interrupted before it was heard
                 del self._lines[line.id]
                 if told := self._told.get(line.id):
                     self._tell(replace(told, end=at, state="interrupted"))

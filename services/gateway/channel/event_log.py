@@ -1,4 +1,4 @@
-"""The console's log line: what happened, one sentence each, newest last."""
+"""The channel's event log, which the console shows: one sentence per event, newest last."""
 
 import time
 from collections import deque
@@ -27,19 +27,19 @@ class Event:
 
 
 class EventLog:
-    """The last events. Any thread may add; `events` is a snapshot."""
+    """The last KEPT events. Any thread may call `add`; `events` returns a snapshot."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque(maxlen=KEPT)
         self._count = 0
 
     def add(self, text: str, kind: str = "info") -> None:
-        """Note one sentence."""
+        """Add an event, one sentence, and log it. kind: info, warning or error."""
         text = one_line(text, LONGEST)
         self._count += 1
         self._events.append(Event(self._count, time.time(), kind, text))
         log.info("channel_event", sentence=text, kind=kind)
 
     def events(self) -> list[Event]:
-        """Oldest first."""
+        """Return the kept events, oldest first."""
         return list(self._events)

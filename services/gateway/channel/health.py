@@ -1,4 +1,4 @@
-"""What the gateway knows of the channel: pulses of the services, one state word, a minute of history, events."""
+"""The channel's health: pulses of the services, one state word, a minute of history, and events on changes."""
 
 import time
 from collections import Counter, deque
@@ -13,8 +13,8 @@ from shared.wire.message import Message, WireError
 from shared.wire.pulse import Pulse
 
 SERVICES = ("capture", "generator", "compositor", "gateway")
-SILENT_AFTER_US = 2 * US  # a stage that has not pulsed for this long is recovering
-FROZEN_AFTER_US = US // 2  # no program frame for this long: it is the compositor that recovers
+SILENT_AFTER_US = 2 * US  # a service that has sent no pulse for this long is recovering
+FROZEN_AFTER_US = US // 2  # without a program frame for this long, the channel is recovering
 HISTORY_S = 60  # seconds
 ChannelWord = Literal["ON AIR", "IDLE", "STARTING", "RECOVERING", "OFF"]
 CHANNEL_WORDS: tuple[ChannelWord, ...] = get_args(ChannelWord)
@@ -71,7 +71,7 @@ class ServiceHealth:
 
 @dataclass(slots=True)
 class PulseHistory:
-    """The newest pulse of a service and when it came, with a minute of history, one entry a second."""
+    """The newest pulse of a service and its arrival time, with a minute of history, one entry a second."""
 
     pulse: Pulse
     at: int
@@ -83,7 +83,7 @@ class PulseHistory:
 
 
 class ChannelHealth:
-    """Collects pulses (bus thread), judges the state (event loop, four times a second)."""
+    """Collects pulses (in the bus thread) and derives the channel's state (in the event loop, four times a second)."""
 
     def __init__(self, event_log: EventLog, feed: ProgramFeed) -> None:
         self.heard: dict[str, PulseHistory] = {}
@@ -96,7 +96,7 @@ class ChannelHealth:
         self._sampled = 0
 
     def receive_pulse(self, message: Message) -> None:
-        """Take in a pulse. Raises WireError for a malformed one."""
+        """Store a pulse. Raises WireError if it is malformed."""
         pulse = Pulse.from_dict(message.facts)
         if pulse.service not in SERVICES or not all(type(n) is int for n in pulse.drops.values()):
             raise WireError("malformed")
@@ -109,34 +109,31 @@ class ChannelHealth:
         known.pulse, known.at = pulse, now()
 
     def age(self, service: str, at: int) -> int | None:
-        """Microseconds since a service was last heard, None if never."""
+        """Return the microseconds since a service's last pulse, None before the first."""
         heard = self.heard.get(service)
         return at - heard.at if heard else None
 
     def service_facts(self, service: str) -> dict[str, Any]:
-        """What a service last reported of itself besides its figures."""
+        """Return the facts in a service's last pulse, {} before the first."""
         heard = self.heard.get(service)
         return heard.pulse.facts if heard else {}
 
     def scene_of(self, service: str) -> int:
-        """The revision of the scene that a service has last said it has, -1 before it was heard."""
+        """Return the scene revision that a service last reported, -1 before its first pulse."""
         heard = self.heard.get(service)
         return heard.pulse.scene if heard else -1
 
     def delays(self) -> list[float]:
-        """Milliseconds through an engine that takes several frames at a time, over the last minute."""
+        """Return the delays, in ms, of an engine that takes several frames at a time: one a second for a minute."""
         heard = self.heard.get("generator")
         return list(heard.delay) if heard else []
 
     def by_voice(self, scene: Scene) -> bool:
-        """Whether a voice drives, and not a face."""
+        """Whether the driver is a voice rather than a face."""
         return scene.driver_ref.is_voice or self.service_facts("capture").get("voice") is True
 
     def needs_driver_image(self, scene: Scene) -> bool:
-        """Whether the engine on air, or the one that the scene wants, needs the driver's image.
-
-        True while that is not known.
-        """
+        """Whether the engine on air or the one in the scene needs the driver's image; True while this is unknown."""
         facts = self.service_facts("generator")
         engines = facts.get("engines")
         wanted = engines.get(scene.engine) if isinstance(engines, dict) else None
@@ -144,7 +141,7 @@ class ChannelHealth:
         return not spared or facts.get("needs_image") is not False
 
     def judge(self, scene: Scene) -> None:
-        """Bring the state word up to date and note what changed."""
+        """Update the state word and add what changed to the event log."""
         at = now()
         self._sample(at)
         silent = {name for name in self.heard if (self.age(name, at) or 0) > SILENT_AFTER_US}
@@ -170,10 +167,10 @@ class ChannelHealth:
         last = self._feed.last
         if last is None:
             return "STARTING"
-        # Whatever the cause: where no frame goes out, nothing is on air.
+        # Whatever the cause: while no frames reach the outputs, nothing is on air.
         if silent or at - self._feed.heard > FROZEN_AFTER_US or not self._feed.is_flowing(at):
             return "RECOVERING"
-        # A host that is driven by a voice waits for it on air; one that has lost its face idles.
+        # A host driven by a voice is on air while it waits for speech; one whose driving face is lost is idle.
         return "ON AIR" if last.state == "live" or (last.state == "idle" and self.by_voice(scene)) else "IDLE"
 
     def _sample(self, at: int) -> None:
@@ -191,7 +188,7 @@ class ChannelHealth:
                 heard.delay.clear()
 
     def rows(self) -> dict[str, ServiceHealth]:
-        """The services as the console shows them."""
+        """Return the health of each service, for the console."""
         at = now()
         return {name: self._row(name, at) for name in SERVICES}
 
@@ -217,7 +214,7 @@ class ChannelHealth:
 
 
 def delay_of(facts: dict[str, Any]) -> EngineDelay | None:
-    """What an engine that takes several frames at a time said of its delay, None where none did."""
+    """Return the delay in the generator's facts; only an engine that takes several frames at a time reports one."""
     told, names = facts.get("delay"), [each.name for each in fields(EngineDelay)]
     if not isinstance(told, dict) or not all(type(told.get(name)) in (int, float) for name in names):
         return None
@@ -225,7 +222,7 @@ def delay_of(facts: dict[str, Any]) -> EngineDelay | None:
 
 
 def _rates(drops: list[dict[str, int]]) -> dict[str, float]:
-    """Drops a second by reason, from their counts second by second."""
+    """Return drops per second by reason, from the total counts at successive seconds."""
     if len(drops) < 2:
         return {}
     gone = {reason: count - drops[0].get(reason, 0) for reason, count in drops[-1].items()}

@@ -1,10 +1,10 @@
-"""The program as the outputs see it: every tick exactly once, whichever process dies, and no output delays another.
+"""The program feed to the outputs: each tick exactly once, even while another service is down; outputs are independent.
 
 The compositor sends one frame and one block of sound per tick. When either is missing for longer than
-PATIENCE_TICKS, the last frame is repeated and silence takes the sound's place, so that no output ever ends.
+PATIENCE_TICKS, the last frame is repeated or the sound replaced by silence, so that the program never stops.
 
-Frames arrive without label and captions. Where the scene wants them, they are drawn once into a copy, which the outputs
-that show them share; an output with a right to the clean feed takes the frame as it came.
+Frames arrive without label and captions. If the scene asks for them, they are drawn once into a copy that the outputs
+share; an output that is entitled to the clean feed receives the original frame.
 """
 
 import threading
@@ -22,22 +22,22 @@ from shared.runtime.clock import SOUND_RATE_HZ, US, now, sound_samples, tick_aft
 from shared.wire.program import ProgramFrame, ProgramSound
 
 PATIENCE_TICKS = Fraction(3, 2)  # ticks after which a missing frame or sound is replaced
-# After a long stop (SIGSTOP, a suspended machine) at most this many ticks are made up for; outputs know by the
-# time stamps that there was a hole.
+# After a long stop (SIGSTOP, a suspended machine) at most this many missing ticks are replaced; outputs notice the
+# remaining gap by the time stamps.
 CATCH_UP_TICKS = 25
-AHEAD_US = US  # by which a tick may be ahead of the clock; one further off would hold the program until then
-FLOW_US = US // 2  # without a frame for this long the program stands still
-COPIES = 2  # of one frame: with the label, and with label and caption
+AHEAD_US = US  # by which a tick may be ahead of the clock; a later one would block the program until its time
+FLOW_US = US // 2  # when no frame was passed to the outputs for this long, the program is not flowing
+COPIES = 2  # copies kept of one frame: with the label, and with label and caption
 STALL_WINDOW_S = 10  # seconds over which the longest stall is reported
 
 
 class OutputQueue:
-    """What one output has still to take. Bounded: the oldest goes first, counted. Safe between two threads.
+    """Queue of frames and sound for one output. Bounded: the oldest is dropped first, and counted. Thread-safe.
 
-    open: False while the output is off, which then is given nothing and holds nothing.
-    clean: its frames are as they came, without label and captions; only for an output whose right to that is stated.
-    captions: they are burnt into its frames where the scene wants that; not where its viewers have them as text.
-    counting: False while what is left out is not a loss, because no viewer is there yet.
+    open: False while the output is off; `put` then ignores everything.
+    clean: frames have no label and no captions; only for an output with a stated right to the clean feed.
+    captions: whether captions may be burnt into the frames; False where the viewers receive captions as text.
+    counting: False while drops are no loss because no viewer is connected.
     """
 
     def __init__(self, name: str, *, frames: int, sounds: int) -> None:
@@ -50,7 +50,7 @@ class OutputQueue:
         self._ready = threading.Condition()
 
     def put(self, item: ProgramFrame | ProgramSound) -> None:
-        """Add without ever waiting for the output."""
+        """Add an item without waiting for the output."""
         if not self.open:
             return
         with self._ready:
@@ -63,7 +63,10 @@ class OutputQueue:
             self._ready.notify()
 
     def drain(self, timeout: float) -> list[ProgramFrame | ProgramSound]:
-        """All that waits, in the order of ticks, sound before frame; after `timeout` seconds nothing."""
+        """Remove and return all queued items in tick order, a tick's sound before its frame.
+
+        Wait up to `timeout` seconds if the queue is empty, then return an empty list.
+        """
         with self._ready:
             if not self._frames and not self._sounds:
                 self._ready.wait(timeout)
@@ -73,7 +76,7 @@ class OutputQueue:
         return sorted(items, key=lambda item: item.tick)
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Discard all queued items."""
         with self._ready:
             self._frames.clear()
             self._sounds.clear()
@@ -86,13 +89,12 @@ class OutputQueue:
 
 @dataclass(slots=True)
 class ProgramFeed:
-    """Turns what arrives into every tick once and hands it to all outlets. Owned by the bus thread.
+    """Passes each tick to all outlets exactly once, whatever arrives. Owned by the bus thread.
 
-    repeated, skipped: ticks made up, and those given to no output.
-    late: ticks that came after they had been made up, or far ahead of their time.
-    last: the newest real frame. `heard` its arrival time, microseconds.
-    level: peak of the last sound, 0 to 1.
-    caption: what is drawn on a frame where an output has captions burnt in, None for nothing.
+    repeated: ticks for which the last frame or silence was substituted. skipped: ticks passed to no output after a
+    stop. late: frames and sounds that came after their tick was substituted, or far ahead of their time. last: the
+    newest frame of the compositor. heard: its arrival time, microseconds. level: peak of the last sound, 0 to 1.
+    caption: returns the caption overlay for a frame, None for no caption; called for outputs with burnt-in captions.
     """
 
     rate: Fraction
@@ -108,17 +110,17 @@ class ProgramFeed:
     _next_frame: int = 0
     _next_sound: int = 0
     _given: int = 0
-    _copied: ImageArray | None = None  # the frame of which there are copies
-    _copies: list[tuple[bool, Overlay | None, ProgramFrame]] = field(default_factory=list)  # with label and caption
+    _copied: ImageArray | None = None  # pixels of the frame that `_copies` were made from
+    _copies: list[tuple[bool, Overlay | None, ProgramFrame]] = field(default_factory=list)  # label, caption, copy
     _stalls: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=STALL_WINDOW_S))  # (second, longest)
 
     def stall(self) -> int:
-        """By how much the longest wait for a frame in the last seconds was longer than a tick, microseconds."""
+        """Return the longest delay of a frame beyond one tick in the last STALL_WINDOW_S seconds, in microseconds."""
         since = self.clock() // US - STALL_WINDOW_S
         return max((longest for second, longest in list(self._stalls) if second > since), default=0)
 
     def frame(self, frame: ProgramFrame) -> bool:
-        """A real frame arrived; False when its tick is over, or far ahead of the clock."""
+        """Take a frame of the compositor; returns False when its tick is over, or far ahead of the clock."""
         if self._is_ahead(frame.tick):
             self.late["frame"] += 1
             return False
@@ -126,7 +128,7 @@ class ProgramFeed:
         if self.last is not None:
             if frame.tick < self._next_frame:
                 self.late["frame"] += 1
-                # It is still the newest thing to repeat.
+                # Too late for its own tick, but the newest frame to repeat.
                 self.last = frame
                 return False
             self._repeat_frames(frame.tick)
@@ -136,7 +138,7 @@ class ProgramFeed:
         return True
 
     def sound(self, sound: ProgramSound) -> bool:
-        """Real sound arrived; False when its tick is over, or far ahead of the clock."""
+        """Take sound of the compositor; returns False when its tick is over, or far ahead of the clock."""
         if self._is_ahead(sound.tick):
             self.late["sound"] += 1
             return False
@@ -151,27 +153,24 @@ class ProgramFeed:
         return True
 
     def due(self) -> int:
-        """When `fill` has something to do, microseconds."""
+        """Return the time at which `fill` has to be called next, in microseconds."""
         pending = [
             tick for tick, begun in ((self._next_frame, self.last), (self._next_sound, self._next_sound)) if begun
         ]
         return tick_pts(min(pending), self.rate) + self._patience if pending else 1 << 62
 
     def fill(self, at: int) -> None:
-        """Make up for the ticks whose frame or sound should long have come."""
+        """Substitute the frames and sounds that are overdue at `at` (microseconds)."""
         overdue = tick_after(at - self._patience, self.rate)
         self._repeat_frames(overdue)
         self._repeat_sounds(overdue)
 
     def is_flowing(self, at: int) -> bool:
-        """Whether frames go out, real or repeated.
-
-        The newest has gone out less than FLOW_US before `at` (microseconds).
-        """
+        """Whether a frame, new or repeated, was passed to the outputs at most FLOW_US before `at` (microseconds)."""
         return at - self._given <= FLOW_US
 
     def _is_ahead(self, tick: int) -> bool:
-        """Whether a tick is so far from its time that no compositor on this clock can have sent it."""
+        """Whether a tick is so far in the future that no compositor on this clock can have sent it."""
         return tick_pts(tick, self.rate) > self.clock() + AHEAD_US
 
     @property
@@ -206,7 +205,7 @@ class ProgramFeed:
     def _give(self, item: ProgramFrame | ProgramSound) -> None:
         if isinstance(item, ProgramFrame):
             self._measure()
-        opened = [outlet for outlet in self.outlets if outlet.open]  # a copy that no output shows is not made
+        opened = [outlet for outlet in self.outlets if outlet.open]  # make no copy that no output shows
         if isinstance(item, ProgramSound):
             for outlet in opened:
                 outlet.put(item)
@@ -216,7 +215,7 @@ class ProgramFeed:
             outlet.put(item if outlet.clean else self._drawn(item, caption if outlet.captions else None))
 
     def _drawn(self, frame: ProgramFrame, caption: Overlay | None) -> ProgramFrame:
-        """The frame with its label and this caption, in a copy that all outputs and all repeats of it share."""
+        """Return the frame with its label and `caption` drawn on a copy that all outputs and repeats of it share."""
         if not frame.label and caption is None:
             return frame
         if self._copied is not frame.i420:

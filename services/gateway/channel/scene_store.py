@@ -1,4 +1,4 @@
-"""The scene's owner: what is wanted on air, kept on disk, so that a gateway that dies comes back to the same show."""
+"""The scene store: holds the channel's scene and keeps it on disk, so that a restarted gateway continues with it."""
 
 import os
 import threading
@@ -54,9 +54,9 @@ class SceneStore:
         listener(self.scene)
 
     def change(self, **changes: Any) -> Scene:
-        """The scene with these fields changed, saved and told to everyone.
+        """Change these fields of the scene, save it, call the listeners and return it.
 
-        Raises DriverWordError for a driver that is none.
+        Raises DriverWordError for a word that names no driver.
         """
         if "driver" in changes:
             DriverRef.parse(changes["driver"])
@@ -74,5 +74,5 @@ class SceneStore:
         return scene
 
     def retake(self) -> Scene:
-        """Ask for a new neutral face."""
+        """Ask the engine to capture a new neutral face."""
         return self.change(neutral=self.scene.neutral + 1)

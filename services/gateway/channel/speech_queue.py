@@ -1,8 +1,8 @@
-"""Speech: the utterances that the host is to say, one after the other, given out just ahead of their time.
+"""The speech queue: utterances for the host to speak, one after the other, sent to capture just ahead of their time.
 
-An utterance is a bounded buffer that something fills (a file being decoded, a voice agent on a socket, a voice that
-speaks a text) and this module empties at the pace of the channel clock. Only what is about to be heard has left the
-queue, so an interrupt loses nothing else and is heard at once. Lives in the event loop.
+An utterance is a bounded buffer that a producer fills (a file decoder, a voice agent on a socket, a text-to-speech
+voice) and that this module empties at the pace of the channel clock. Sound is sent only shortly before it is heard, so
+an interrupt takes effect immediately and discards little that was sent already. All of it runs in the event loop.
 """
 
 import asyncio
@@ -20,34 +20,34 @@ from services.gateway.channel.spoken_lines import SpokenLine, SpokenLines
 from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
-LEAD_US = 20_000  # us from here to an utterance's first sample: what the next blocks of live speech may be late
-LATE_US = 10_000  # us behind its time at which a block still finds everybody waiting for it
-TEXT_LEAD_US = 5_000  # the same of a text, whose voice sends more at once than the next blocks may be late
-DRIVER_SWITCH_US = 60_000  # the same, where the driver has just become speech and everybody must hear of it first
+LEAD_US = 20_000  # us before an utterance's first sample at which it is sent: later blocks may be this late
+LATE_US = 10_000  # us by which a block may be late and still continue the sound before it, without a new lead
+TEXT_LEAD_US = 5_000  # lead for a text: its voice delivers many blocks at a time, so they are hardly ever late
+DRIVER_SWITCH_US = 60_000  # lead after speech has become the driver: all services must receive the scene first
 START_WAIT_US, SWITCH_WAIT_US = (
     5 * US,
     US,
-)  # that capture is waited for at most, from here and from a change of the driver
-AHEAD_US = 120_000  # us of voice that are on their way at any time
+)  # longest wait for capture: after the gateway's start, and after a change of the driver
+AHEAD_US = 120_000  # us of voice that may be sent ahead of the clock
 BLOCK_SAMPLES = SOUND_RATE_HZ // 50
-BUFFER_SAMPLES = 30 * SOUND_RATE_HZ  # samples an utterance holds; a sender that fills it waits
-STALL_US = 5 * US  # an utterance whose sender is silent for this long is over
-MAX_UTTERANCES = 64  # utterances waiting
+BUFFER_SAMPLES = 30 * SOUND_RATE_HZ  # samples that an utterance holds; a producer that fills it has to wait
+STALL_US = 5 * US  # an utterance whose producer sends nothing for this long is over
+MAX_UTTERANCES = 64  # utterances in the queue
 PUMP_PERIOD_S = 0.01
-RECENT = 20  # that are over and still shown
-RECENT_LINES = 4  # sentences that the state has
+RECENT = 20  # finished utterances that are kept to be shown
+RECENT_LINES = 4  # sentences in the channel's state
 
 
 class QueueFullError(StudioError):
-    """More waits already than is taken."""
+    """The queue holds as many utterances as it can."""
 
 
 class Utterance:
-    """One thing to say.
+    """One utterance: a buffer of speech with its state and, for a text, its sentences.
 
-    state: queued, started, ended or interrupted. seconds: of sound received so far; `complete` when that is all.
-    patient: what fills it reports by itself when it has stopped for good. lines: the sentences of a text. Times are
-    microseconds on the channel clock.
+    state: queued, started, ended or interrupted. received: samples so far. complete: no more will come. patient: the
+    producer is trusted to call `finish`, so there is no time limit for its next samples. lines: the sentences of a
+    text. Times are microseconds on the channel clock.
     """
 
     def __init__(self, title: str, changed: Callable[[], None], *, patient: bool = False) -> None:
@@ -55,28 +55,28 @@ class Utterance:
         self.patient, self.lines = patient, SpokenLines(self.id)
         self.title, self.state, self.complete, self.note = title, "queued", False, ""
         self.received = 0  # samples
-        self.buffered = 0  # samples waiting here
-        self.first: int | None = None  # pts of its first sample, once that has left
-        self.end = 0  # pts after the last sample that has left
-        self.fed = now()  # when something last came
+        self.buffered = 0  # samples waiting in `_blocks`
+        self.first: int | None = None  # pts of its first sample, once that was sent
+        self.end = 0  # pts after the last sample that was sent
+        self.fed = now()  # when samples last arrived
         self._changed = changed
         self._blocks: deque[NDArray[np.int16]] = deque()
-        self._left: list[NDArray[np.int16]] = []  # gone ahead but not heard yet
+        self._left: list[NDArray[np.int16]] = []  # blocks that were sent before the utterance started to be heard
         self._room = asyncio.Event()
         self._room.set()
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended or was interrupted."""
+        """Whether the utterance has ended or was interrupted."""
         return self.state in ("ended", "interrupted")
 
     @property
     def drained(self) -> bool:
-        """Whether all of its sound has come and has left."""
+        """Whether all of its sound has been received and sent."""
         return self.complete and not self._blocks
 
     async def write(self, samples: NDArray[np.int16]) -> bool:
-        """Add (n,) int16 mono at 48 kHz once there is room; False when it is no longer wanted."""
+        """Add samples, (n,) int16 mono at 48 kHz, waiting for room; returns False once the utterance is over."""
         for at in range(0, len(samples), BLOCK_SAMPLES):
             await self._room.wait()
             if self.is_over:
@@ -92,13 +92,13 @@ class Utterance:
         return not self.is_over
 
     def finish(self) -> None:
-        """That was all of it."""
+        """Mark the utterance as complete: no more samples will come."""
         self.complete = True
         self.lines.finish(self.received)
         self._changed()
 
     def next_samples(self) -> NDArray[np.int16] | None:
-        """The next samples to leave."""
+        """Remove and return the next block to send, None if there is none."""
         if not self._blocks:
             return None
         block = self._blocks.popleft()
@@ -110,7 +110,7 @@ class Utterance:
         return block
 
     def become(self, state: str) -> None:
-        """Enter a state (see the class); one that is over lets go of its sound."""
+        """Enter a state (see the class). An utterance that is over frees its sound."""
         if state == "interrupted":
             self.lines.interrupt(now())
         self.state = state
@@ -122,7 +122,7 @@ class Utterance:
         self._changed()
 
     def rewind(self) -> None:
-        """Take back what has left: it was dropped on its way and never heard."""
+        """Return the sent blocks to the buffer: they were discarded before they were heard."""
         self._blocks.extendleft(reversed(self._left))
         self.buffered += sum(len(block) for block in self._left)
         self._left.clear()
@@ -130,7 +130,7 @@ class Utterance:
         self.first = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields that the API shows; seconds to two decimal places."""
+        """Return the fields that the API shows; seconds are rounded to two decimal places."""
         return {
             "id": self.id,
             "title": self.title,
@@ -144,9 +144,9 @@ class Utterance:
 class SpeechQueue:
     """The queue of utterances.
 
-    `send(pts, samples)` gives voice out, `hush()` empties what is on its way, `delay()` is how much later than its pts
-    the program plays a voice (microseconds). `heard()` is whether what is sent now is passed on: a channel that has
-    just started, or has another driver, is waited for.
+    `send(pts, samples)` sends voice to capture, `hush()` discards what was sent and not heard yet. `delay()` returns
+    how much later than its pts the program plays a voice, in microseconds. `heard()` returns whether capture forwards
+    what is sent now; just after a start or a change of the driver it may not, and the queue waits.
     """
 
     def __init__(
@@ -157,13 +157,13 @@ class SpeechQueue:
         delay: Callable[[], int],
         heard: Callable[[], bool] = lambda: True,
     ) -> None:
-        self.queue: list[Utterance] = []  # not over yet, in order
+        self.queue: list[Utterance] = []  # utterances that are not over, in order
         self.recent: deque[Utterance] = deque(maxlen=RECENT)
-        self.late = 0  # times an utterance ran dry in the middle
+        self.late = 0  # how often an utterance had no sound to send in its middle
         self.captions = Captions()
         self._event_log, self._send, self._hush, self._delay, self._heard = event_log, send, hush, delay, heard
         self._work = asyncio.Event()
-        self._end = 0  # pts after the last sample given out
+        self._end = 0  # pts after the last sample that was sent
         self._not_before = 0
         self._wait_until = now() + START_WAIT_US
         self._listeners: dict[str, Callable[[Utterance], None]] = {}
@@ -171,9 +171,9 @@ class SpeechQueue:
     def add(
         self, title: str, listener: Callable[[Utterance], None] | None = None, *, patient: bool = False
     ) -> Utterance:
-        """A new utterance at the end of the queue.
+        """Append a new utterance to the queue and return it.
 
-        `listener` hears of each of its states. Raises StudioError when full.
+        `listener` is called with it now and after each change of its state. Raises QueueFullError.
         """
         if len(self.queue) >= MAX_UTTERANCES:
             raise QueueFullError(
@@ -187,24 +187,24 @@ class SpeechQueue:
         return made
 
     def driver_changed(self) -> None:
-        """Speech has just become the driver: the voice waits until everybody knows."""
+        """Delay the voice: speech has just become the driver, and the other services must receive that scene first."""
         self._not_before = now() + DRIVER_SWITCH_US
         self._wait_until = max(self._wait_until, now() + SWITCH_WAIT_US)
 
     def interrupt(self) -> list[str]:
-        """Silence, now: what is being said and all that waits is over. Returns the ids."""
+        """Stop speaking immediately and drop all utterances. Returns their ids."""
         return self._drop(list(self.queue))
 
     def clear(self) -> list[str]:
-        """The current utterance is spoken to its end, nothing after it. Returns the ids of what was dropped."""
+        """Drop the utterances that wait; the current one is spoken to its end. Returns the ids of those dropped."""
         return self._drop([each for each in self.queue if each.state == "queued"])
 
     def cancel(self, utterance: str) -> bool:
-        """One utterance is over, the others stay; False when it is not in the queue."""
+        """Drop one utterance, by its id; returns False when it is not in the queue."""
         return bool(self._drop([each for each in self.queue if each.id == utterance]))
 
     def as_dict(self) -> dict[str, Any]:
-        """Utterances that are spoken, wait and are over, for the state."""
+        """Return the queue, the last finished utterances and the last lines, for the channel's state."""
         heard = self._lines((*reversed(self.recent), *self.queue))
         return {
             "queue": [each.as_dict() for each in self.queue],
@@ -216,16 +216,16 @@ class SpeechQueue:
 
     @staticmethod
     def _lines(utterances: Iterable[Utterance]) -> list[SpokenLine]:
-        """The sentences whose beginning has left."""
+        """Return the sentences whose first sound was sent."""
         return [line for each in utterances for line in each.lines.heard()]
 
     def _saying(self, at: int) -> str:
-        """The sentence that is heard now, "" for sound without text and for silence."""
+        """Return the sentence that is heard at `at`, "" for sound without text and for silence."""
         found = (line.text for each in self.queue if each.state == "started" and (line := each.lines.line_at(at)))
         return next(found, "")
 
     async def run(self) -> None:
-        """Give out what is due, for as long as the gateway runs."""
+        """Call `pump` whenever something may be due, until cancelled."""
         while True:
             self._work.clear()
             self.pump(now())
@@ -237,7 +237,7 @@ class SpeechQueue:
                 pass
 
     def pump(self, at: int) -> None:
-        """Give out what is due and tell what has begun and ended."""
+        """Send the sound that is due at `at` and update states and captions."""
         for utterance in list(self.queue):
             if not utterance.drained and not self._give(utterance, at):
                 break
@@ -250,9 +250,9 @@ class SpeechQueue:
                 self._become(utterance, "ended")
 
     def _give(self, utterance: Utterance, at: int) -> bool:
-        """Whether the next utterance may follow."""
+        """Send sound of an utterance up to AHEAD_US ahead; returns whether the next utterance may follow now."""
         while self._end < at + AHEAD_US:
-            if self._end < at - LATE_US:  # nothing is on its way now
+            if self._end < at - LATE_US:  # all that was sent has been played
                 if at < self._wait_until and not self._heard():
                     return False
                 due = max(at + (TEXT_LEAD_US if utterance.patient else LEAD_US), self._not_before)

@@ -1,7 +1,4 @@
-"""Texts as they are spoken, sentence by sentence, with the times at which it is heard.
-
-What captions and transcripts are made of.
-"""
+"""The lines of spoken texts, one per sentence, with the times at which they are heard, for captions and transcripts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,7 +33,10 @@ class SpokenLine:
 
 @dataclass(slots=True)
 class _Span:
-    """A line's samples in its utterance. stop: None while it is being written. words: in seconds from `first`."""
+    """A line's range of samples in its utterance, from `first` up to, but without, `stop`.
+
+    stop: None while the line is being written. words: their times are seconds from `first`.
+    """
 
     first: int
     stop: int | None = None
@@ -45,22 +45,22 @@ class _Span:
 
     @property
     def begin(self) -> int | None:
-        """The first sample that can be heard, None until it is known; of a silent sentence its first."""
+        """The first audible sample, None until it is known; for a silent sentence its first sample."""
         return self.first if self.audible.first is None and self.stop is not None else self.audible.first
 
     @property
     def end(self) -> int | None:
-        """The sample after the last that can be heard, None while it is being written."""
+        """The sample after the last audible one, None while the line is being written."""
         return None if self.stop is None else self.audible.stop or self.stop
 
     def shifted_words(self) -> list[SpokenWord]:
-        """The words with their times from the first sample that can be heard."""
+        """Return the words with their times in seconds from the first audible sample."""
         lead = ((self.audible.first or self.first) - self.first) / SOUND_RATE_HZ
         return [SpokenWord(each.text, max(0.0, each.start - lead), max(0.0, each.end - lead)) for each in self.words]
 
 
 class SpokenLines:
-    """The lines of one utterance, from the sentences that are written into it and the samples that leave it."""
+    """The lines of one utterance, derived from the sentences written into it and the samples sent from it."""
 
     def __init__(self, utterance: str) -> None:
         self._utterance = utterance
@@ -68,23 +68,23 @@ class SpokenLines:
         self._spans: list[_Span] = []
         self._left: list[
             tuple[int, int, int]
-        ] = []  # sample, count and time at which it is heard, since the oldest open line
+        ] = []  # blocks that were sent: first sample, count, time of hearing; back to the oldest line without an end
         self._sent = 0
 
     def begin(self, text: str, sample: int) -> None:
-        """A sentence begins with this sample; the one before ends there."""
+        """Begin a sentence at this sample of the utterance; the previous sentence ends there."""
         self.finish(sample)
         self._lines.append(SpokenLine(f"{self._utterance}-{len(self._lines) + 1}", self._utterance, text))
         self._spans.append(_Span(sample))
 
     def add_words(self, words: Sequence[SpokenWord]) -> None:
-        """Times of words of the sentence that was begun last, in seconds from its first sample."""
+        """Add words to the newest sentence, with times in seconds from its first sample."""
         if self._spans and words:
             self._spans[-1].words.extend(words)
             self._lines[-1].words = self._spans[-1].shifted_words()
 
     def add_written(self, samples: NDArray[np.int16], sample: int) -> None:
-        """Sound of the sentence that was begun last, from this sample on."""
+        """Note samples written for the newest sentence; `sample` is the index of the first in the utterance."""
         if self._spans and self._spans[-1].stop is None:
             span = self._spans[-1]
             silent = span.audible.first is None
@@ -93,29 +93,29 @@ class SpokenLines:
                 self._lines[-1].words = span.shifted_words()
 
     def finish(self, sample: int) -> None:
-        """The last sentence ends before this sample."""
+        """End the newest sentence before this sample."""
         if self._spans and self._spans[-1].stop is None:
             self._spans[-1].stop = sample
             self._place()
 
     def add_sent(self, count: int, heard: int) -> None:
-        """So many further samples have left; the program plays the first at `heard`."""
+        """Note that `count` further samples were sent; the program plays the first of them at `heard`."""
         self._left.append((self._sent, count, heard))
         self._sent += count
         self._place()
 
     def rewind(self) -> None:
-        """What has left was taken back before it was heard."""
+        """Forget what was sent: it was discarded before it was heard and will be sent again."""
         self._left.clear()
         self._sent = 0
         for line in self._lines:
             line.start = line.end = None
 
     def interrupt(self, at: int) -> None:
-        """Silence since `at`: what was to be heard later was not."""
+        """End the lines at `at`: nothing was heard after that time. Lines that would have begun later are removed."""
         if self._left:
             _, count, heard = self._left[-1]
-            at = min(at, heard + count * US // SOUND_RATE_HZ)  # no more has left
+            at = min(at, heard + count * US // SOUND_RATE_HZ)  # no more sound was sent
         for line in self._lines:
             if line.start is not None and line.start >= at:
                 line.start = line.end = None
@@ -129,18 +129,18 @@ class SpokenLines:
         self._spans.clear()
 
     def heard(self) -> list[SpokenLine]:
-        """Those whose beginning has left, in order."""
+        """Return the lines whose first sound was sent, in order."""
         return [line for line in self._lines if line.start is not None]
 
     def line_at(self, at: int) -> SpokenLine | None:
-        """The line that is heard at this time."""
+        """Return the line that is heard at this time, None for silence."""
         for line in reversed(self._lines):
             if line.start is not None and line.start <= at and (line.end is None or at < line.end):
                 return line
         return None
 
     def _place(self) -> None:
-        """Give the lines their times as far as they are known."""
+        """Set the start and end of each line as far as they are known, and forget sent blocks that no line needs."""
         for line, span in zip(self._lines, self._spans, strict=False):
             if line.start is None and span.begin is not None:
                 line.start = self._time(span.begin, after=False)
@@ -148,11 +148,15 @@ class SpokenLines:
                 line.end = self._time(span.end, after=True)
         wanted = [span.first for line, span in zip(self._lines, self._spans, strict=False) if line.end is None]
         oldest = min(wanted, default=self._sent)
-        # The last one stays: its end is the end of a sentence that is finished after all of it has left.
+        # Keep the last block: a sentence may be finished after all of its sound was sent, and then ends with that
+        # block.
         self._left = [each for each in self._left[:-1] if each[0] + each[1] > oldest] + self._left[-1:]
 
     def _time(self, sample: int, *, after: bool) -> int | None:
-        """When the boundary before this sample is heard: with what goes before it where it is an end (`after`)."""
+        """Return when the program reaches the boundary before `sample`, None if no sent block contains it.
+
+        after: the boundary is an end, so it belongs to the block before it; otherwise to the block that begins there.
+        """
         for first, count, heard in self._left:
             if first < sample <= first + count if after else first <= sample < first + count:
                 return heard + (sample - first) * US // SOUND_RATE_HZ
@@ -160,6 +164,6 @@ class SpokenLines:
 
 
 def _begun(text: str, share: float) -> str:
-    """A text up to the end of the word that is spoken when `share` of its sound has been heard, 0 to 1."""
+    """Return the text up to the end of the word being spoken after `share`, 0 to 1, of its sound."""
     end = text.find(" ", round(share * len(text)))
     return text if end < 0 else f"{text[:end]}…"

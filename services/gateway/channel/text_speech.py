@@ -1,7 +1,7 @@
-"""Texts that are to be spoken: one voice at a time makes them speech, sentence by sentence, and the queue says it.
+"""Text to speech for the queue: texts are synthesised one at a time, sentence by sentence, into utterances.
 
-A voice speaks in a thread of its own and no faster than its utterance has room, so the event loop never waits for it
-and memory is bounded. Lives in the event loop.
+Synthesis runs in a separate thread and pauses while its utterance is full, so the event loop never waits for a voice
+and memory is bounded. The rest runs in the event loop.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from shared.voices.registry import open_voice
 from shared.voices.sentences import sentences
 from shared.voices.voice_thread import VoiceThread
 
-MAX_TEXT_CHARACTERS = 10_000  # some ten minutes; a page for a film goes to the jobs
+MAX_TEXT_CHARACTERS = 10_000  # about ten minutes of speech; longer texts are for offline jobs
 TITLE_CHARACTERS = 60
 NOTHING_TO_SAY = "The text has nothing in it that can be spoken; write a sentence."
 
 
 class TextSpeech:
-    """The texts of one channel. chosen: the voice where a text names none; "": the first that can speak here."""
+    """Speaks the texts of one channel. chosen: the default voice; "" for the first one available on this machine."""
 
     def __init__(self, queue: SpeechQueue, event_log: EventLog, chosen: str) -> None:
         self._queue, self._event_log, self._chosen = queue, event_log, chosen
         self._thread = VoiceThread()
-        self._turn = asyncio.Lock()  # one text after the other is synthesised, in the order in which they came
+        self._turn = asyncio.Lock()  # texts are synthesised one at a time, in the order of their arrival
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def add(
@@ -35,22 +35,22 @@ class TextSpeech:
     ) -> tuple[Utterance, asyncio.Event]:
         """Queue a text.
 
-        Return its utterance, and an event that is set with its first sound or when there will be none. Raises
-        StudioError where there is nothing to speak, no voice, or no room in the queue.
+        Return its utterance, and an event that is set at its first sound, or when synthesis ends without any. Raises
+        StudioError if there is nothing to speak, no voice, or no room in the queue.
         """
         if len(text) > MAX_TEXT_CHARACTERS:
             raise StudioError(f"A text has at most {MAX_TEXT_CHARACTERS} characters here; send it in parts.")
         if not (parts := sentences(text)):
             raise StudioError(NOTHING_TO_SAY)
-        opened = await asyncio.to_thread(open_voice, voice or self._chosen)  # it may import a package
+        opened = await asyncio.to_thread(open_voice, voice or self._chosen)  # in a thread: it may import a package
         return self._queue_sentences(opened, title_of(parts), _each(parts), listener)
 
     async def add_growing(
         self, first: str, following: AsyncIterator[str], listener: Callable[[Utterance], None]
     ) -> Utterance:
-        """Queue a text that is being made: its first sentence, and those that follow as they come.
+        """Queue a text that is still being written: its first sentence, then those that `following` yields.
 
-        Raises StudioError where there is no voice or no room in the queue; `following` must not raise.
+        Raises StudioError if there is no voice or no room in the queue; `following` must not raise.
         """
         opened = await asyncio.to_thread(open_voice, self._chosen)
         return self._queue_sentences(opened, title_of([first]), _first_then(first, following), listener)[0]
@@ -62,7 +62,7 @@ class TextSpeech:
 
         def hear(utterance: Utterance) -> None:
             if utterance.is_over and (task := self._tasks.pop(utterance.id, None)) and not utterance.complete:
-                task.cancel()  # interrupted: the synthesis ends at once
+                task.cancel()  # interrupted: stop the synthesis immediately
             if listener:
                 listener(utterance)
 
@@ -93,12 +93,12 @@ class TextSpeech:
                     begun.set()
 
     def cancel_tasks(self) -> None:
-        """End all synthesis. Called in the event loop, before `close`."""
+        """Stop all synthesis. Called in the event loop, before `close`."""
         for task in self._tasks.values():
             task.cancel()
 
     def close(self) -> None:
-        """End the voices' thread. Called in a thread, from the event loop's end."""
+        """Stop the synthesis thread. Called in a worker thread at shutdown."""
         self._thread.close()
 
 
@@ -114,6 +114,6 @@ async def _first_then(first: str, following: AsyncIterator[str]) -> AsyncIterato
 
 
 def title_of(parts: list[str]) -> str:
-    """How a text is called: by its first sentence, shortened."""
+    """Return the title of a text: its first sentence, shortened."""
     first = parts[0].rstrip(".。")
     return first if len(first) <= TITLE_CHARACTERS else f"{first[: TITLE_CHARACTERS - 1].rstrip()}…"
