@@ -1,4 +1,4 @@
-"""The ASGI application: routes, the page, and what is the same for all of them."""
+"""The ASGI application: all routes, the console's pages, the middleware and the error answers."""
 
 import asyncio
 import importlib.metadata
@@ -41,7 +41,7 @@ JUDGE_PERIOD_S = 0.25
 
 
 def make_gateway_app(settings: Settings, ended: Callable[[], None]) -> FastAPI:
-    """The application; its gateway starts and ends with it. `ended` is called when the bus is gone."""
+    """Return the application, whose lifespan starts and stops a gateway. `ended` is called when the bus thread ends."""
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -113,7 +113,7 @@ async def _judge(gateway: Gateway) -> None:
 
 
 def version() -> str:
-    """The installed version, or 0 in a tree that is not installed."""
+    """Return the installed version, "0" for a source tree that is not installed."""
     try:
         return importlib.metadata.version("persona-studio")
     except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""What a connection may cost before it has shown a token: how many there are, and how long one may be half a request.
+"""Limits on connections before authentication: their number, and the time in which a request must arrive.
 
-uvicorn bounds neither: a peer that connects and says nothing holds a file descriptor for good, and a process that has
-none left cannot open its recording.
+uvicorn limits neither: a peer that connects and sends nothing would occupy a file descriptor permanently, and a process
+that runs out of descriptors cannot open its recording.
 """
 
 import asyncio
@@ -10,9 +10,9 @@ import resource
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-MAX_CONNECTIONS = 1000  # at once, pages and viewers included
-RESERVED_DESCRIPTORS = 256  # for recordings, outputs, sockets of the bus and libraries
-HEADER_WAIT_S = 10.0  # for a request's head, and for a refused request's body
+MAX_CONNECTIONS = 1000  # simultaneous ones, pages and viewers included
+RESERVED_DESCRIPTORS = 256  # kept free for recordings, outputs, the bus's sockets and libraries
+HEADER_WAIT_S = 10.0  # seconds in which a request's head, or the rest of a refused request's body, must arrive
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
     b"retry-after: 5\r\ncontent-length: 51\r\n\r\nToo many connections at once; close some, try again"
@@ -20,7 +20,7 @@ _FULL = (
 
 
 def most_connections() -> int:
-    """How many connections there may be under the process's limit of descriptors."""
+    """Return the maximum number of connections under the process's limit of file descriptors."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return MAX_CONNECTIONS
@@ -28,12 +28,12 @@ def most_connections() -> int:
 
 
 class BoundedHttp(H11Protocol):
-    """HTTP/1.1 of uvicorn; refuses connections above the bound and closes those that stay half a request."""
+    """uvicorn's HTTP/1.1 protocol; refuses connections above the maximum and closes those with an overdue request."""
 
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A peer has connected."""
+        """Accept a new connection, or answer it with 503 when there are too many."""
         assert isinstance(transport, asyncio.Transport)
         super().connection_made(transport)
         if len(self.connections) > most_connections():
@@ -43,26 +43,23 @@ class BoundedHttp(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Take in what a peer has sent."""
+        """Process bytes that the peer sent, and update the deadline."""
         if not self.transport.is_closing():
             super().data_received(data)
             self._watch()
 
     def on_response_complete(self) -> None:
-        """Note that a response was sent."""
+        """Update the deadline after a response was sent."""
         super().on_response_complete()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
+        """Cancel the deadline of a closed connection."""
         self._stop_watch()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Begin the wait where the peer owes a head or the rest of a body that is of no use.
-
-        End it where it does not.
-        """
+        """Start the deadline while a request's head, or the rest of a refused body, is outstanding; else cancel it."""
         ours, theirs = self.conn.our_state, self.conn.their_state
         owes = theirs is h11.IDLE or (theirs is h11.SEND_BODY and ours is h11.DONE)
         if not owes or self.transport.is_closing():

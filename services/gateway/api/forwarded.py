@@ -1,8 +1,8 @@
-"""How a request looked to the browser: host, scheme and path prefix, which a proxy in front may have changed.
+"""The request as the browser sent it: host, scheme and path prefix, which a proxy in front may have changed.
 
-`X-Forwarded-Host`, `-Port`, `-Proto` and `-Prefix` are read where the peer is one of `trusted_proxies`; anyone can
-write them, so of others they count as little as if they had not come. Of several values the last is the one that the
-nearest proxy wrote.
+`X-Forwarded-Host`, `-Port`, `-Proto` and `-Prefix` are used only if the peer is one of `trusted_proxies`. Anyone can
+send these headers, so those of other peers are ignored. Of several values the last counts, because the nearest proxy
+wrote it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from shared.runtime.shown_text import one_line
 
 HOST, PORT, PROTO, PREFIX = (f"x-forwarded-{name}" for name in ("host", "port", "proto", "prefix"))
 DEFAULT_PORTS = {"http": ":80", "https": ":443"}
-LONGEST_SHOWN = 100  # characters of a header in a sentence
+LONGEST_SHOWN = 100  # characters of a header's value in an error sentence
 FOREIGN_PAGE = "Another site's page may not control the studio; open its own page."
 
 
@@ -30,12 +30,13 @@ class ForwardedError(Exception):
 
 @dataclass(frozen=True)
 class Front:
-    """A request as the browser made it.
+    """A request as the browser sent it.
 
-    path: without the prefix. prefix: "" or a path such as /studio. lacks_slash: the prefix alone was asked for. host:
-    the browser's Host, port included. scheme: http or https where a trusted proxy says so, else "". origin: of the
-    page, None where there is none. hosts: header and value of all that must be names of the studio. ignored: a
-    forwarded header of a peer that is not trusted, "" for none. peer: its address.
+    path: without the prefix. prefix: "" or a path such as /studio. lacks_slash: the requested path is the prefix
+    without a slash. host: the browser's Host, port included. scheme: http or https from a trusted proxy, else "".
+    origin: the Origin header, None without one. hosts: (header, value) of each header whose host must be one of the
+    studio's names. ignored: the first forwarded header of a peer that is not trusted, "" for none. peer: address of the
+    peer.
     """
 
     path: str
@@ -50,7 +51,7 @@ class Front:
 
     @cached_property
     def same_origin(self) -> bool:
-        """Whether the page is the studio's own, or it is not a page that asks: then the token decides."""
+        """Whether the request comes from the studio's own page, or from no page at all, when only the token counts."""
         if self.origin is None:
             return True
         try:
@@ -63,16 +64,16 @@ class Front:
         return parts.netloc.lower().removesuffix(port) == self.host.lower().removesuffix(port)
 
     def foreign_host(self, header: str, value: str) -> str:
-        """Why the request is refused whose `header` names a host that is not the studio's."""
+        """Return the sentence that refuses a request because `header` names a host that is not the studio's."""
         if not value:
             return "The request has no Host; a proxy in front has to pass on the browser's."
         hint = "add it to allowed_hosts" + (", or use 127.0.0.1" if header == "Host" else "")
         return f"{header} is '{_shown(value)}', which is not a name of the studio; {hint}."
 
     def foreign_origin(self) -> str:
-        """Why the request is refused whose page is not the studio's.
+        """Return the sentence that refuses a request from another site's page.
 
-        What the proxy in front has to do if it is after all.
+        If a proxy may have caused the mismatch, the sentence says how to configure it.
         """
         origin = self.origin or ""
         if not origin.startswith(("http://", "https://")):
@@ -96,7 +97,7 @@ class Front:
         )
 
     def seen(self, scope: Scope) -> Scope:
-        """The scope as the browser's request is: routes, redirects and the schema go by it."""
+        """Return the ASGI scope with the browser's host, scheme and path, for routes, redirects and the schema."""
         headers = [(name, value) for name, value in scope["headers"] if name != b"host"]
         seen: dict[str, Any] = {**scope, "headers": [*headers, (b"host", self.host.encode("latin-1"))]}
         if self.scheme:
@@ -105,14 +106,14 @@ class Front:
 
 
 class ProxiesInFront:
-    """Reads requests by the settings `trusted_proxies` and `path_prefix`."""
+    """Reconstructs requests as the browser sent them, according to `trusted_proxies` and `path_prefix`."""
 
     def __init__(self, settings: Settings) -> None:
         self._trusted = [proxy_network(each) for each in settings.trusted_proxies]
         self._prefix = settings.path_prefix
 
     def front(self, scope: Scope, headers: Headers) -> Front:
-        """The request as the browser made it. Raises ForwardedError."""
+        """Return the request as the browser sent it. Raises ForwardedError."""
         peer = scope["client"][0] if scope.get("client") else ""
         given = {name: value for name in (HOST, PORT, PROTO, PREFIX) if (value := _last(headers, name))}
         trusted = bool(given) and self._trusts(peer)
@@ -139,7 +140,10 @@ class ProxiesInFront:
         return any((mapped or address) in network for network in self._trusted)
 
     def _split(self, given: str | None, path: str) -> tuple[str, str, bool]:
-        """Prefix, path below it, and whether the path was the prefix alone: proxies take it off or leave it there."""
+        """Return the prefix, the path below it, and whether the path was the prefix without a slash.
+
+        Some proxies remove the prefix from the path and some keep it, so both forms are accepted.
+        """
         try:
             prefix = self._prefix if given is None else path_prefix(given)
         except ValueError as error:
@@ -150,12 +154,12 @@ class ProxiesInFront:
 
 
 def _last(headers: Headers, name: str) -> str:
-    """The last of a header's values, which the nearest proxy wrote."""
+    """Return the last of a header's values, which the nearest proxy wrote; "" if there is none."""
     return ",".join(headers.getlist(name)).rpartition(",")[2].strip()
 
 
 def _with_port(host: str, port: str | None) -> str:
-    """A host with a port that was sent separately."""
+    """Append a separately sent port to a host that has none; ignore an invalid port."""
     alone = not host.rpartition("]")[2].count(":")
     return f"{host}:{port}" if port and alone and port.isascii() and port.isdecimal() and len(port) < 6 else host
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics: what the state says, for machines."""
+"""Prometheus metrics of the channel, its outputs, its audience and the jobs."""
 
 from collections.abc import Iterable
 
@@ -16,7 +16,7 @@ from services.gateway.sessions.metrics import SessionCollector
 
 
 class ChannelCollector(Collector):
-    """Reads the gateway when it is asked; must be asked in the event loop."""
+    """Collects metrics from the gateway on demand; must be called in the event loop."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -133,7 +133,7 @@ class ChannelCollector(Collector):
 
 
 class JobCollector(Collector):
-    """Figures that were read from the jobs."""
+    """Collects metrics from job figures that were read before."""
 
     def __init__(self, figures: JobFigures) -> None:
         self._figures = figures
@@ -143,7 +143,7 @@ class JobCollector(Collector):
 
 
 async def exposition(gateway: Gateway) -> bytes:
-    """The metrics in Prometheus' text format."""
+    """Return the metrics in Prometheus' text format."""
     names = {row.name for row in engine_rows(gateway)} | {gateway.settings.engine}
     figures = await gateway.job_metrics.figures(sorted(names))
     registry = CollectorRegistry()

@@ -1,6 +1,6 @@
-"""The API's schema: FastAPI's own, with what FastAPI does not know of.
+"""The API's OpenAPI schema: FastAPI's, plus the models that FastAPI does not know of.
 
-The sockets' messages, and a text that is spoken.
+These are the messages of the WebSockets and the JSON body of a text to speak.
 """
 
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ REFERENCE = "#/components/schemas/"
 
 
 def describe_answers(app: FastAPI) -> None:
-    """Add to `app`'s schema what only sockets send and what a request takes that is read by hand.
+    """Add to `app`'s schema the models of WebSocket messages and of requests that a route parses itself.
 
-    Every field of an answer is marked as there.
+    Every field of an answer is marked as required.
     """
     described = app.openapi
 
@@ -48,7 +48,7 @@ def describe_answers(app: FastAPI) -> None:
 
 
 def _require_all(schema: dict[str, Any]) -> None:
-    # A dataclass with defaults, such as the scene, counts as one whose fields may be left out, which no answer does.
+    # Fields with a default, such as the scene's, would count as optional, but no answer ever leaves a field out.
     models = schema["components"]["schemas"]
     taken = {
         name
@@ -62,7 +62,7 @@ def _require_all(schema: dict[str, Any]) -> None:
 
 
 def _models(part: Any) -> Iterator[str]:
-    """Names of the models that a part of a schema refers to itself."""
+    """Yield the names of the models that a part of a schema refers to directly, not through other models."""
     if isinstance(part, dict):
         if str(part.get("$ref", "")).startswith(REFERENCE):
             yield part["$ref"].removeprefix(REFERENCE)

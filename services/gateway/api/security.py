@@ -1,10 +1,10 @@
-"""Access checks on requests: host, origin, token; and the headers every answer carries.
+"""Access checks on requests (host, origin, token) and the headers of every answer.
 
-The console is on loopback, but every web page the operator visits can send requests there too. So: the Host must be one
-of ours (against DNS rebinding), a foreign Origin may change nothing and open no socket, the token is needed for all but
-the page itself, and there is no CORS header at all. All of it is looked at before a body is read, and only the forms of
-uploads, which go to the disk, may be larger than MAX_BODY_BYTES. What a proxy in front says of a request counts where
-`trusted_proxies` has it (`forwarded`), and makes none of this less strict.
+The console is on loopback, but every web page that the operator visits can send requests there too. So: the Host must
+be one of the studio's names (against DNS rebinding), a foreign Origin may change nothing and open no socket, everything
+but the page itself needs the token, and there are no CORS headers. All checks take place before a body is read. Only
+upload forms, which are written to the disk, may be larger than MAX_BODY_BYTES. Forwarded headers count only from a
+proxy in `trusted_proxies` (see `forwarded`), and none of these checks is relaxed by them.
 """
 
 import hmac
@@ -20,7 +20,7 @@ from shared.config.proxy import canonical_host, host_of
 from shared.config.settings import Settings
 
 API = ("/api/v1/", "/v1/")  # the latter are paths of other applications' plugins
-MAX_BODY_BYTES = 64 << 10  # of a request that is not an upload
+MAX_BODY_BYTES = 64 << 10  # largest body of a request that is not an upload
 UPLOADS = re.compile(r"/api/v1/(avatars|drivers|jobs|sessions|channels/[^/]+/speech)")
 TOO_LARGE = f"A request has at most {MAX_BODY_BYTES >> 10} KB here; send less."
 NO_TOKEN = "The operator's token is missing or wrong; it is in the file `token` in the studio's home."
@@ -67,7 +67,7 @@ class Guard:
         elif not reading and scope["type"] == "http" and front.path.startswith(API) and not _has_token(scope, headers):
             await _refuse(scope, receive, send, 401, NO_TOKEN, BEARER)
         elif front.lacks_slash and reading:
-            # Relative addresses of the page count from the slash.
+            # The page's relative addresses resolve only if the path ends with a slash.
             await Response(status_code=308, headers=HEADERS | {"location": f"{front.prefix}/"})(scope, receive, send)
         elif scope["type"] == "http" and not _is_upload(scope, headers, front):
             if _declared(headers) > MAX_BODY_BYTES:
@@ -83,7 +83,7 @@ def _has_token(scope: Scope, headers: Headers) -> bool:
 
 
 def _bears(headers: Headers, token: str) -> bool:
-    if key := headers.get("x-api-key", ""):  # as plugins of voice bots send it
+    if key := headers.get("x-api-key", ""):  # the header that plugins of voice bots use
         return same_token(key.strip(), token)
     scheme, _, given = headers.get("authorization", "").partition(" ")
     return scheme.lower() == "bearer" and same_token(given.strip(), token)
@@ -95,13 +95,13 @@ def _is_upload(scope: Scope, headers: Headers, front: Front) -> bool:
 
 
 def _declared(headers: Headers) -> int:
-    """Bytes that the body is to have, 0 where that is not known."""
+    """Return the declared length of the body in bytes, 0 if it is missing or invalid."""
     length = headers.get("content-length", "")
     return int(length) if length.isdecimal() and length.isascii() and len(length) < 20 else 0
 
 
 def _bounded(receive: Receive) -> Receive:
-    """Takes in no more than MAX_BODY_BYTES of a body, however it comes. Raises HTTPException."""
+    """Wrap `receive` so that it raises HTTPException (413) after MAX_BODY_BYTES, whatever length was declared."""
     taken = 0
 
     async def receiving() -> Message:

@@ -1,8 +1,7 @@
 """Requests for a session: JSON, or a form with a portrait.
 
-Besides its own fields a request may have those of existing plugins of LiveKit Agents, so that such a plugin works with
-the studio when its API's URL is set to the studio's: bey's (`avatar_id`, `url`, `token`) and bitHuman's form
-(`avatar_image`).
+A request may also use the field names of existing plugins for LiveKit Agents: bey's (`avatar_id`, `url`, `token`) and
+those of bitHuman's form (`avatar_image`). Such a plugin works with the studio once its API URL is set to the studio's.
 """
 
 import json
@@ -22,8 +21,8 @@ from shared.scene import OptionValue
 
 SIDE_PX = 512
 FORM = "multipart/form-data"
-PORTRAITS = ("portrait", "avatar_image")  # the latter is bitHuman's
-IGNORED = ("async_mode",)  # of bitHuman's form
+PORTRAITS = ("portrait", "avatar_image")  # the latter is bitHuman's name
+IGNORED = ("async_mode",)  # a field of bitHuman's form
 MAX_RIGHTS_BYTES = 2000
 MAX_IMAGE_BYTES = 64 << 20
 
@@ -77,7 +76,10 @@ REQUEST_BODY = {
 
 @dataclass(frozen=True, slots=True)
 class AskedSession:
-    """A request. portrait: an uploaded file that is gone after the answer, or None. rights: who may use it, else ""."""
+    """A validated request for a session.
+
+    portrait: an uploaded file, which is deleted after the answer, or None. rights: who may use the portrait, else "".
+    """
 
     wanted: SessionRequest
     portrait: Path | None = None
@@ -85,7 +87,7 @@ class AskedSession:
 
 
 async def asked_session(request: Request) -> AsyncIterator[AskedSession]:
-    """FastAPI dependency: the request, however it came. Raises HTTPException and RequestValidationError."""
+    """FastAPI dependency: parse the request from JSON or a form. Raises HTTPException and RequestValidationError."""
     if not request.headers.get("content-type", "").lower().startswith(FORM):
         try:
             given = json.loads(await request.body())
@@ -98,9 +100,9 @@ async def asked_session(request: Request) -> AsyncIterator[AskedSession]:
 
 
 def _of_form(form: UploadForm, rights_of_address: str) -> AskedSession:
-    """Read the request from a form.
+    """Return the request in a form.
 
-    rights_of_address: for plugins that cannot send it as a field.
+    rights_of_address: the rights from the URL's query, for plugins that cannot send them as a field.
     """
     fields: dict[str, Any] = {name: text for name, text in form.fields.items() if text and name not in IGNORED}
     if "avatar_image_url" in fields:

@@ -1,4 +1,4 @@
-"""The channel's state as one object: what the console is drawn from, and nothing else is."""
+"""The channel's state as one object, from which the console draws everything it shows of the channel."""
 
 import re
 from dataclasses import replace
@@ -40,12 +40,12 @@ from shared.uploaded_driver import LONGEST_TITLE, TITLE_SUFFIX, UPLOAD, upload_t
 
 LONGEST_REASON = 500  # characters
 RECORDING = re.compile(r"[a-z0-9][a-z0-9-]{0,19}-\d{8}-\d{6}(-\d{1,4})?")
-# Of uploads that are not recorded motion; the first of those whose name ends otherwise.
+# Suffixes of uploads that are not recorded motion; a file with another suffix is stored with the first.
 MEDIA_SUFFIXES = (".media", ".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v")
 
 
 def snapshot(gateway: Gateway) -> ChannelState:
-    """Everything, now. Must run in the event loop; reads two small folders."""
+    """Return the channel's current state. Must run in the event loop; reads two small folders."""
     return ChannelState(
         channel=gateway.settings.channel,
         on_air_state=gateway.health.word,
@@ -71,7 +71,7 @@ def snapshot(gateway: Gateway) -> ChannelState:
 
 
 def shown_scene(gateway: Gateway) -> Scene:
-    """The scene without what stays on this machine: paths and passwords."""
+    """Return the scene without paths and passwords, which must not leave this machine."""
     scene = gateway.scene_store.scene
     return replace(
         scene,
@@ -82,7 +82,7 @@ def shown_scene(gateway: Gateway) -> Scene:
 
 
 def sessions(gateway: Gateway) -> SessionsShown | None:
-    """The sessions that run, None where there may be none."""
+    """Return the running sessions, None if sessions are not allowed here."""
     board = gateway.sessions
     if not board.allowed:
         return None
@@ -92,7 +92,7 @@ def sessions(gateway: Gateway) -> SessionsShown | None:
 
 
 def avatars(gateway: Gateway) -> list[AvatarRow]:
-    """Finished avatars, damaged ones with the reason, then those being built."""
+    """Return the avatars: finished ones, damaged ones with the reason, then those being built."""
     home, rows = gateway.settings.home, []
     for name in filter(NAME.fullmatch, list_avatars(home)):
         rights = kind = unavailable = ""
@@ -103,7 +103,7 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
             unavailable = one_line(str(error), LONGEST_REASON)
         rows.append(AvatarRow(name=name, rights=rights, kind=kind, unavailable=unavailable, building=None))
     building = dict(gateway.builds)
-    rows = [row for row in rows if row.name not in building]  # of which something else is being chosen
+    rows = [row for row in rows if row.name not in building]  # a finished avatar may be being built with another still
     rows += [
         AvatarRow(name=name, rights="", kind="", unavailable="", building=progress)
         for name, progress in building.items()
@@ -112,7 +112,7 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
 
 
 def engine_rows(gateway: Gateway) -> list[EngineRow]:
-    """Engines as the generator reports them, with the JSON schema of each one's options."""
+    """Return the engines that the generator reports, each with the JSON schema of its options."""
     reported = gateway.health.service_facts("generator").get("engines")
     rows = []
     if isinstance(reported, dict):
@@ -133,7 +133,7 @@ def engine_rows(gateway: Gateway) -> list[EngineRow]:
 
 
 def engine(gateway: Gateway) -> EngineState:
-    """The quality that the engine on air is at, and its delay from motion to face with a minute of it."""
+    """Return the current quality of the engine on air, and its delay from motion to face with a minute of history."""
     facts = gateway.health.service_facts("generator")
     at = facts.get("quality")
     quality = isinstance(at, dict) and EngineQuality(name=str(at.get("name", "")), title=str(at.get("title", "")))
@@ -144,7 +144,7 @@ NO_SAMPLE = "The sample clip is not made yet; `studio setup` makes it."
 
 
 def drivers(gateway: Gateway) -> list[DriverRow]:
-    """What can drive: word for the API, title, what it is where its title does not say, and why it is not available."""
+    """Return the drivers that may be chosen, with the reason for each that is not available."""
     missing = not (drivers_folder(gateway.settings.home) / "sample.mp4").exists()
     rows = [_driver("sample", "Sample clip", unavailable=NO_SAMPLE if missing else "")]
     reported = gateway.health.service_facts("capture").get("cameras")
@@ -175,7 +175,7 @@ def _detail(driver: str) -> str:
 
 
 def shown_driver(gateway: Gateway, driver: str) -> str:
-    """The API's word for a scene's driver: paths and passwords stay on this machine."""
+    """Return the API's word for a scene's driver, without paths and passwords, which must not leave this machine."""
     ref = DriverRef.of_scene(driver)
     if driver == gateway.scene_store.as_started and ref.kind in (DriverKind.FILE, DriverKind.ADDRESS):
         return "as-started"
@@ -185,7 +185,7 @@ def shown_driver(gateway: Gateway, driver: str) -> str:
 
 
 def driver_title(driver: str) -> str:
-    """How a driver is called on the page."""
+    """Return the title of a driver, for the console."""
     ref = DriverRef.of_scene(driver)
     if ref.path:
         return upload_title(ref.path) if UPLOAD.fullmatch(ref.path.stem) else one_line(ref.path.name, LONGEST_TITLE)
@@ -196,17 +196,17 @@ def _without_password(ref: DriverRef) -> str:
     scheme, separator, _ = ref.word.partition("://")
     try:
         return one_line(source_title(ref.word) if separator else ref.word)
-    except ValueError:  # an address that a saved scene holds though it is none
+    except ValueError:  # a saved scene may hold an invalid address
         return scheme + separator
 
 
 def drivers_folder(home: Path) -> Path:
-    """Where uploaded drivers are."""
+    """Return the folder of uploaded drivers."""
     return home / "drivers"
 
 
 def uploads(home: Path) -> list[Path]:
-    """Uploaded drivers, oldest first."""
+    """Return the uploaded drivers, oldest first."""
     found = []
     try:
         for path in drivers_folder(home).glob("*"):
@@ -218,28 +218,28 @@ def uploads(home: Path) -> list[Path]:
             ):
                 found.append((path.stat().st_mtime, path))
     except OSError:
-        pass  # removed just now, or a folder that cannot be read: what was found is shown
+        pass  # a file was just removed, or the folder cannot be read: return what was found
     return [path for _, path in sorted(found)]
 
 
 def uploaded_driver(path: Path) -> str:
-    """The scene's driver of an upload: recorded motion, which an engine read when it came, or video or sound."""
+    """Return the scene's driver word of an upload: recorded motion, which was checked on upload, or video or sound."""
     return DriverRef.of_file(path, recorded=path.suffix not in MEDIA_SUFFIXES).word
 
 
 def recordings_folder(home: Path) -> Path:
-    """Where recordings started from the console go."""
+    """Return the folder of recordings that were started from the console."""
     return home / "recordings"
 
 
 def recordings(home: Path) -> list[Path]:
-    """Finished and running recordings, newest first."""
+    """Return the finished and running recordings, newest first."""
     found = [path for path in recordings_folder(home).glob("*.mp4") if RECORDING.fullmatch(path.stem)]
     return sorted(found, key=lambda path: path.stem, reverse=True)
 
 
 def program(gateway: Gateway) -> ProgramState:
-    """The frame on air."""
+    """Return the state of the program: the frame on air, sound level and stalls."""
     last, feed = gateway.feed.last, gateway.feed
     present = gateway.health.service_facts("capture").get("present")
     return ProgramState(
@@ -259,12 +259,12 @@ def program(gateway: Gateway) -> ProgramState:
 
 
 def speech_state(gateway: Gateway) -> SpeechState:
-    """What is being said, what waits, and the last that are over."""
+    """Return the state of the speech queue: current, waiting and last finished utterances."""
     return SpeechState.model_validate(gateway.speech.as_dict())
 
 
 def preview(gateway: Gateway) -> PreviewState:
-    """Viewers, and what a viewer costs by mode (measured also for a mode without viewers)."""
+    """Return the preview's viewers and the data rate per viewer for each mode, also for modes without viewers."""
     sizes, rate = gateway.preview.sizes, float(gateway.settings.rate)
     totals = gateway.audience.totals(operator=True)
     return PreviewState(
@@ -276,7 +276,7 @@ def preview(gateway: Gateway) -> PreviewState:
 
 
 def audience(gateway: Gateway) -> AudienceState:
-    """Links, and who watches by them."""
+    """Return the watch links and the numbers of their viewers."""
     totals, watching = gateway.audience.totals(operator=False), gateway.seats.watching()
     rows = [WatchLinkState(**link.model_dump(), watching=watching[link.id]) for link in gateway.seats.links.links()]
     return AudienceState(
@@ -289,27 +289,27 @@ def audience(gateway: Gateway) -> AudienceState:
 
 
 def recording_state(gateway: Gateway) -> RecordState:
-    """The recording; its id when it can be fetched from the API."""
+    """Return the state of the recording, with its id if the API can serve it."""
     path = text_path(gateway.recorder.path)
     fetchable = path.parent == recordings_folder(gateway.settings.home) and RECORDING.fullmatch(path.stem)
     return RecordState(**gateway.recorder.state.as_dict(), id=path.stem if fetchable else "", name=path.name)
 
 
 def livekit(gateway: Gateway) -> LiveKitState:
-    """The publication to LiveKit; why there can be none."""
+    """Return the state of publishing to LiveKit, with the reason if it is not possible."""
     settings = gateway.settings
     return LiveKitState(**gateway.livekit.state.as_dict(), room=settings.room, unavailable=missing_settings(settings))
 
 
 def rtmp(gateway: Gateway) -> RtmpState:
-    """The push; of its address only what is not a secret."""
+    """Return the state of the RTMP push, with the parts of its address that are not secret."""
     push = gateway.rtmp
     unavailable = "" if push.shown else "There is no address: set rtmp_url in studio.toml, or STUDIO_RTMP_URL."
     return RtmpState(**push.state.as_dict(), address=push.shown, unavailable=unavailable)
 
 
 def clean_feed(gateway: Gateway) -> CleanFeed:
-    """Whether outputs may leave the label out: what allows it, or why not."""
+    """Return the right by which outputs may omit the label, or the reason why they may not."""
     right = gateway.settings.clean_feed_right.strip()
     why = "A frame without the AI label needs a stated right: set clean_feed_right to the licence or the reason."
     return CleanFeed(right=right, unavailable="" if right else why)

@@ -1,4 +1,7 @@
-"""WebSockets: state, preview, and the browser as driver. The token comes in the first message, never in the address."""
+"""WebSockets for the state, the preview and a browser as driver.
+
+The token is sent in the first message, never in the address.
+"""
 
 import asyncio
 import json
@@ -21,17 +24,17 @@ router = APIRouter(prefix="/api/v1/channels/{channel}")
 
 TOKEN_WAIT_S = 3.0
 STATE_PERIOD_S = 0.25
-STATE_SHARED_S = 0.1  # seconds for which one snapshot serves every page
+STATE_SHARED_S = 0.1  # seconds for which all pages share one snapshot
 BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 4410
-DEVICES = {DriverKind.BROWSER: "camera", DriverKind.MICROPHONE: "microphone"}  # of a page that is the driver
-MAX_FIRST_CHARACTERS = 4096  # of the message with the token
-MAX_BAD_MESSAGES = 100  # messages that no page sends, until the socket is closed
+DEVICES = {DriverKind.BROWSER: "camera", DriverKind.MICROPHONE: "microphone"}  # device that the page captures
+MAX_FIRST_CHARACTERS = 4096  # longest first message, which has the token
+MAX_BAD_MESSAGES = 100  # invalid messages after which the socket is closed
 
 
 async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, Any]] | None:
-    """The gateway and the socket's first words, once they have shown the token.
+    """Accept the socket and return the gateway and the first message, if that message has the operator's token.
 
-    Otherwise it is closed with the reason.
+    Otherwise close the socket with the reason and return None.
     """
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
@@ -54,7 +57,7 @@ async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, 
 
 
 async def until_first(*jobs: Awaitable[None]) -> None:
-    """Run until one of them ends, then end the others."""
+    """Run the awaitables until the first of them ends, then cancel the others. A disconnect is not an error."""
     tasks = [asyncio.ensure_future(job) for job in jobs]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -69,13 +72,13 @@ async def until_first(*jobs: Awaitable[None]) -> None:
 
 
 async def _silence(socket: WebSocket) -> None:
-    """Wait until the page goes; what it says meanwhile means nothing here."""
+    """Wait until the page disconnects; ignore its messages."""
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
 
 
 def _state_text(gateway: Gateway) -> str:
-    """The state as text, made once for all who are told it at about the same time."""
+    """Return the state as JSON, made at most once per STATE_SHARED_S for all pages."""
     made, text = gateway.told
     if time.monotonic() - made > STATE_SHARED_S:
         text = snapshot.snapshot(gateway).model_dump_json()
@@ -85,10 +88,7 @@ def _state_text(gateway: Gateway) -> str:
 
 @router.websocket("/state")
 async def state_socket(socket: WebSocket, channel: str) -> None:
-    """The channel's state, four times a second.
-
-    Its jobs and its captions, in messages of their own, when they have changed.
-    """
+    """Send the channel's state four times a second, and jobs and captions, in separate messages, when they change."""
     opened = await admitted(socket, channel)
     if opened is None:
         return
@@ -107,7 +107,7 @@ async def state_socket(socket: WebSocket, channel: str) -> None:
 
 
 async def _send_captions(gateway: Gateway, socket: WebSocket) -> None:
-    """The last captions, again with each change of one."""
+    """Send the last captions whenever one of them changes."""
     changed = asyncio.Event()
 
     def hear(_: Caption) -> None:
@@ -127,9 +127,9 @@ async def _send_captions(gateway: Gateway, socket: WebSocket) -> None:
 
 @router.websocket("/preview")
 async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") -> None:
-    """Video and sound for viewers; the format is in `services.gateway.preview.encoder`.
+    """Send video and sound to a viewer.
 
-    The conversation is in `services.gateway.preview.viewers`.
+    `services.gateway.preview.encoder` describes the format, `services.gateway.preview.viewers` the protocol.
     """
     opened = await admitted(socket, channel)
     if opened is None:
@@ -162,9 +162,9 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
 
 @router.websocket("/driver")
 async def driver_socket(socket: WebSocket, channel: str) -> None:
-    """Camera and microphone of one browser.
+    """Receive camera and microphone of one browser.
 
-    Messages are one byte (1 JPEG frame, 2 s16 sound at 48 kHz) and the data.
+    A message is one byte for its kind (1: JPEG frame, 2: s16 sound at 48 kHz), followed by the data.
     """
     opened = await admitted(socket, channel)
     if opened is None:
@@ -204,7 +204,7 @@ async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
 
 async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:
     wanted = gateway.scene_store.scene.driver
-    # Looked at now and then: the scene may change in any thread.
+    # Polled, because the scene may change in any thread.
     while gateway.scene_store.scene.driver == wanted:  # noqa: ASYNC110
         await asyncio.sleep(STATE_PERIOD_S)
     await socket.close(NOT_WANTED, "Another driver was chosen.")

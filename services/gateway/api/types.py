@@ -1,7 +1,7 @@
-"""The console's types, generated from the API's schema.
+"""Generator of the console's TypeScript types from the API's schema.
 
 `python -m services.gateway.api.types` writes `services/gateway/web/lib/api_types.d.ts`: one TypeScript declaration for
-each model that a route takes or answers and that the state socket sends. `tsc` checks the console's JavaScript with it.
+each model that a route accepts or returns or a socket sends. `tsc` checks the console's JavaScript with them.
 """
 
 import json
@@ -23,7 +23,7 @@ NAME = re.compile(r"[A-Za-z_$][\w$]*")
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON schema of every model of the API, by name. Starts no gateway."""
+    """Return the JSON schema of every model of the API, by name, without starting a gateway."""
     with tempfile.TemporaryDirectory() as home:
         schema = make_gateway_app(load_settings(home=Path(home), run_root=Path(home)), lambda: None).openapi()
     found: dict[str, dict[str, Any]] = schema["components"]["schemas"]
@@ -31,7 +31,7 @@ def schemas() -> dict[str, dict[str, Any]]:
 
 
 def declarations(found: dict[str, dict[str, Any]]) -> str:
-    """The TypeScript declarations of these schemas."""
+    """Return the TypeScript declarations for these schemas."""
     parts = [f"// Generated from the API's schema by `{COMMAND}`; not edited by hand."]
     parts += [_declaration(name, found[name]) for name in sorted(found)]
     return "\n\n".join(parts) + "\n"
@@ -65,7 +65,7 @@ def _comment(text: str, indent: str) -> str:
 
 
 def type_of(schema: dict[str, Any]) -> str:
-    """The TypeScript type of a JSON schema. Raises ValueError for one that this generator has no word for."""
+    """Return the TypeScript type for a JSON schema. Raises ValueError for a schema that is not supported."""
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "const" in schema:
@@ -98,7 +98,7 @@ def _record(schema: dict[str, Any]) -> str:
 
 
 def main() -> int:
-    """Write the file."""
+    """Write the declarations to FILE; returns the exit code."""
     FILE.write_text(declarations(schemas()), encoding="utf-8")
     return 0
 

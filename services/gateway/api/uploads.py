@@ -1,4 +1,4 @@
-"""Multipart uploads straight to disk, bounded while they arrive: nothing is taken in beyond its limit."""
+"""Multipart uploads, written to disk while they arrive; nothing beyond the limit of a field is accepted."""
 
 import asyncio
 import os
@@ -14,26 +14,26 @@ from fastapi import HTTPException, Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-INCOMING = ".incoming-"  # and the number of the process that takes it in
+INCOMING = ".incoming-"  # prefix of an upload's folder, followed by the id of the process that receives it
 MAX_FIELD_BYTES = 4 << 10
-MAX_NAME_BYTES = 120  # of a file's name
-MAX_HEADS_BYTES = 64 << 10  # what boundaries and part headers may add to the parts' own limits
-BATCH_BYTES = 1 << 20  # bytes that go to the disk at once, in a thread: the event loop has a program to show
-FILE_FIELD, TEXT_FIELD = {"type": "string", "format": "binary"}, {"type": "string"}  # as OpenAPI has them
+MAX_NAME_BYTES = 120  # longest file name
+MAX_HEADS_BYTES = 64 << 10  # for boundaries and part headers, in addition to the limits of the parts
+BATCH_BYTES = 1 << 20  # bytes per write to the disk, which runs in a thread to keep the event loop free
+FILE_FIELD, TEXT_FIELD = {"type": "string", "format": "binary"}, {"type": "string"}  # OpenAPI schemas
 
 
 def form_schema(required: list[str], **properties: dict[str, str]) -> dict[str, Any]:
-    """OpenAPI's description of a form that is read by `received_form`, not by FastAPI."""
+    """Return the OpenAPI description of a form that `received_form` reads instead of FastAPI."""
     schema = {"type": "object", "required": required, "properties": properties}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 @dataclass(slots=True)
 class UploadForm:
-    """An uploaded form: text fields, and files.
+    """An uploaded form: text fields and files, by field name.
 
-    names: as their senders gave them; the files are called so as far as a file can be, each in a folder of its own, so
-    that a sentence about one calls it as its owner does.
+    names: the file names that the sender gave. Each file is stored in a separate folder under a name as close to the
+    given one as `file_name` allows, so that error sentences use the name that the user knows.
     """
 
     fields: dict[str, str] = field(default_factory=dict)
@@ -43,7 +43,7 @@ class UploadForm:
 
 @dataclass(slots=True)
 class _Reader:
-    """Callbacks of the multipart parser: one part after the other into its field or file."""
+    """Callbacks of the multipart parser, which store each part in its field or file."""
 
     folder: Path
     limits: dict[str, int]
@@ -114,9 +114,9 @@ class _Reader:
 
 
 def file_name(given: str, otherwise: str) -> str:
-    """A name that a file can have everywhere, as near to the given one as can be: it was chosen by a stranger.
+    """Return a file name that is safe on every system and as close as possible to the untrusted name `given`.
 
-    otherwise: where nothing of it is left.
+    otherwise: the stem to use if nothing of the given one is left.
     """
     plain = "".join(char if char.isprintable() and char not in '/\\:*?"<>|' else "_" for char in given).lstrip(".-")
     stem, suffix = Path(plain).stem, Path(plain).suffix[:16]
@@ -126,10 +126,10 @@ def file_name(given: str, otherwise: str) -> str:
 
 @asynccontextmanager
 async def received_form(request: Request, home: Path, limits: dict[str, int]) -> AsyncIterator[UploadForm]:
-    """The form of this request, its files in a folder that is gone afterwards.
+    """Receive the form of this request; its files are in a temporary folder, which is deleted on exit.
 
-    limits: the fields there may be and the most bytes of each; above 4 KB it is a file. Raises HTTPException with
-    411 to 422 in one sentence.
+    limits: the allowed fields and the maximum bytes of each; a field with a limit above 4 KB is a file. Raises
+    HTTPException (400, 413, 415, 422 or 507) with one sentence.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary", b"")
@@ -174,9 +174,9 @@ async def _read(request: Request, boundary: bytes, reader: _Reader, most: int) -
 
 
 def sweep_uploads(home: Path) -> int:
-    """Remove what uploads left whose gateway died; returns how many.
+    """Remove the folders of uploads whose gateway died; returns their number.
 
-    Another channel's that are under way are kept: they belong to a process that lives.
+    Uploads that another channel's gateway is receiving are kept, because its process is alive.
     """
     swept = 0
     for folder in home.glob(f"{INCOMING}*"):
@@ -196,7 +196,7 @@ def _incoming(home: Path) -> Path:
 
 
 def _too_large(what: str, limit: int) -> HTTPException:
-    # Closing the connection is what makes the sender stop.
+    # Only closing the connection makes the sender stop.
     return HTTPException(413, f"{what} is larger than {_size(limit)}; send a smaller one.", {"connection": "close"})
 
 

@@ -1,7 +1,8 @@
-"""The socket of the audience: the program for who has a link, and nothing that comes from there changes anything.
+"""The audience's WebSocket: sends the program to viewers with a watch link, who cannot change anything.
 
-A link's token comes in the first message, never in the address. The conversation is that of the preview
-(`services.gateway.preview.viewers`) without the words that choose; what a page could not have said ends it.
+The link's token is sent in the first message, never in the address. The protocol is that of the preview
+(`services.gateway.preview.viewers`) without the message that chooses a mode; too many or too long messages, and
+repeated invalid ones, close the socket.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ ODD = "This is not what the studio's page sends."
 
 @router.websocket("/watch")
 async def watch_socket(socket: WebSocket, channel: str) -> None:
-    """Video and sound for one viewer; the format is in `services.gateway.preview.encoder`."""
+    """Send video and sound to one viewer; `services.gateway.preview.encoder` describes the format."""
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
     token = await link_token(socket)
@@ -49,7 +50,7 @@ async def watch_socket(socket: WebSocket, channel: str) -> None:
 
 
 async def link_token(socket: WebSocket) -> str | None:
-    """The token of the first message; None where the socket is closed because it had none."""
+    """Return the token in the first message; without one, close the socket and return None."""
     try:
         async with asyncio.timeout(TOKEN_WAIT_S):
             said = (await socket.receive()).get("text") or ""
@@ -68,7 +69,7 @@ async def link_token(socket: WebSocket) -> str | None:
 async def _send(gateway: Gateway, socket: WebSocket, viewer: WatchViewer) -> None:
     while True:
         for message in await viewer.messages():
-            # One that takes nothing in fills what the system holds for it and no more, and then is let go.
+            # A viewer that reads nothing fills only the system's socket buffers, and is then disconnected.
             try:
                 async with asyncio.timeout(SILENCE_S):
                     await (socket.send_text(message) if isinstance(message, str) else socket.send_bytes(message))
@@ -89,7 +90,7 @@ async def _listen(gateway: Gateway, socket: WebSocket, viewer: WatchViewer) -> N
 
 
 async def close_socket(socket: WebSocket, code: int, reason: str) -> None:
-    """Close it with the reason, if it has not gone by itself."""
+    """Close the socket with a reason, unless it is already closed."""
     try:
         await socket.close(code, reason)
     except (WebSocketDisconnect, RuntimeError):

@@ -100,10 +100,11 @@ def _check_engine(gateway: Gateway, name: str) -> None:
 
 
 def _take_options(gateway: Gateway, changes: dict[str, Any]) -> None:
-    """Replace the requested option changes with the scene's options after them.
+    """Replace the requested option changes in `changes` with the scene's complete options after the change.
 
-    They are checked by the JSON schema that the generator reports, in the words that the engine itself would use: to
-    load its class would import another package's code, and perhaps a model, in the process that shows the program.
+    Options are checked by the JSON schema that the generator reports, with the same error sentences that the engine
+    would give. The engine's class is not loaded, because that would import another package's code, and perhaps a model,
+    into the process that shows the program. Raises HTTPException.
     """
     asked: dict[str, OptionValue | None] = changes.pop("options", {})
     if (quality := changes.pop("quality", None)) is not None:
@@ -137,7 +138,10 @@ def _engine(gateway: Gateway, name: str) -> EngineRow:
 
 
 def scene_driver_for_word(gateway: Gateway, word: str) -> str:
-    """The scene's driver for the API's word. Nothing from a request is ever used as a path."""
+    """Return the scene's driver for the API's word. No part of a request is ever used as a path.
+
+    Raises HTTPException for a word that names no driver.
+    """
     if word == "as-started":
         return gateway.scene_store.as_started
     if word.startswith("upload:"):
@@ -163,7 +167,7 @@ def _shown_option(value: OptionValue) -> str:
 def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> None:
     for name, value in changes.items():
         if before[name] == value or name in ("on_air", "livekit", "rtmp"):
-            continue  # these say themselves how they are
+            continue  # health and outputs add events for these themselves
         if name in ("loop", "label", "burn_captions"):
             gateway.event_log.add(f"{name.replace('_', ' ').capitalize()} {'on' if value else 'off'}.")
         elif name in ("record_clean", "rtmp_clean"):

@@ -1,4 +1,4 @@
-"""HTTP API: whether one can talk with the host, for the console and for who has a link; chat lines of a livestream."""
+"""HTTP API: whether the operator or a viewer with a link can talk with the host; chat lines of a livestream."""
 
 import asyncio
 
@@ -22,7 +22,7 @@ NOT_FOR_VIEWERS = "Viewers cannot talk with the host here; watch and listen."
 
 
 async def talk_settings(gateway: Gateway) -> ConversationSettings:
-    """Return the settings of the conversation. Raises StudioError where there can be none."""
+    """Return the settings of the conversation. Raises StudioError if no conversation is possible."""
     settings = ConversationSettings.load()
     if missing := settings.missing():
         raise StudioError(missing)
@@ -31,7 +31,10 @@ async def talk_settings(gateway: Gateway) -> ConversationSettings:
 
 
 async def viewers_talk_settings(gateway: Gateway, link: WatchLink) -> ConversationSettings:
-    """Return them for who has this link. Raises StudioError, whose sentence says nothing of the settings."""
+    """Return the conversation's settings for a viewer with this link.
+
+    Raises StudioError if the viewer may not talk; its sentence reveals nothing of the settings.
+    """
     try:
         settings = await talk_settings(gateway)
     except StudioError:

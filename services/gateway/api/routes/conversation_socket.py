@@ -1,6 +1,6 @@
-"""The sockets of the conversation: of the console, and of a watch page whose link may talk.
+"""The WebSockets of the conversation: for the console, and for watch pages whose link permits talking.
 
-One person talks at a time.
+Only one person can talk with the host at a time.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ from shared.runtime.shown_text import one_line
 router = APIRouter(prefix="/api/v1/channels/{channel}")
 
 SILENT, NO_CONVERSATION = 4408, 4412
-MOST_BLOCK_BYTES = 2 * SPEECH_RATE_HZ  # of sound in a message: a second
-MOST_TEXT_CHARACTERS = 6 * MOST_QUESTION_CHARACTERS + 100  # of a message: JSON may write a character in six
-MOST_REASON_BYTES = 123  # of a socket's end, by RFC 6455
-SILENCE_S = 120.0  # for which a viewer may keep the host from others
+MOST_BLOCK_BYTES = 2 * SPEECH_RATE_HZ  # sound in one message, at most one second
+MOST_TEXT_CHARACTERS = 6 * MOST_QUESTION_CHARACTERS + 100  # a JSON message; one escaped character takes up to six
+MOST_REASON_BYTES = 123  # longest reason in a close frame, by RFC 6455
+SILENCE_S = 120.0  # seconds of silence after which a viewer has to make room for others
 CHECK_PERIOD_S = 1.0
 TOO_LONG = f"A question has at most {MOST_QUESTION_CHARACTERS:,} characters; shorten it."
 ODD = "Too many messages that a page does not send."
@@ -39,12 +39,11 @@ SAID_NOTHING = "You said nothing for two minutes; press Talk to continue."
 
 @router.websocket("/conversation")
 async def conversation_socket(socket: WebSocket, channel: str) -> None:
-    """The operator talks with the host.
+    """Let the operator talk with the host.
 
     First message: JSON with the token. Then binary messages of sound, s16 mono at 16 kHz, of up to a second, and JSON
     {"type": "text", "text": ...}, {"type": "interrupt"} and {"type": "mute", "muted": ...}. The answers are
-    ConversationState, ConversationLine, TurnLatency and ConversationError. A socket that is refused is closed with
-    the reason.
+    ConversationState, ConversationLine, TurnLatency and ConversationError. A refused socket is closed with the reason.
     """
     opened = await admitted(socket, channel)
     if opened is None:
@@ -60,7 +59,7 @@ async def conversation_socket(socket: WebSocket, channel: str) -> None:
 
 @router.websocket("/watch/conversation")
 async def watched_conversation_socket(socket: WebSocket, channel: str) -> None:
-    """A viewer talks with the host, by a link that allows it. The messages are those of the operator's socket."""
+    """Let a viewer talk with the host, if the link permits it. The messages are those of the operator's socket."""
     await socket.accept()
     gateway: Gateway = socket.app.state.gateway
     token = await link_token(socket)
@@ -116,12 +115,12 @@ async def _listen(socket: WebSocket, gateway: Gateway, talker: Talker) -> None:
             bad += 1
         else:
             await talker.hear(data)
-        await asyncio.sleep(0)  # one that sends without a pause must not hold up the others
+        await asyncio.sleep(0)  # a client that sends without a pause must not block the event loop
     await close_socket(socket, BAD_MESSAGE, ODD)
 
 
 def _take_words(gateway: Gateway, talker: Talker, text: str) -> bool:
-    """Do what a message says; False for one that no page sends."""
+    """Execute a text message; returns False for an invalid one."""
     if len(text) > MOST_TEXT_CHARACTERS:
         talker.tell(ConversationError(detail=TOO_LONG))
         return False
@@ -146,7 +145,7 @@ def _take_words(gateway: Gateway, talker: Talker, text: str) -> bool:
 
 
 async def _while_allowed(socket: WebSocket, gateway: Gateway, talker: Talker, link: str) -> None:
-    """Close a viewer's socket once its link is good no more, or nothing has come of it for long."""
+    """Close a viewer's socket when its link is no longer valid or the viewer has said nothing for SILENCE_S."""
     while True:
         if refusal := gateway.seats.links.standing(link):
             await close_socket(socket, refusal.code, refusal.sentence)
@@ -158,5 +157,5 @@ async def _while_allowed(socket: WebSocket, gateway: Gateway, talker: Talker, li
 
 
 def _reason(sentence: str) -> str:
-    """A sentence as the reason of a socket's end."""
+    """Return a sentence shortened to fit the reason of a close frame."""
     return sentence.encode()[:MOST_REASON_BYTES].decode(errors="ignore")

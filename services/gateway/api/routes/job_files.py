@@ -1,4 +1,4 @@
-"""HTTP API: the files of a finished job, each fetched with the token, or once without it by a ticket."""
+"""HTTP API: the files of a finished job, fetched with the operator's token, or with a ticket that is valid once."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,10 @@ T = TypeVar("T")
 
 
 async def board_of_job(request: Request, job: str) -> JobBoard:
-    """The jobs, when this one is among them; 404 otherwise. What does not look like an id never reaches the store."""
+    """Return the job board if it has this job, else raise HTTPException (404).
+
+    A string that does not have the form of an id is never passed to the store.
+    """
     jobs = gateway_of(request).jobs
     if not await of_the_store(jobs.has, job):
         raise HTTPException(404, "There is no such job; GET /api/v1/jobs lists them.")
@@ -29,7 +32,7 @@ async def board_of_job(request: Request, job: str) -> JobBoard:
 
 
 async def of_the_store(read: Callable[..., T], *arguments: Any) -> T:
-    """In a thread: a store may be a network away."""
+    """Call `read` in a thread, as the store may be on another machine; a StudioError becomes HTTPException (409)."""
     try:
         return await asyncio.to_thread(read, *arguments)
     except StudioError as error:
@@ -39,7 +42,10 @@ async def of_the_store(read: Callable[..., T], *arguments: Any) -> T:
 def _add_file(
     name: str, place: str, below: str, find: Callable[[JobBoard, str], tuple[Path, str]], words: str, kind: str = ""
 ) -> None:
-    """Three routes for a file: at `place`, and the ticket and the download `below` the job."""
+    """Add three routes for a file: the file at `place`, and `ticket` and `download` below the path `below`.
+
+    find: returns path and file name, or raises StudioError. words: description in the API's schema. kind: media type.
+    """
 
     async def answer(request: Request, job: str) -> FileResponse:
         path, called = await of_the_store(find, await board_of_job(request, job), job)

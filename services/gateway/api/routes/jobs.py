@@ -1,4 +1,4 @@
-"""HTTP API: jobs, submitted, watched, steered and fetched; and the inbox."""
+"""HTTP API: submitting, listing, controlling and deleting jobs; the inbox."""
 
 import asyncio
 import json
@@ -26,15 +26,15 @@ from shared.voices.speech_file import read_text
 
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["jobs"])
 
-MAX_DRIVER_BYTES = 8 << 30  # hours of a phone's film; larger ones go through the inbox
-MAX_TEXT_BYTES = 80_000  # bytes of a text: some twenty minutes of speech, which are made while the request waits
+MAX_DRIVER_BYTES = 8 << 30  # hours of video from a phone; larger files are placed in the inbox
+MAX_TEXT_BYTES = 80_000  # about twenty minutes of speech, which is synthesised while the request waits
 FIELDS = {
     "avatar": 64, "engine": 64, "quality": 64, "options": MAX_OPTIONS_BYTES, "priority": 16, "codec": 32, "size": 32,
     "fps": 32, "label": 8, "burn_captions": 8, "inbox": 1024,
     "driver": MAX_DRIVER_BYTES, "text": MAX_TEXT_BYTES, "voice": 64,
 }  # fmt: skip
 PAGE = 500
-MOST_SECONDS = 86_400.0  # of a speech whose cost is asked for
+MOST_SECONDS = 86_400.0  # longest speech whose cost is estimated
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
 _TEXTS = {name: TEXT_FIELD for name in FIELDS if name != "driver"}
@@ -59,7 +59,7 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
     gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, FIELDS) as form:
         if "text" in form.files:
-            # What else is wrong is known before the voice speaks.
+            # Check all other fields before the text is synthesised.
             driver = Path(form.files["text"].name)
             asked = _asked(gateway, form, driver, idempotency_key)
             asked["driver"], asked["captions"] = await _spoken(gateway, form)
@@ -89,7 +89,7 @@ async def job_cost(request: Request) -> JobCostAnswer:
 
 
 async def _spoken(gateway: Gateway, form: UploadForm) -> tuple[str, str]:
-    """The file with the speech of the form's text, and the one with its captions. Raises HTTPException."""
+    """Synthesise the form's text; returns the paths of the speech and of its captions. Raises HTTPException."""
     if form.fields.get("inbox") or "driver" in form.files:
         raise HTTPException(422, "Send a text or a driver, not both.")
     try:
@@ -109,7 +109,10 @@ def _length(text: str) -> float:
 
 
 def _driver(gateway: Gateway, form: UploadForm) -> Path:
-    """Path of the driver: in the inbox, or the upload under the name that its owner gave it."""
+    """Return the path of the driver: a file in the inbox, or the upload under the name its owner gave it.
+
+    Raises HTTPException.
+    """
     if form.fields.get("voice"):
         raise HTTPException(422, "The field 'voice' speaks a text; send it with 'text'.")
     named, sent = form.fields.get("inbox", ""), form.files.get("driver")
@@ -127,7 +130,7 @@ def _driver(gateway: Gateway, form: UploadForm) -> Path:
 
 
 def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[str, Any]:
-    """What `services.renderer.job.submit` reads. Raises HTTPException."""
+    """Return the form's job as the dictionary that `services.renderer.job.submit` reads. Raises HTTPException."""
 
     def text(name: str, otherwise: str = "") -> str:
         return form.fields.get(name, "").strip() or otherwise
@@ -163,7 +166,7 @@ def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[s
 
 
 def _options(text: str) -> dict[str, OptionValue]:
-    """The options in the field; which there are and may be, `submit` checks with the engine's own class."""
+    """Parse the field `options`; `submit` checks names and values with the engine's class. Raises HTTPException."""
     try:
         given = json.loads(text or "{}")
     except (ValueError, RecursionError):

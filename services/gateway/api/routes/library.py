@@ -1,4 +1,4 @@
-"""HTTP API: avatars, their plates, and drivers, the uploaded ones too; what engines there are."""
+"""HTTP API: avatars and their plates, drivers including uploaded ones, and engines."""
 
 import asyncio
 import secrets
@@ -128,7 +128,7 @@ async def upload_avatar(request: Request) -> AvatarName:
     gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, AVATAR_FIELDS | FILM_FIELDS) as form:
         name, rights = form.fields.get("name", "").strip(), form.fields.get("rights", "").strip()
-        # An empty file field is what a page sends when no file was chosen.
+        # A page sends an empty file field if no file was chosen.
         given = {field: path for field, path in form.files.items() if path.stat().st_size}
         if not given.keys() & {"portrait", "body"} or not rights:
             raise HTTPException(
@@ -171,7 +171,7 @@ def _seconds(text: str) -> float | None:
 async def choose_film(name: str, choice: FilmChoices, request: Request) -> AvatarName:
     """Choose another still of an avatar's film, or other parts to exclude; answers when it is built."""
     gateway = gateway_of(request)
-    await film(name, request)  # there is one
+    await film(name, request)  # raises HTTPException if the avatar has no film
     if name == gateway.scene_store.scene.avatar:
         raise HTTPException(409, f"Avatar '{name}' is on air; choose another one first.")
     if name in gateway.builds:

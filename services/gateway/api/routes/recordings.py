@@ -1,4 +1,4 @@
-"""HTTP API: recordings made from the console, begun, ended and fetched."""
+"""HTTP API: starting, stopping, listing and downloading recordings of the console."""
 
 import secrets
 import time
@@ -24,13 +24,13 @@ DOWNLOAD_EXPIRED = "This download link has expired. Press Download to get a new 
 
 
 class Tickets:
-    """A ticket for one recording, used once and soon: a browser's own download cannot send the token."""
+    """Single-use, short-lived tickets for downloads, because a browser's own download cannot send the token."""
 
     def __init__(self) -> None:
         self._given: dict[str, tuple[str, float]] = {}
 
     def issue(self, recording: str) -> str:
-        """A new ticket; of too many the oldest is void."""
+        """Return a new ticket for a recording; the oldest ticket becomes void when there are more than TICKETS."""
         while len(self._given) >= TICKETS:
             del self._given[next(iter(self._given))]
         ticket = secrets.token_urlsafe(24)
@@ -38,7 +38,7 @@ class Tickets:
         return ticket
 
     def redeem(self, ticket: str, recording: str) -> bool:
-        """Whether a ticket is valid; it is void afterwards."""
+        """Return whether a ticket is valid for this recording; it is void afterwards."""
         of, until = self._given.pop(ticket, ("", 0.0))
         return of == recording and time.monotonic() < until
 

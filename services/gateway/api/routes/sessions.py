@@ -1,4 +1,4 @@
-"""HTTP API: sessions, the face of another application's voice bot in that application's LiveKit room."""
+"""HTTP API: sessions, which show an avatar for another application's voice bot in that application's LiveKit room."""
 
 import asyncio
 import re
@@ -22,7 +22,7 @@ from shared.session_spec import SessionSpec, fits_side
 router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)], tags=["sessions"])
 plugin_router = APIRouter(prefix="/v1", dependencies=[Depends(need_token)], include_in_schema=False)
 
-SAMPLE_RATE_HZ = 24_000  # what most synthesisers give
+SAMPLE_RATE_HZ = 24_000  # the output rate of most speech synthesisers
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 RETRY_AFTER_S = 5
 ON_BEHALF = "lk.publish_on_behalf"
@@ -76,7 +76,7 @@ def _full(error: SessionsFullError) -> HTTPException:
     return HTTPException(503, str(error), {"Retry-After": str(RETRY_AFTER_S)})
 
 
-# bey's plugins of LiveKit Agents, for Python and for JavaScript.
+# Paths that bey's plugins for LiveKit Agents use, in Python and in JavaScript.
 plugin_router.post("/sessions", status_code=201)(open_session)
 plugin_router.post("/session", status_code=201)(open_session)
 
@@ -123,7 +123,10 @@ def _session(request: Request, name: str) -> KeptSession:
 
 
 def _spec(settings: Settings, asked: AskedSession) -> SessionSpec:
-    """The requested session, without an id, and without an avatar where a portrait was sent. Raises HTTPException."""
+    """Check a request and return its session, without an id, and without an avatar if a portrait was sent.
+
+    Raises HTTPException.
+    """
     wanted = asked.wanted
     if not settings.sessions.allowed_livekit_urls:
         raise HTTPException(403, OFF)
@@ -152,7 +155,7 @@ def _spec(settings: Settings, asked: AskedSession) -> SessionSpec:
         options = chosen.options(wanted.options)
     except StudioError as error:
         raise HTTPException(422, str(error)) from None
-    # Given options alone: what is not given follows the engine's settings here.
+    # Only the options in the request; all others follow the engine's settings on this machine.
     given: dict[str, Any] = {} if options is None else options.model_dump(mode="json", include=set(wanted.options))
     return SessionSpec(
         id="",
@@ -171,9 +174,9 @@ def _spec(settings: Settings, asked: AskedSession) -> SessionSpec:
 
 
 def _identities(token: str, wanted: SessionRequest) -> tuple[str, str]:
-    """(avatar, agent) in the room, as the token says, which the LiveKit server alone can check.
+    """Return the identities of avatar and agent in the room, from the token or the request.
 
-    Raises HTTPException.
+    Only the LiveKit server can verify the token. Raises HTTPException.
     """
     try:
         claims = jwt.decode(token, options={"verify_signature": False})

@@ -1,4 +1,4 @@
-"""Speech over HTTP: files and texts to be said, the queue, interrupt and clear; the voices that speak texts."""
+"""HTTP API: speech files and texts to speak, the queue, interrupting and clearing it; the voices that speak texts."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -29,11 +29,11 @@ voices_router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
 MAX_UPLOAD_BYTES = 64 << 20
 FIELDS = {"audio": MAX_UPLOAD_BYTES, "title": 200}
-FIRST_SOUND_WAIT_S = 3.0  # seconds for which an answer waits for a text's first sound, or for why there is none
+FIRST_SOUND_WAIT_S = 3.0  # seconds that an answer waits for the first sound of a text, or for its failure
 
 
 def ensure_speech(gateway: Gateway) -> None:
-    """Make speech the driver, if it is not. Raises HTTPException where the engine does not listen."""
+    """Make speech the driver unless it already is. Raises HTTPException if the engine has no voice input."""
     try:
         gateway.want_speech()
     except StudioError as error:
@@ -47,7 +47,7 @@ async def list_speech(gateway: ChannelGateway) -> SpeechState:
 
 
 def _body_schema() -> dict[str, Any]:
-    """OpenAPI's description of a body that is a form with a file, or a text as JSON."""
+    """Return the OpenAPI description of a body that is a form with a file, or JSON with a text."""
     schema = form_schema(["audio"], audio=FILE_FIELD, title=TEXT_FIELD)
     text = {"schema": {"$ref": "#/components/schemas/TextToSay"}}
     schema["requestBody"]["content"]["application/json"] = text
@@ -82,7 +82,7 @@ async def _say_text(gateway: Gateway, asked: TextToSay) -> UtteranceRow:
         async with asyncio.timeout(FIRST_SOUND_WAIT_S):
             await begun.wait()
     except TimeoutError:
-        pass  # others are spoken before it, or its voice takes its time
+        pass  # other texts are synthesised first, or the voice is slow
     if utterance.note and not utterance.received:
         raise HTTPException(502, utterance.note)
     return UtteranceRow(**utterance.as_dict())
@@ -91,7 +91,7 @@ async def _say_text(gateway: Gateway, asked: TextToSay) -> UtteranceRow:
 async def queue_text(
     gateway: Gateway, asked: TextToSay, listener: Callable[[Utterance], None] | None = None
 ) -> tuple[Utterance, asyncio.Event]:
-    """Queue a text and make speech the driver; returns what `TextSpeech.add` does. Raises HTTPException."""
+    """Queue a text and make speech the driver; returns the result of `TextSpeech.add`. Raises HTTPException."""
     try:
         queued = await gateway.texts.add(asked.text, asked.voice, listener)
     except QueueFullError as error:
@@ -114,7 +114,7 @@ async def _say_file(request: Request, gateway: Gateway) -> UtteranceRow:
         damage = Damage()
         blocks = read_sound(path, damage)
         try:
-            # Read on after the upload's folder is gone: the file stays until it is closed.
+            # The reader keeps the file open, so the rest can be read after the upload's folder is deleted.
             first = await asyncio.to_thread(_next, blocks)
         except StudioError as error:
             raise HTTPException(422, str(error)) from None
@@ -134,7 +134,7 @@ async def _say_file(request: Request, gateway: Gateway) -> UtteranceRow:
 
 
 def _next(blocks: Iterator[tuple[int, NDArray[np.int16]]]) -> NDArray[np.int16]:
-    """About a second more of a file; empty at its end. Raises StudioError where it breaks off."""
+    """Return about one more second of a file, (n,) int16, empty at its end. Raises StudioError if it is truncated."""
     parts: list[NDArray[np.int16]] = []
     while sum(map(len, parts)) < SOUND_RATE_HZ and (block := next(blocks, None)) is not None:
         parts.append(block[1])

@@ -1,4 +1,4 @@
-"""The speech socket: raw PCM as it is produced and texts that a voice speaks, in the order in which they come."""
+"""The speech WebSocket: raw PCM as it is produced, and texts that a voice speaks, queued in order of arrival."""
 
 import asyncio
 import json
@@ -20,11 +20,11 @@ from shared.runtime.clock import SOUND_RATE_HZ, US, now
 router = APIRouter(prefix="/api/v1/channels/{channel}")
 
 BUSY = 4429
-PAUSE = US  # PCM that comes after such a pause begins another utterance, also where `end` was not sent
+PAUSE = US  # after an interrupt, PCM that follows a pause of this length begins a new utterance
 
 
 class SpeechOpening(BaseModel):
-    """The first message of a speech socket, without the token."""
+    """The first message of a speech socket."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,15 +37,15 @@ class SpeechOpening(BaseModel):
 
 @router.websocket("/speech")
 async def speech_socket(socket: WebSocket, channel: str) -> None:
-    """Raw PCM as it is produced, and texts.
+    """Receive raw PCM as it is produced, and texts to speak.
 
-    First message: JSON with token, rate (8000 to 96000, else 48000), format (s16 or f32, little-endian), channels (1 or
-    2) and title. Then binary messages of PCM, of any size; JSON {"do": "end"} ends an utterance (the next PCM begins
-    another), {"text": ..., "voice": ...} ends it too and has a text spoken after it, {"do": "interrupt"} and {"do":
-    "clear"} act on the whole queue. Answers: {"event": "ready"}, then for each of its utterances {"event": "queued" |
-    "started" | "ended" | "interrupted", "id", "title", "note"}, and {"event": "refused", "note"} for a text that cannot
-    be spoken. When half a minute of sound is waiting the socket is not read any further until some of it has been said
-    (POST .../interrupt is heard all the same).
+    First message: JSON with token, rate (8000 to 96000, default 48000), format (s16 or f32, little-endian), channels (1
+    or 2) and title. Then binary messages of PCM, of any size. JSON {"do": "end"} ends the utterance, so that the next
+    PCM begins another; {"text": ..., "voice": ...} also ends it, and queues a text after it; {"do": "interrupt"} and
+    {"do": "clear"} act on the whole queue. Answers: {"event": "ready"}, then for each utterance of this socket
+    {"event": "queued" | "started" | "ended" | "interrupted", "id", "title", "note"}, and {"event": "refused", "note"}
+    for a text that cannot be spoken. While half a minute of sound is waiting, the socket is not read until some of it
+    has been spoken, so only POST .../interrupt can interrupt then.
     """
     opened = await admitted(socket, channel)
     if opened is None:
@@ -71,7 +71,7 @@ async def speech_socket(socket: WebSocket, channel: str) -> None:
 
 
 class SpeechSocket:
-    """One speech socket: its decoder and the utterance that is arriving on it."""
+    """One speech socket: its PCM decoder, the utterance being received and the events to send."""
 
     def __init__(self, gateway: Gateway, opening: SpeechOpening) -> None:
         self.utterance: Utterance | None = None
@@ -84,12 +84,12 @@ class SpeechSocket:
         return PcmDecoder(self._opening.rate, self._opening.format, self._opening.channels)
 
     async def send_events(self, socket: WebSocket) -> None:
-        """Events to the socket, as they come."""
+        """Send events to the socket until cancelled."""
         while True:
             await socket.send_text(json.dumps(await self._events.get()))
 
     async def receive_until_closed(self, socket: WebSocket) -> None:
-        """Take in the socket's messages until it closes or sends an invalid one."""
+        """Process the socket's messages until it closes or sends an invalid one."""
         while True:
             message = await socket.receive()
             if message["type"] == "websocket.disconnect":
@@ -110,7 +110,7 @@ class SpeechSocket:
         pause, self._fed = now() - self._fed, now()
         if self.utterance is None or self.utterance.is_over or self.utterance.complete:
             if self.utterance is not None and self.utterance.state == "interrupted" and pause < PAUSE:
-                return  # the rest of what was interrupted from elsewhere
+                return  # still the utterance that was interrupted through another connection
             data = self._start.feed(data)
             if not data:
                 return
@@ -145,7 +145,7 @@ class SpeechSocket:
         self.utterance = None
 
     async def _say(self, words: dict[str, Any]) -> None:
-        """Have a text spoken after what came before it."""
+        """Queue a text after the PCM that was received before it."""
         await self._end_pcm()
         try:
             await queue_text(self._gateway, TextToSay.model_validate(words), self._heard)

@@ -1,7 +1,8 @@
-"""What viewers get: a token from the operator, the page they open with it, and the library of that page.
+"""Watching through LiveKit: a viewer's token, the page that uses it, and the client library of that page.
 
-A viewer has no operator's token. The operator makes a link whose fragment (which browsers do not send) carries a
-token that may only watch, for minutes; the page is the same for everybody and holds nothing secret.
+A viewer does not have the operator's token. The operator makes a link whose fragment, which browsers do not send to the
+server, has a token that may only watch and expires within minutes. The page is the same for all viewers and holds no
+secrets.
 """
 
 import html
@@ -70,14 +71,15 @@ async def client_library() -> FileResponse:
 
 
 def public_url(settings: Settings) -> str:
-    """The server as viewers reach it."""
+    """Return the URL under which viewers reach the LiveKit server."""
     return settings.livekit_public_url or settings.livekit_url
 
 
 def policy(url: str, ancestors: list[str]) -> str:
-    """Content security policy of the page.
+    """Return the page's content security policy.
 
-    It allows the page's own scripts and styles, connections to this LiveKit server, and embedding by `ancestors`.
+    It allows the page's own scripts and styles, connections to the LiveKit server at `url`, and embedding by
+    `ancestors`.
     """
     host = urlsplit(url).netloc.rpartition("@")[2]
     secure = urlsplit(url).scheme in ("wss", "https")

@@ -1,6 +1,6 @@
-"""HTTP API: links for the audience, and the plates that their pages fetch.
+"""HTTP API: watch links for the audience, and the plates that watch pages fetch.
 
-A link's token is not the operator's: it opens `/watch/CHANNEL` and the plate of what is on air, and nothing else.
+A link's token gives access to the program on `/watch/CHANNEL` and to the plate on air, and to nothing else.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ router = APIRouter(
 )
 plates = APIRouter(prefix="/api/v1/channels/{channel}/watch/plates", tags=["audience"])
 
-# The name changes with the plate, and the answer is for who has a link.
+# Cacheable, because each plate has a different name; private, because only viewers with a link may have it.
 KEPT_BY_BROWSERS = {"cache-control": "private, max-age=86400, immutable"}
 
 
@@ -87,7 +87,7 @@ def _row(request: Request, gateway: Gateway, link: WatchLink) -> WatchLinkRow:
 
 
 def _plate_folder(channel: str, plate: str, request: Request) -> Path:
-    """The folder of a plate, for who has a link."""
+    """FastAPI dependency: the folder of a plate. Raises HTTPException (401 or 404) without a valid link or plate."""
     gateway: Gateway = request.app.state.gateway
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
