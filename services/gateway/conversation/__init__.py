@@ -1,1 +1,1 @@
-"""The conversation: microphone and typed questions in, a streamed answer that the host speaks."""
+"""The conversation with the host: spoken or typed questions, and streamed answers that the host speaks."""

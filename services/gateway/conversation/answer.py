@@ -1,4 +1,4 @@
-"""One answer of the host: its sentences on the way to the voice, what was heard of it, and how long it took."""
+"""One answer of the host: its sentences on their way to the voice, the text heard so far, and its latency."""
 
 import asyncio
 import secrets
@@ -13,9 +13,10 @@ from shared.runtime.clock import now
 
 @dataclass(frozen=True, slots=True)
 class QuestionTimes:
-    """When a question was known.
+    """Times of a question, for the latency of its answer.
 
-    decided, text: microseconds on the channel clock. vad_ms: until it was known to be over.
+    decided: when the end of the turn was detected. text: when its transcript was ready. Both are microseconds on the
+    channel clock. vad_ms: milliseconds from the question's last sound until its end was detected.
     """
 
     vad_ms: int
@@ -24,16 +25,17 @@ class QuestionTimes:
 
     @classmethod
     def typed(cls) -> "QuestionTimes":
-        """Of a question that is text already."""
+        """Return the times of a typed question, which needs no detection and no transcript."""
         return cls(0, now(), now())
 
 
 @dataclass(eq=False, slots=True)
 class HostAnswer:
-    """What the host says to a question. Lives in the event loop.
+    """The host's answer to one question. Not thread-safe: used in the event loop.
 
-    stopped: nothing more of it is to be heard. kept: what was heard of it is a line. over: the utterance has ended, one
-    way or another.
+    utterance: the answer in the speech queue, None before its first sentence. stopped: no more of it may be heard.
+    kept: the text heard of it was added to the transcript. over: set when the utterance has ended or was interrupted.
+    task: the task that makes the answer.
     """
 
     times: QuestionTimes
@@ -44,8 +46,8 @@ class HostAnswer:
     over: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[None] | None = None
     _sentences: asyncio.Queue[str | None] = field(default_factory=asyncio.Queue)  # bounded by the answer's length
-    _heard: dict[str, str] = field(default_factory=dict)  # text by caption
-    _first: int = 0  # when the first sentence was whole
+    _heard: dict[str, str] = field(default_factory=dict)  # text heard, by caption id
+    _first: int = 0  # when the first sentence was complete
 
     @property
     def is_heard(self) -> bool:
@@ -53,45 +55,45 @@ class HostAnswer:
         return bool(self._heard)
 
     def add_sentence(self, sentence: str) -> None:
-        """A sentence is whole."""
+        """Add a complete sentence."""
         self._first = self._first or now()
         self._sentences.put_nowait(sentence)
 
     def finish(self) -> None:
-        """There are no more sentences."""
+        """Mark the end of the sentences."""
         self._sentences.put_nowait(None)
 
     async def sentences(self) -> AsyncIterator[str]:
-        """Those that were added, as they come."""
+        """Yield the sentences in order, waiting for each, until `finish` is called."""
         while (sentence := await self._sentences.get()) is not None:
             yield sentence
 
     def follow(self, utterance: Utterance) -> None:
-        """Take the utterance's new state; once it is interrupted, the rest of the answer is dropped."""
+        """Follow the utterance's state: stop the answer when the utterance is interrupted."""
         if utterance.is_over:
             self.over.set()
             if utterance.state == "interrupted":
                 self.stop()
 
     def stop(self) -> None:
-        """Stop asking for the rest of the answer."""
+        """Stop the answer and cancel the task that makes it."""
         self.stopped = True
         if self.task:
             self.task.cancel()
 
     def hear(self, caption: Caption) -> bool:
-        """Take in what is heard; whether it is of this answer."""
+        """Note the text of a caption if it belongs to this answer; returns whether it does."""
         if self.utterance is None or not caption.id.startswith(f"{self.utterance.id}-"):
             return False
         self._heard[caption.id] = caption.text
         return True
 
     def line(self, *, final: bool) -> ConversationLine:
-        """What was heard so far."""
+        """Return the transcript line with the text heard so far."""
         return ConversationLine(id=self.id, role="host", text=" ".join(self._heard.values()), final=final)
 
     def latency(self, heard: int) -> TurnLatency:
-        """What it took until its first sound. heard: microseconds on the channel clock."""
+        """Return the latency of the answer. heard: time of its first sound, microseconds on the channel clock."""
         times = self.times
         spent = (times.text - times.decided, self._first - times.text, heard - self._first)
         to_text, chat, voice = (max(0, round(each / 1000)) for each in spent)

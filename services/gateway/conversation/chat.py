@@ -1,4 +1,4 @@
-"""A streamed answer of a server with OpenAI's chat API (`/v1/chat/completions`), and its sentences once whole."""
+"""Client for a server with OpenAI's chat API (`/v1/chat/completions`): streamed answers, split into sentences."""
 
 import asyncio
 import json
@@ -9,19 +9,19 @@ from shared.config.conversation import ConversationSettings
 from shared.openai_server import OpenAIServer, ServerError, error_words
 from shared.voices.sentences import LOOKED_AHEAD, sentences
 
-PATIENCE_S = 20.0  # until its first word, and between two
-ANSWER_S = 120.0  # for the whole answer
+PATIENCE_S = 20.0  # longest wait for the first part of an answer, and between two parts
+ANSWER_S = 120.0  # longest duration of a whole answer
 MOST_CHARACTERS = 4000  # length of an answer, about four minutes of speech; longer ones are cut
 MOST_LINE_BYTES = 256 << 10
 MOST_BYTES = 4 << 20
 EVENT_WORDS = (b":", b"event:", b"id:", b"retry:")  # lines of an event stream that are not data
 END_MARK = b"[DONE]"
-UNSPOKEN = str.maketrans("", "", "*`|")  # marks that a voice would read out
-THOUGHT, THOUGHT_END = "<think>", "</think>"  # in which some models reason before they answer
+UNSPOKEN = str.maketrans("", "", "*`|")  # Markdown characters that a voice would read out
+THOUGHT, THOUGHT_END = "<think>", "</think>"  # tags around the reasoning with which some models begin
 
 
 def chat_server(settings: ConversationSettings) -> OpenAIServer:
-    """The server of the settings."""
+    """Return a client for the chat server of the settings."""
     key = settings.chat_key.get_secret_value()
     return OpenAIServer("chat server", "answer", settings.chat_url, key, settings.variable("chat"), PATIENCE_S)
 
@@ -29,10 +29,10 @@ def chat_server(settings: ConversationSettings) -> OpenAIServer:
 async def chat_answer(
     server: OpenAIServer, model: str, messages: Sequence[dict[str, str]]
 ) -> AsyncGenerator[str, None]:
-    """Yield an answer in pieces as they come, at most MOST_CHARACTERS of it.
+    """Yield the spoken text of an answer in pieces as they arrive, at most MOST_CHARACTERS in total.
 
-    Raises ServerError where the server fails, stalls or sends something else: BrokenOffError where its stream has ended
-    without an end mark and without a reason for the end.
+    Raises ServerError if the server fails, stalls or sends something else, and its subclass BrokenOffError if the
+    stream ends without an end mark or a finish reason.
     """
     count, ended = 0, False
     asked = {"model": model, "messages": list(messages), "stream": True}
@@ -63,7 +63,7 @@ async def chat_answer(
 
 
 async def _events(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The data of an event stream; what comes after its last line's end is none."""
+    """Yield the data of an event stream, line by line; an unterminated last line is ignored. Raises ServerError."""
     held, total = b"", 0
     async for block in blocks:
         total += len(block)
@@ -79,7 +79,7 @@ async def _events(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIt
 
 
 async def _whole(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The answer of a server that does not stream."""
+    """Yield the complete body of a server that does not stream. Raises ServerError if it is too long."""
     body = b""
     async for block in blocks:
         body += block
@@ -89,7 +89,10 @@ async def _whole(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIte
 
 
 def _content(server: OpenAIServer, data: bytes) -> tuple[str, bool]:
-    """The text in one piece of an answer, "" for one without; and whether it says that the answer has ended."""
+    """Return the text in one event of an answer, "" for none, and whether the event has a finish reason.
+
+    Raises ServerError.
+    """
     try:
         found: Any = json.loads(data)
     except (ValueError, RecursionError):
@@ -118,18 +121,18 @@ def _no_stream(server: OpenAIServer) -> ServerError:
 
 
 class BrokenOffError(ServerError):
-    """The stream has ended before the answer did; what came of it may be spoken."""
+    """Raised when a stream ends before the answer is complete; the part that was received may be spoken."""
 
 
 class _Spoken:
-    """Of an answer what is for the ear: without the reasoning before it, and without marks."""
+    """Filter that keeps the spoken part of an answer: removes the reasoning before it and Markdown characters."""
 
     def __init__(self) -> None:
         self._held, self._begun, self._in_thought = "", False, False
         self._line_begins = True
 
     def feed(self, piece: str) -> str:
-        """The part of a piece that is spoken."""
+        """Return the part of the next piece that is spoken."""
         if self._begun:
             return self._unmarked(piece)
         self._held += piece
@@ -147,7 +150,7 @@ class _Spoken:
         return self._unmarked(self._held)
 
     def _unmarked(self, piece: str) -> str:
-        """Without the marks, and without the # that a line begins with."""
+        """Remove Markdown characters, and # at the beginning of a line."""
         kept = []
         for char in piece.translate(UNSPOKEN):
             self._line_begins = char == "\n" or (self._line_begins and char in "# ")
@@ -157,14 +160,14 @@ class _Spoken:
 
 
 class SentenceStream:
-    """The sentences of a text that grows. One is given out when so much follows that it cannot continue."""
+    """Splits a growing text into sentences. A sentence is returned once enough text follows to be sure of its end."""
 
     def __init__(self) -> None:
         self._text = ""
         self._given = 0
 
     def feed(self, piece: str) -> list[str]:
-        """Take in more of the text; return the sentences that are whole now."""
+        """Add text; return the sentences that it completes."""
         self._text += piece
         found = sentences(self._text)
         last = len(found) - 1

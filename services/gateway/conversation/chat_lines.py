@@ -1,4 +1,7 @@
-"""Lines of a livestream's chat: so many a minute, answered one after the other when no one else talks with the host."""
+"""Queue for the chat lines of a livestream, with a rate limit.
+
+The host answers them one after the other while no one else talks with it.
+"""
 
 import math
 import time
@@ -10,11 +13,11 @@ from shared.errors import StudioError
 BURST = 5
 SECONDS_A_LINE = 2.0
 MOST_WAITING = 8
-ANSWER_S = 10.0  # about as long as an answer is heard
+ANSWER_S = 10.0  # approximate duration of a spoken answer
 
 
 class ChatBusyError(StudioError):
-    """A line came too soon. retry_after_s: when it may come."""
+    """Raised when chat lines arrive too fast or too many are waiting. retry_after_s: seconds to wait, at least 1."""
 
     def __init__(self, sentence: str, retry_after_s: float) -> None:
         super().__init__(sentence)
@@ -22,15 +25,15 @@ class ChatBusyError(StudioError):
 
 
 class ChatLines:
-    """The lines that wait. clock: monotonic seconds."""
+    """The waiting chat lines. clock: returns monotonic seconds."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._waiting: deque[str] = deque()
-        self._free_at = clock() - BURST * SECONDS_A_LINE  # when as many lines as there may be were taken
+        self._free_at = clock() - BURST * SECONDS_A_LINE  # rate limit: grows by SECONDS_A_LINE with each accepted line
 
     def add(self, author: str, text: str) -> int:
-        """Take a line in; return how many wait before it. Raises ChatBusyError."""
+        """Queue a line; return how many wait before it. Raises ChatBusyError."""
         at = self._clock()
         free_at = max(self._free_at, at - BURST * SECONDS_A_LINE)
         if (wait := free_at + SECONDS_A_LINE - at) > 0:
@@ -42,5 +45,5 @@ class ChatLines:
         return len(self._waiting) - 1
 
     def next(self) -> str | None:
-        """The line that is to be answered now."""
+        """Remove and return the line to be answered next, None if none is waiting."""
         return self._waiting.popleft() if self._waiting else None

@@ -1,10 +1,10 @@
-"""The conversation of a channel: turns of speech and typed questions in, answers that the host speaks.
+"""The conversation of a channel: turns of speech and typed questions in, spoken answers of the host out.
 
-A person who speaks stops the host.
+The host stops speaking as soon as a person begins to speak.
 
-A question is answered once no one speaks and nothing is being written down. One that was overtaken by the same person
-before anything of its answer was heard is answered together with what came after it; one that was interrupted, has
-failed or was another's is left out of what is asked next. Lives in the event loop.
+A question is answered once no one is speaking and nothing is being transcribed. If the same person goes on before any
+of the answer was heard, the earlier question is answered together with the new one. A question that was interrupted,
+that failed or that another person asked is left out of the next request. All of it runs in the event loop.
 """
 
 import asyncio
@@ -39,8 +39,8 @@ from shared.openai_server import OpenAIServer
 from shared.runtime.clock import now
 
 log = structlog.get_logger()
-MOST_TURNS = 2  # turns that wait to be transcribed: a minute of speech
-QUIET_S = 5.0  # after a talker's last words and their answer, until a chat line is answered between them
+MOST_TURNS = 2  # turns that may wait for their transcription: a minute of speech
+QUIET_S = 5.0  # pause after a talker's last turn and its answer before a chat line is answered
 NO_QUESTION = "There is nothing in it to answer; write a question."
 TOO_SLOW = "The speech-to-text server is too slow for what is spoken; wait for the host."
 FOR_VIEWERS = "The host cannot answer just now; try again later."  # only the operator sees the reason
@@ -49,11 +49,14 @@ TALKING = "Another person is talking with the host; try again when they have fin
 
 
 class TalkerPresentError(StudioError):
-    """One person talks at a time."""
+    """Raised when another person is already talking with the host."""
 
 
 class HostConversation:
-    """want_speech: makes speech the driver, or raises StudioError where it cannot be."""
+    """The channel's conversation: one talker, or chat lines, and one answer at a time.
+
+    want_speech: makes speech the driver, or raises StudioError if that is not possible.
+    """
 
     def __init__(
         self, texts: TextSpeech, speech: SpeechQueue, want_speech: Callable[[], None], event_log: EventLog
@@ -64,19 +67,19 @@ class HostConversation:
         self._talker: Talker | None = None
         self._turns: asyncio.Queue[tuple[TurnEnded, int]] = asyncio.Queue(MOST_TURNS)
         self._writing: asyncio.Future[str] | None = None  # transcription of a turn, while it runs
-        self._due: QuestionTimes | None = None  # of a question that has no answer yet
-        self._asker: Talker | None = None  # of the last question; none for a chat line's
+        self._due: QuestionTimes | None = None  # times of the question to answer next
+        self._asker: Talker | None = None  # who asked the last question; None for a chat line
         self._talked_at = -QUIET_S  # monotonic seconds at which a talker, or an answer to them, was last heard
-        self._later: asyncio.TimerHandle | None = None  # for a chat line that waits until a talker is quiet
+        self._later: asyncio.TimerHandle | None = None  # calls `_go_on` when a chat line may be answered
         self._answer: HostAnswer | None = None
         self._state: TalkState = "listening"
         self._settings: ConversationSettings | None = None
         self._servers: tuple[OpenAIServer, OpenAIServer] | None = None
-        self._closing: list[asyncio.Future[None]] = []  # clients of servers from earlier settings
+        self._closing: list[asyncio.Future[None]] = []  # closing the clients of earlier settings
         speech.captions.add_listener(self._hear_host)
 
     def join(self, settings: ConversationSettings, *, operator: bool) -> Talker:
-        """Take the talker's seat. Raises TalkerPresentError."""
+        """Become the person who talks with the host. Raises TalkerPresentError."""
         if self._talker is not None:
             raise TalkerPresentError(TALKING)
         self.use(settings)
@@ -89,26 +92,26 @@ class HostConversation:
         return self._talker
 
     def leave(self, talker: Talker) -> None:
-        """The seat is free. What was asked is answered all the same, what was not written down yet is not."""
+        """Let another person talk. A question already transcribed is still answered; pending turns are dropped."""
         if self._talker is talker:
             self._drop_turns()
             self._talker = None
             self._go_on()
 
     def use(self, settings: ConversationSettings) -> None:
-        """Ask these servers from now on."""
+        """Use the servers of these settings from now on."""
         if settings != self._settings:
             self._closing = [asyncio.ensure_future(server.close()) for server in self._servers or ()]
             self._settings, self._servers = settings, (speech_to_text_server(settings), chat_server(settings))
 
     def begin_turn(self) -> None:
-        """A person has begun to speak: the host is silent at once."""
+        """Silence the host immediately, because the talker has begun to speak."""
         self._talked_at = time.monotonic()
         self._stop_host(answered=False)
         self._show_state()
 
     def end_turn(self, turn: TurnEnded) -> None:
-        """Take the end of a person's turn."""
+        """Queue a talker's finished turn for transcription; an empty turn was only a noise."""
         self._talked_at = time.monotonic()
         if turn.pcm:
             try:
@@ -118,7 +121,7 @@ class HostConversation:
         self._go_on()
 
     def ask(self, text: str) -> None:
-        """A typed question; it stops the host too."""
+        """Answer a typed question; like speech, it stops the host."""
         if not any(char.isalnum() for char in text):
             self._tell(ConversationError(detail=NO_QUESTION))
             return
@@ -128,14 +131,14 @@ class HostConversation:
         self._go_on()
 
     def interrupt(self) -> None:
-        """Stop the host, and answer nothing of what was asked so far."""
+        """Stop the host and drop all questions asked so far."""
         self._drop_turns()
         self._due = None
         self._stop_host(answered=True)
         self._show_state()
 
     def _drop_turns(self) -> None:
-        """Leave unwritten what is not written down yet."""
+        """Drop the turns that are not transcribed yet."""
         while not self._turns.empty():
             self._turns.get_nowait()
         if self._writing is not None:
@@ -143,7 +146,7 @@ class HostConversation:
             self._writing = None
 
     def add_chat_line(self, settings: ConversationSettings, author: str, text: str) -> int:
-        """Have a chat line answered when its turn comes; return how many wait before it. Raises StudioError."""
+        """Queue a chat line for an answer; return how many wait before it. Raises StudioError."""
         if not any(char.isalnum() for char in text):
             raise StudioError(NO_QUESTION)
         waiting = self.chat_lines.add(author, text)
@@ -152,12 +155,12 @@ class HostConversation:
         return waiting
 
     async def run(self) -> None:
-        """Transcribe turns for as long as the gateway runs."""
+        """Transcribe turns until cancelled."""
         while True:
             turn, decided = await self._turns.get()
             writing = self._writing = asyncio.ensure_future(self._written(turn))
             (found,) = await asyncio.gather(writing, return_exceptions=True)
-            if self._writing is writing:  # and was not dropped
+            if self._writing is writing:  # otherwise the turn was dropped
                 self._writing = None
                 if isinstance(found, StudioError):
                     self._fail(str(found), self._talker)
@@ -179,7 +182,7 @@ class HostConversation:
         self._due, self._asker = times, asker
 
     def _go_on(self) -> None:
-        """Answer what is due, when no one speaks."""
+        """Begin the next answer if a question is due, no one is speaking and nothing is being transcribed."""
         hearing = self._talker is not None and self._talker.in_turn
         if self._answer is None and not (hearing or self._writing or self._turns.qsize()):
             if self._due is None and (line := self._chat_line()) is not None:
@@ -191,7 +194,7 @@ class HostConversation:
         self._show_state()
 
     def _chat_line(self) -> str | None:
-        """The chat line that is to be answered now; it waits until a talker is quiet."""
+        """Return the chat line to answer now, None if none is waiting or a talker has not been quiet for QUIET_S."""
         wait = self._talked_at + QUIET_S - time.monotonic()
         if self._talker is None or wait <= 0:
             return self.chat_lines.next()
@@ -213,7 +216,7 @@ class HostConversation:
                 self._fail(answer.utterance.note, self._asker, logged=True)
 
     def _end_answer(self, task: asyncio.Task[None]) -> None:
-        """Clean up after an answer, however it ended. Also called for one that was stopped before it began."""
+        """Clean up after an answer, however it ended, even if it was stopped before it began."""
         if not task.cancelled() and (error := task.exception()):
             log.error("answer_failed", exc_info=error)
             self._fail(FAILED, self._asker)
@@ -223,7 +226,7 @@ class HostConversation:
         self._go_on()
 
     def _keep(self, answer: HostAnswer) -> None:
-        """Keep what was heard of an answer that is over as a line, before anything that a person adds."""
+        """Add the heard text of a finished answer to history and transcript, before any later line of a person."""
         if answer.kept:
             return
         answer.kept = True
@@ -235,7 +238,7 @@ class HostConversation:
                 self._talked_at = time.monotonic()
 
     async def _ask_server(self, answer: HostAnswer) -> None:
-        """Ask the chat server, and have each sentence spoken as soon as it is whole. Raises StudioError."""
+        """Ask the chat server, and queue each sentence for the voice as soon as it is complete. Raises StudioError."""
         assert self._settings and self._servers
         settings, stream = self._settings, SentenceStream()
         self._want_speech()
@@ -261,7 +264,11 @@ class HostConversation:
                 answer.add_sentence(sentence)
 
     def _stop_host(self, *, answered: bool) -> None:
-        """Silence, at once. answered: a question of whose answer nothing was heard is not asked again."""
+        """Stop the host's answer immediately.
+
+        answered: count the question as answered. Otherwise a question without any heard answer is due again, unless its
+        answer was stopped before.
+        """
         answer = self._answer
         stopped = answer is None or answer.stopped
         if self._talker is not None and self._talker.operator:
@@ -303,7 +310,11 @@ class HostConversation:
             self._talker.tell(message)
 
     def _fail(self, sentence: str, asker: Talker | None, *, logged: bool = False) -> None:
-        """Something went wrong for asker: the operator's log says what, and so does the operator's page."""
+        """Report an error in answering `asker`.
+
+        The event log and the operator's page get the sentence; a viewer who asked gets FOR_VIEWERS instead. logged: the
+        sentence is in the event log already.
+        """
         if not logged:
             self._event_log.add(sentence, "error")
         if self._talker is not None and self._talker.operator:
@@ -312,7 +323,7 @@ class HostConversation:
             self._tell(ConversationError(detail=FOR_VIEWERS))
 
     async def close(self) -> None:
-        """End the answer, and the connections to the servers."""
+        """Stop the answer and close the connections to the servers."""
         if self._later is not None:
             self._later.cancel()
         if self._answer is not None:

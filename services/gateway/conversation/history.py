@@ -1,4 +1,4 @@
-"""What was said so far, and what the host knows: the messages that the chat server is given."""
+"""The messages for the chat server: system prompt, the host's knowledge, and the conversation so far."""
 
 import asyncio
 from collections import deque
@@ -8,22 +8,22 @@ from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
 
 MOST_LINES = 40
-MOST_CHARACTERS = 16_000  # of all lines; the oldest are forgotten first
+MOST_CHARACTERS = 16_000  # total of all lines; the oldest are dropped first
 MOST_KNOWLEDGE_BYTES = 32 << 10
 
 
 class History:
-    """The lines of persons and host, oldest first: of the host what was heard."""
+    """The lines of persons and host, oldest first. The host's lines have only the text that was heard."""
 
     def __init__(self) -> None:
         self._lines: deque[tuple[str, str]] = deque(maxlen=MOST_LINES)
 
     def add_person(self, text: str) -> None:
-        """A person has spoken."""
+        """Add a person's line."""
         self._add("user", text)
 
     def add_host(self, text: str) -> None:
-        """The host was heard; an answer of which nothing was heard makes no line."""
+        """Add the heard text of an answer; empty text adds no line."""
         if text:
             self._add("assistant", text)
 
@@ -33,12 +33,12 @@ class History:
         return bool(self._lines) and self._lines[-1][0] == "user"
 
     def drop_unanswered(self) -> None:
-        """What a person said last will have no answer."""
+        """Remove a person's last line, because it will have no answer."""
         if self.is_unanswered:
             self._lines.pop()
 
     def _add(self, role: str, text: str) -> None:
-        # What was said before there was an answer to it is one question: some models take no two of one role.
+        # Consecutive lines of one role are joined: some models reject two messages of the same role in a row.
         if self._lines and self._lines[-1][0] == role:
             text = f"{self._lines.pop()[1]}\n{text}"
         self._lines.append((role, text[-MOST_CHARACTERS:]))
@@ -46,11 +46,11 @@ class History:
             self._lines.popleft()
 
     def forget(self) -> None:
-        """Another person talks now, whom what was said so far does not concern."""
+        """Remove all lines, because another person talks now, who must not see them."""
         self._lines.clear()
 
     async def messages(self, settings: ConversationSettings) -> list[dict[str, str]]:
-        """What the chat server is given. Raises StudioError where the file that the host knows cannot be read."""
+        """Return the messages for the chat server. Raises StudioError if the host's knowledge file cannot be read."""
         system = settings.system_prompt
         if settings.knowledge is not None:
             known = await asyncio.to_thread(knowledge, settings.knowledge)
@@ -58,14 +58,14 @@ class History:
                 f"{system}\n\nThis is what you know. Say that you do not know what is not in it:\n\n{known}".lstrip()
             )
         lines = list(self._lines)
-        while lines and lines[0][0] == "assistant":  # an answer to what was forgotten
+        while lines and lines[0][0] == "assistant":  # an answer to a dropped line
             del lines[0]
         head = [{"role": "system", "content": system}] if system else []
         return head + [{"role": role, "content": text} for role, text in lines]
 
 
 def knowledge(path: Path) -> str:
-    """The text that the host knows. Raises StudioError."""
+    """Return the text of the host's knowledge file. Raises StudioError."""
     try:
         with path.open("rb") as file:
             data = file.read(MOST_KNOWLEDGE_BYTES + 1)

@@ -1,4 +1,4 @@
-"""A turn of speech as text, by a server with OpenAI's transcription API (`/v1/audio/transcriptions`)."""
+"""Client for a server with OpenAI's transcription API (`/v1/audio/transcriptions`): a turn of speech to text."""
 
 import asyncio
 import io
@@ -9,13 +9,13 @@ from services.gateway.conversation.vad import SPEECH_RATE_HZ
 from shared.config.conversation import ConversationSettings
 from shared.openai_server import OpenAIServer, ServerError
 
-PATIENCE_S = 20.0  # for one answer as a whole
+PATIENCE_S = 20.0  # longest duration of one request as a whole
 MOST_BYTES = 64 << 10
-MOST_CHARACTERS = 2000  # of a turn of half a minute; a server that says more has lost the thread
+MOST_CHARACTERS = 2000  # more than half a minute of speech can contain; a longer transcript is faulty and is cut
 
 
 def speech_to_text_server(settings: ConversationSettings) -> OpenAIServer:
-    """The server of the settings."""
+    """Return a client for the speech-to-text server of the settings."""
     key = settings.speech_to_text_key.get_secret_value()
     setting = settings.variable("speech_to_text")
     return OpenAIServer(
@@ -24,7 +24,7 @@ def speech_to_text_server(settings: ConversationSettings) -> OpenAIServer:
 
 
 async def transcribed(server: OpenAIServer, settings: ConversationSettings, pcm: bytes) -> str:
-    """The words of s16 mono at 16 kHz, on one line; "" where there are none. Raises ServerError."""
+    """Return the transcript of sound, s16 mono at 16 kHz, on one line; "" if it has no words. Raises ServerError."""
     form = {"model": settings.speech_to_text_model, "response_format": "json"}
     form |= {"language": settings.language} if settings.language else {}
     body = b""

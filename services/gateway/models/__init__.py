@@ -1,1 +1,1 @@
-"""What the HTTP API answers and its state socket sends, as pydantic models by subject."""
+"""Pydantic models of the HTTP API's answers and of the WebSockets' messages, one module per subject."""

@@ -1,4 +1,4 @@
-"""Answers about the audience: links to watch by, and who watches."""
+"""Answers about the audience: watch links and their viewers."""
 
 from typing import Self
 
@@ -28,7 +28,7 @@ class WatchLinkRow(WatchLinkState):
 
     @classmethod
     def of(cls, link: WatchLink, watching: int, url: str) -> Self:
-        """A link as the API shows it."""
+        """Return the answer for a link. watching: its current number of viewers. url: see the class."""
         return cls(**link.model_dump(), watching=watching, url=url)
 
 

@@ -4,9 +4,9 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Answer(BaseModel):
-    """A JSON object of the API, which never changes once made.
+    """Base class of the API's JSON objects. Immutable.
 
-    A field that its model lacks is an error here, not a field that pages miss.
+    Passing a field that the model does not declare is an error, so that no field is lost silently.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,4 +1,4 @@
-"""The channel's state, as the state socket sends it and the console is drawn from it."""
+"""The channel's state, as the state socket sends it to the console."""
 
 from typing import Literal, get_args
 
@@ -113,11 +113,11 @@ class PreviewState(Answer):
 
 
 class OutputFacts(Answer):
-    """How an output is.
+    """Fields that the states of all outputs share.
 
-    state: off (not wanted), connecting (the first time), live, reconnecting (was live, tries again by itself), failed.
-    note: one sentence where something is wrong, else "". since: wall clock seconds at which this state began, 0 for an
-    output that was never wanted. figures: numbers of the output's own kind by name.
+    state: off (not wanted), connecting (for the first time), live, reconnecting (was live, retries by itself), failed.
+    note: one sentence about what is wrong, else "". since: wall clock seconds at which this state began, 0 for an
+    output that was never wanted. figures: statistics by name, different for each kind of output.
     """
 
     state: OutputPhase

@@ -1,4 +1,4 @@
-"""What is asked of the conversation and answers about it; what its sockets send."""
+"""Requests and answers of the conversation, and the messages of its WebSockets."""
 
 from typing import Literal
 

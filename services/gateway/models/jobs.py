@@ -23,15 +23,15 @@ class FailingSegment(Answer):
 
 
 class JobFacts(Answer):
-    """A job as a page draws it.
+    """A job as pages show it.
 
-    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked one. created:
-    wall clock seconds. done, total: frames. steps: how far a clip engine's units are, in words, "" for a job of frames;
-    it has no frames before its clip is written. percent: of the work that is done, all units counted. fps: frames a
-    second of all workers at it now. eta: seconds, null where it is not known. strip: its segments on one short line, a
-    letter for one or several. preview: changes with each new preview image, "" where there is none. result: the
-    finished file's name. bytes: its size. captions: that of its captions, "" where it has none. notes: what is to know
-    of the driver, such as how much of it could not be read.
+    reason: what the job waits for, or why it is parked. kind: of a parked job failed, memory, no_space or damaged.
+    created: wall clock seconds. done, total: frames. steps: progress of a clip engine's units, in words; "" for a frame
+    engine. Until its clip is written, a clip engine's job has no frames. percent: finished share of the work of all
+    units. fps: frames a second of all workers on it. eta: seconds, null if unknown. strip: the segments' states on one
+    short line, a letter for one or several segments. preview: changes with each new preview image, "" if there is none.
+    result: name of the finished file. bytes: its size. captions: name of the captions file, "" for none. notes:
+    sentences about the driver, such as how much of it could not be read.
     """
 
     id: str
@@ -76,7 +76,7 @@ class JobDetail(JobFacts):
 
     @classmethod
     def of(cls, view: JobView) -> Self:
-        """Return all that a page shows of a job."""
+        """Return the details of a job."""
         return cls(segments=list(view.segments), **_facts(view))
 
 
@@ -146,7 +146,7 @@ class Inbox(Answer):
 
 
 def _facts(view: JobView) -> dict[str, Any]:
-    """The fields of `JobFacts`: numbers rounded for a page, times as seconds, the segments as a strip."""
+    """Return the fields of `JobFacts`, with rounded numbers, times in seconds and the segments as a strip."""
     taken = ("id", "state", "reason", "kind", "avatar", "engine", "driver", "priority", "done", "bytes")
     failing = view.failing
     return {name: getattr(view, name) for name in taken} | {

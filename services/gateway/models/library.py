@@ -1,4 +1,4 @@
-"""Answers about what there is to choose from: engines, avatars, drivers, recordings."""
+"""Answers about engines, avatars, drivers and recordings."""
 
 from typing import Any
 

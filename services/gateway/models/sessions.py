@@ -1,4 +1,4 @@
-"""Answers about sessions: faces for other applications' voice bots."""
+"""Answers about sessions, which show an avatar for other applications' voice bots."""
 
 from typing import Self
 
@@ -37,7 +37,7 @@ class SessionStatus(Answer):
 
     @classmethod
     def of(cls, kept: KeptSession) -> Self:
-        """A session as the API shows it: never its token."""
+        """Return the status of a session, without its token."""
         spec = kept.spec
         return cls(
             session_id=spec.id,

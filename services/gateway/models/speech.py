@@ -1,4 +1,4 @@
-"""Requests to the speech queue and its answers; the voices that speak texts."""
+"""Requests and answers of the speech queue, and answers about the voices that speak texts."""
 
 from typing import Literal
 

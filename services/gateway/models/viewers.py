@@ -1,4 +1,4 @@
-"""Answers to who shows the program to viewers."""
+"""The answer to a request for a viewer's link to the LiveKit room."""
 
 from services.gateway.models.base import Answer
 
