@@ -1,8 +1,8 @@
-"""Links for the audience: each may watch and do nothing else, until it expires or is revoked.
+"""Watch links for the audience: permission to watch, and nothing else, until the link expires or is revoked.
 
-A link carries a JSON web token (RFC 7519) that names the link and is signed with a key of the channel, made of the
-operator's token: another operator's token makes every link void. What is kept is the list of links that there are; to
-revoke one is to remove it.
+A link contains a JSON web token (RFC 7519) that names the link and is signed with a key of the channel. The key is
+derived from the operator's token, so changing that token makes every link void. The channel stores a list of its valid
+links; revoking a link removes it from the list.
 """
 
 import hmac
@@ -21,8 +21,8 @@ from shared.errors import StudioError
 from shared.runtime.files import write_atomically
 
 ALGORITHM = "HS256"
-SHORTEST_S, LONGEST_S = 60, 30 * 24 * 3600  # of a link's life
-MOST_VIEWERS = 1000  # of one link
+SHORTEST_S, LONGEST_S = 60, 30 * 24 * 3600  # limits of a link's lifetime
+MOST_VIEWERS = 1000  # highest number of viewers that one link may allow
 MOST_LINKS = 100
 MOST_LABEL_CHARACTERS = 80
 MOST_TOKEN_CHARACTERS = 1000
@@ -30,9 +30,9 @@ MOST_FILE_BYTES = 256 << 10
 
 
 class WatchRefusal(Enum):
-    """Why one may not watch, or not any longer.
+    """The reasons why a viewer may not watch, or may no longer watch.
 
-    The code that closes the socket, and the sentence that the page shows.
+    Each value is the close code of the socket and the sentence that the page shows.
     """
 
     BAD = 4401, "This link is not complete or not of this studio; ask for a new one."
@@ -49,12 +49,12 @@ class WatchRefusal(Enum):
 
     @property
     def sentence(self) -> str:
-        """The sentence that the viewer reads."""
+        """Sentence shown to the viewer."""
         return self.value[1]
 
 
 class WatchRefusedError(StudioError):
-    """A viewer may not watch; the message gives the reason."""
+    """Raised when a viewer may not watch; the message gives the reason."""
 
     def __init__(self, refusal: WatchRefusal) -> None:
         super().__init__(refusal.sentence)
@@ -62,9 +62,10 @@ class WatchRefusedError(StudioError):
 
 
 class WatchLink(BaseModel):
-    """A link as it is kept.
+    """A watch link as it is stored.
 
-    expires: wall clock seconds. viewers: how many may watch by it at a time. talk: whether they may talk with the host.
+    label: for the operator. expires: wall clock seconds. viewers: how many may watch by it at a time. talk: whether
+    they may talk with the host.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -80,9 +81,9 @@ _KEPT = TypeAdapter(list[WatchLink])
 
 
 class WatchLinks:
-    """The channel's links, kept in the studio's home. Lives in the event loop.
+    """The channel's watch links, stored in the studio's home. Not thread-safe: used in the event loop.
 
-    secret: the operator's token. clock: wall clock seconds.
+    secret: the operator's token. clock: returns wall clock seconds.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class WatchLinks:
         self._links = self._load()
 
     def make(self, label: str, expires_s: int, viewers: int, talk: bool = False) -> WatchLink:
-        """A new link. Raises StudioError where there are too many, or where it cannot be kept."""
+        """Make and store a new link. Raises StudioError if there are too many, or if it cannot be stored."""
         links = self.links()
         if len(links) >= MOST_LINKS:
             raise StudioError(f"There are {MOST_LINKS} links, and no more are kept; revoke one first.")
@@ -111,28 +112,31 @@ class WatchLinks:
         return made
 
     def links(self) -> list[WatchLink]:
-        """Links that have not expired, oldest first."""
+        """Return the links that have not expired, oldest first."""
         at = self._clock()
         return [link for link in self._links.values() if link.expires > at]
 
     def remove(self, name: str) -> bool:
-        """Revoke a link; whether there was one. Raises StudioError where that cannot be kept, and it stays."""
+        """Revoke a link, by its id; returns whether it existed.
+
+        Raises StudioError if the change cannot be stored; the link is then still valid.
+        """
         if name not in {link.id for link in self.links()}:
             return False
         self._save({each.id: each for each in self.links() if each.id != name})
         return True
 
     def token(self, link: WatchLink) -> str:
-        """What the link's address carries; the same each time."""
+        """Return the token in the link's address, the same for each call."""
         claims = {"aud": self._audience, "sub": link.id, "exp": link.expires}
         return jwt.encode(claims, self._key, algorithm=ALGORITHM)
 
     def admit(self, token: str) -> WatchLink:
-        """The link of a token. Raises WatchRefusedError."""
+        """Return the link that a token names. Raises WatchRefusedError if the token or link is not valid."""
         if len(token) > MOST_TOKEN_CHARACTERS:
             raise WatchRefusedError(WatchRefusal.BAD)
         try:
-            # The time is looked at below, by the clock that the other links go by.
+            # The expiry is checked below, because it must use `self._clock`.
             told = {"require": ["exp", "sub", "aud"], "verify_exp": False}
             claims = jwt.decode(token, self._key, [ALGORITHM], options=told, audience=self._audience)  # type: ignore[arg-type]
             name, expires = str(claims["sub"]), int(claims["exp"])
@@ -146,14 +150,14 @@ class WatchLinks:
         return link
 
     def standing(self, name: str) -> WatchRefusal | None:
-        """Why a link that was admitted is good no more, None while it is."""
+        """Return why an admitted link is no longer valid, None while it is valid."""
         link = self._links.get(name)
         if link is None:
             return WatchRefusal.REVOKED
         return WatchRefusal.EXPIRED if link.expires <= self._clock() else None
 
     def name_of(self, thing: str) -> str:
-        """A name that says nothing of the thing, the same for as long as the operator's token is."""
+        """Return a pseudonym for `thing` that does not reveal it, constant until the operator's token changes."""
         return hmac.digest(self._key, thing.encode("utf-8", "surrogatepass"), "sha256").hex()[:32]
 
     def _load(self) -> dict[str, WatchLink]:

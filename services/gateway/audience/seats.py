@@ -1,4 +1,4 @@
-"""Viewers by link: as many at a time as link and studio allow, disconnected once they may no longer stay."""
+"""Seats for viewers by watch links: limited per link and per studio, vacated when a viewer may no longer stay."""
 
 import asyncio
 from collections import Counter
@@ -12,13 +12,13 @@ from shared.avatar.model import NAME, avatars_folder
 from shared.config.settings import Settings
 
 CHECK_PERIOD_S = 1.0
-PLATES_NAMED = 8  # plates that pages were told of last, and may fetch
+PLATES_NAMED = 8  # plates that were announced to pages last, and that pages may fetch
 
 
 class WatchSeats:
-    """The viewers of all links. Lives in the event loop.
+    """The viewers of all links. Not thread-safe: used in the event loop.
 
-    turned_away: how often one might not watch, or not any longer, by the reason's name.
+    most: highest number of viewers of all links. turned_away: viewers refused or disconnected, by the reason's name.
     """
 
     def __init__(self, settings: Settings, links: WatchLinks, audience: Audience, event_log: EventLog) -> None:
@@ -33,7 +33,7 @@ class WatchSeats:
         self._plates: dict[str, str] = {}  # avatars by the names of their plates
 
     def take(self, token: str) -> WatchViewer:
-        """A seat for who has this token. Raises WatchRefusedError."""
+        """Admit the bearer of a link's token as a viewer. Raises WatchRefusedError."""
         try:
             link = self.links.admit(token)
             if self.watching()[link.id] >= link.viewers:
@@ -49,26 +49,26 @@ class WatchSeats:
         return viewer
 
     def leave(self, viewer: WatchViewer) -> None:
-        """The seat is free."""
+        """Free the viewer's seat."""
         self._viewers.pop(viewer, None)
         self._audience.leave(viewer)
 
     async def until_ended(self, viewer: WatchViewer) -> None:
-        """Wait until the viewer has to go; `viewer.ended` says why."""
+        """Wait until the viewer must disconnect; `viewer.ended` is then the reason."""
         await self._viewers[viewer].wait()
 
     def watching(self) -> Counter[str]:
-        """Viewers now, by link."""
+        """Return the current number of viewers by link id."""
         return Counter(viewer.link for viewer in self._viewers)
 
     def make(self, label: str, expires_s: int, viewers: int, talk: bool = False) -> WatchLink:
-        """A new link. Raises StudioError."""
+        """Make a new link. Raises StudioError."""
         made = self.links.make(label, expires_s, viewers, talk)
         self._event_log.add(f"A watch link was made for {viewers} viewer{'s' if viewers > 1 else ''}.")
         return made
 
     def revoke(self, name: str) -> bool:
-        """Revoke a link and disconnect its viewers at once; returns whether it existed. Raises StudioError."""
+        """Revoke a link and disconnect its viewers immediately; returns whether it existed. Raises StudioError."""
         if not self.links.remove(name):
             return False
         watched = self.watching()[name]
@@ -77,7 +77,7 @@ class WatchSeats:
         return True
 
     def let_go(self) -> None:
-        """End viewers whose link is no longer valid, and those that have fallen silent."""
+        """End the viewers whose link is no longer valid or whose page has stopped responding."""
         for viewer in self._viewers:
             if refusal := self.links.standing(viewer.link):
                 self.end(viewer, refusal)
@@ -85,22 +85,22 @@ class WatchSeats:
                 self.end(viewer, WatchRefusal.SILENT)
 
     def end(self, viewer: WatchViewer, refusal: WatchRefusal) -> None:
-        """The viewer has to go."""
+        """Make the viewer disconnect with this reason."""
         if viewer.ended is None:
             viewer.ended = refusal
             self.turned_away[refusal.name.lower()] += 1
             self._viewers[viewer].set()
 
     async def keep_clear(self) -> None:
-        """Let go those who may not stay, for as long as the gateway runs."""
+        """Call `let_go` once a second until cancelled."""
         while True:
             self.let_go()
             await asyncio.sleep(CHECK_PERIOD_S)
 
     def plate_name(self, avatar: str) -> str:
-        """The name that pages get in place of the avatar's; another plate of the same avatar has another.
+        """Return the public name of an avatar's plate, which does not reveal the avatar's name.
 
-        "" without one.
+        A new plate of the same avatar has a different name. "" if the avatar has no plate.
         """
         path = self._plate_path(avatar)
         try:
@@ -115,10 +115,10 @@ class WatchSeats:
         return name
 
     def plate_folder(self, name: str) -> Path | None:
-        """The folder of the avatar whose plate pages were told of by this name, if it is still the same."""
+        """Return the folder of the avatar whose plate was announced under this name, None if the plate has changed."""
         avatar = self._plates.get(name)
         return self._plate_path(avatar).parent if avatar is not None and self.plate_name(avatar) == name else None
 
     def _plate_path(self, avatar: str) -> Path:
-        # The name comes from a message: one that could not name an avatar must not become a path.
+        # The name comes from a message: use it in a path only if it is a valid avatar name.
         return avatars_folder(self._home) / (avatar if NAME.fullmatch(avatar) else "-") / "plate.mjpg"

@@ -1,6 +1,6 @@
-"""One who watches by a link.
+"""A viewer by a watch link.
 
-A viewer of the preview who may choose nothing, is not shown the driver, and may be far away.
+Unlike the console's viewer it cannot choose the mode and is not shown the driver. It may be far away.
 """
 
 import math
@@ -14,8 +14,8 @@ from services.gateway.audience.links import WatchRefusal
 from services.gateway.preview.encoder import PreviewMessages
 from services.gateway.preview.viewers import IN_FLIGHT, PreviewViewer
 
-MOST_IN_FLIGHT = 12  # half a second at 25 frames a second: a longer round trip costs frames
-MOST_TEXT_CHARACTERS = 512  # size of a message from the page
+MOST_IN_FLIGHT = 12  # half a second at 25 frames a second: with a longer round trip some frames are skipped
+MOST_TEXT_CHARACTERS = 512  # longest message from the page
 MOST_MESSAGES_A_SECOND = 300  # a page sends about fifty: acknowledgements of frames and sounds, and some pings
 MOST_BAD_MESSAGES = 20
 SILENCE_S = 15.0  # a page sends something every two seconds
@@ -23,13 +23,13 @@ SILENCE_S = 15.0  # a page sends something every two seconds
 
 @dataclass(eq=False, slots=True)
 class WatchViewer(PreviewViewer):
-    """A socket of the watch page. Lives in the event loop.
+    """A socket of the watch page. Not thread-safe: used in the event loop.
 
-    link: by which it watches. plate_name: what the page gets for an avatar's plate. ended: why it has to go, once it
-    has to. clock: monotonic seconds.
+    link: id of its watch link. rate: program frames a second. plate_name: returns the public name of an avatar's plate.
+    ended: why it must disconnect, None while it may watch. clock: returns monotonic seconds.
 
-    As many frames are on the way to it as the shortest trip there and back takes, so that a viewer on another continent
-    gets every frame, while one whose line is too slow has no more of them queued than it needs.
+    The number of unacknowledged frames is limited to as many as the shortest measured round trip lasts. So a viewer on
+    another continent receives every frame, while a slow connection has no more frames queued than it needs.
     """
 
     WORDS: ClassVar[frozenset[str]] = frozenset({"ping", "ack", "sounds", "plate", "view", "listen"})
@@ -46,17 +46,20 @@ class WatchViewer(PreviewViewer):
     _messages: int = 0
     _bad: int = 0
     _sent_at: deque[float] = field(default_factory=deque)
-    _trip_s: float = math.inf  # the shortest from a frame to its acknowledgement
+    _trip_s: float = math.inf  # shortest time from sending a frame to its acknowledgement
 
     def __post_init__(self) -> None:
         self._heard = self.clock()
 
     def is_silent(self) -> bool:
-        """Whether nothing has come from it for so long that it is not a page that shows the program."""
+        """Whether the page has sent nothing for SILENCE_S, so that it cannot be showing the program."""
         return self.clock() - self._heard > SILENCE_S
 
     def accepts(self, text: str) -> bool:
-        """Take in what the page says; False for one that no page would send so much or so often."""
+        """Process a message of the page; returns False if the socket must be closed.
+
+        That is the case for a message that is too long, for too many messages, and for repeated invalid ones.
+        """
         at = self.clock()
         if int(at) != self._second:
             self._second, self._messages = int(at), 0
@@ -74,18 +77,18 @@ class WatchViewer(PreviewViewer):
 
     @property
     def in_flight(self) -> int:
-        """How many frames may be on the way."""
+        """Maximum number of unacknowledged frames."""
         if self._trip_s == math.inf:
             return IN_FLIGHT
         return min(MOST_IN_FLIGHT, max(IN_FLIGHT, math.ceil(self._trip_s * self.rate) + 1))
 
     def hello(self, preview: PreviewMessages) -> dict[str, int | str]:
-        """The first message: of the avatar only what the page needs; its plate has a meaningless name."""
+        """Return the message that announces an avatar: what the page needs of it, without its name."""
         return {
             "number": preview.number, "plate": self.plate_name(preview.avatar), "width": preview.width,
             "height": preview.height,
         }  # fmt: skip
 
     def note_sent(self) -> None:
-        """Note that a frame is on its way."""
+        """Note when a frame was sent, to measure the round trip."""
         self._sent_at.append(self.clock())

@@ -1,1 +1,1 @@
-"""Render jobs inside the gateway: list, inbox, submission, metrics."""
+"""The gateway's part of render jobs: list, inbox, submission, metrics."""

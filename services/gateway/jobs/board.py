@@ -1,4 +1,4 @@
-"""What the console knows of the jobs: read in threads, once a second while a page looks, sent when it has changed."""
+"""The gateway's view of the jobs: polled in a thread once a second while a page is open, sent to pages on change."""
 
 import asyncio
 import time
@@ -25,13 +25,13 @@ from shared.jobs.workers import WorkerBeat, Workers
 JobAction = WantedState | Literal["retry"]
 STATES: tuple[JobState, ...] = get_args(JobState)
 PERIOD_S = 1.0
-RESTING = 20  # times as long as a look took until the next one: a slow store costs no more than a twentieth of a core
-WATCHED_S = 3.0  # a page that looks says so four times a second
+RESTING = 20  # pause after a poll, in durations of the poll: a slow store takes at most a twentieth of a core
+WATCHED_S = 3.0  # seconds after `watched` for which a page counts as open; a page calls it four times a second
 ROWS = 50
-MOMENT_S = 0.25  # for looking at jobs at work again
-SUBMITTING = 2  # at once: each opens its driver in a process of its own
-AT_WORK: tuple[JobState, ...] = ("rendering", "assembling", "parked", "paused")  # which are looked at first
-WAITING: tuple[JobState, ...] = ("queued", "rendering", "assembling")  # for a worker
+MOMENT_S = 0.25  # seconds in which the rows of active jobs are refreshed
+SUBMITTING = 2  # simultaneous submissions: each opens its driver in a separate process
+AT_WORK: tuple[JobState, ...] = ("rendering", "assembling", "parked", "paused")  # refreshed first, in this order
+WAITING: tuple[JobState, ...] = ("queued", "rendering", "assembling")  # states in which a job needs a worker
 SAID = {
     "done": ("is done.", "info"),
     "parked": ("is parked: {reason}", "error"),
@@ -43,7 +43,8 @@ SAID = {
 class JobFigures:
     """Figures of the jobs for the metrics page.
 
-    jobs: by state. depths: messages by queue, None where Redis is away. workers: whether each lives, by name.
+    jobs: number by state. depths: messages by queue, None if Redis does not answer. workers: by name, whether the
+    worker is alive.
     """
 
     jobs: dict[str, int]
@@ -52,7 +53,11 @@ class JobFigures:
 
 
 class JobBoard:
-    """The jobs of this studio, as its pages see them. `run` and `submit` in the event loop; the rest in a thread."""
+    """The jobs of this studio as pages show them.
+
+    Coroutines, `refresh_soon` and `watched` are called in the event loop. All other methods access the store and are
+    called in a thread.
+    """
 
     def __init__(self, settings: Settings, event_log: EventLog) -> None:
         self._settings, self._event_log = settings, event_log
@@ -60,13 +65,13 @@ class JobBoard:
         self._queue = JobQueue(settings)
         self._workers = Workers(self._queue)
         self._asked = float("-inf")
-        self._states: dict[str, str] = {}  # of the jobs at work when last looked
+        self._states: dict[str, str] = {}  # by id: states of the jobs in AT_WORK at the last poll
         self._gate = asyncio.Semaphore(SUBMITTING)
         self._soon = asyncio.Event()
         self._text = ""
 
     async def run(self) -> None:
-        """Look once a second while a page is open."""
+        """Poll the jobs once a second while a page is open, until cancelled."""
         while True:
             took = 0.0
             if time.monotonic() - self._asked < WATCHED_S:
@@ -77,15 +82,15 @@ class JobBoard:
                 async with asyncio.timeout(max(PERIOD_S, RESTING * took)):
                     await self._soon.wait()
             except TimeoutError:
-                pass  # it is not urgent
+                pass  # no early refresh was requested
             self._soon.clear()
 
     def refresh_soon(self) -> None:
-        """Something was done to a job: look at once. In the event loop."""
+        """Poll the jobs immediately, because one was changed. Called in the event loop."""
         self._soon.set()
 
     def watched(self) -> str:
-        """Say that a page is open; returns the jobs as JSON for it, "" until they have been looked at."""
+        """Note that a page is open; returns the jobs as JSON for it, "" before the first poll."""
         self._asked = time.monotonic()
         return self._text
 
@@ -94,14 +99,17 @@ class JobBoard:
         if text != self._text:
             self._text = text
         for row in found.rows:
-            # The log line says what became of a job while a page watched.
+            # Add an event for each job that was finished, parked or cancelled while a page was open.
             if self._states.get(row.id, row.state) != row.state and row.state in SAID:
                 words, kind = SAID[row.state]
                 self._event_log.add(f"Job {row.id} ({row.driver}) {words.format(reason=row.reason)}", kind)
         self._states = {row.id: row.state for row in found.rows if row.state in AT_WORK}
 
     def overview(self) -> JobsState:
-        """Counts by state, the newest jobs, and those at work however old they are; `note` says why there are none."""
+        """Return counts by state, the newest jobs and all active ones.
+
+        If the jobs cannot be read, there are no rows, and `note` is the reason.
+        """
         try:
             order = self._index().order()
             at_work = sorted((AT_WORK.index(state), name) for name, state in order if state in AT_WORK)[:ROWS]
@@ -117,7 +125,7 @@ class JobBoard:
             return JobsState(counts={}, rows=[], workers=None, note=str(error))
 
     def _staff(self, found: list[WorkerBeat] | None, waiting: int) -> tuple[WorkerCount | None, str]:
-        """How many workers live and how many of them are busy (None where unknown), and what is wrong with that."""
+        """Return how many workers live and work (None if unknown), and a sentence if `waiting` jobs lack a worker."""
         living = [worker for worker in found or [] if worker.alive]
         note = ""
         if waiting and found is None and redis_url(self._settings):
@@ -130,7 +138,7 @@ class JobBoard:
         return WorkerCount(alive=len(living), at_work=sum(bool(each.job) for each in living), engines=engines), note
 
     def _refreshed_rows(self, names: list[str]) -> dict[str, JobView]:
-        """Rows of these jobs, refreshed as far as a moment allows, with their segments; the others are older."""
+        """Refresh these jobs from the store, in order, for MOMENT_S at most; returns the refreshed rows by id."""
         found = {}
         until = time.monotonic() + MOMENT_S
         for name in names:
@@ -141,7 +149,7 @@ class JobBoard:
         return found
 
     def figures(self, engines: list[str]) -> JobFigures:
-        """Figures for the metrics page."""
+        """Return the figures for the metrics page. engines: those whose queues are counted."""
         try:
             counts = Counter[str](state for _, state in self._index().order())
         except StudioError:
@@ -150,10 +158,9 @@ class JobBoard:
         return JobFigures(dict(counts), self._queue.depths(engines), workers)
 
     def page(self, state: str, limit: int, offset: int) -> JobPage:
-        """Jobs in this state, "" for all, newest first. Raises StudioError."""
+        """Return a page of the jobs in this state ("" for all), newest first. Raises StudioError."""
         order = self._index().order()[::-1]
-        # Those at work are looked at before they are sorted by state: one that has just ended is found where it
-        # belongs.
+        # Refresh the active jobs before filtering by state, so that a job that has just ended has its new state.
         fresh = self._refreshed_rows([name for name, each in order if each in AT_WORK])
         order = [(name, fresh[name].state if name in fresh else each) for name, each in order]
         names = [name for name, each in order if state in ("", each)]
@@ -164,15 +171,15 @@ class JobBoard:
         return JobPage(counts=counts, jobs=[JobRow.of(each) for each in shown])
 
     def has(self, job: str) -> bool:
-        """Whether there is such a job; what does not look like an id is not asked for."""
+        """Whether a job with this id exists. A string that does not have the form of an id is never looked up."""
         return bool(ID.fullmatch(job)) and self._store().read(f"{folder(job)}/job.json") is not None
 
     def show(self, job: str) -> JobDetail:
-        """One job with its segments. Raises StudioError."""
+        """Return one job with its segments. Raises StudioError."""
         return JobDetail.of(with_waiting_reason(status(self._store(), job), self._workers.read_all()))
 
     def apply_action(self, job: str, how: JobAction) -> JobDetail:
-        """`retry` what failed, or wish it cancelled, paused or run. Raises StudioError where that cannot be."""
+        """Retry what failed in a job, or set its wanted state. Raises StudioError if the job's state forbids it."""
         store = self._store()
         if how == "retry":
             retry_parked(store, job)
@@ -183,21 +190,24 @@ class JobBoard:
         return self.show(job)
 
     def wake(self, job: str) -> None:
-        """Tell the workers; where Redis is away they find out by themselves."""
+        """Notify the workers of a job; without Redis they find it by themselves later."""
         manifest = read_job_manifest(self._store(), job)
         self._queue.wake(job, manifest.engine, manifest.priority, len(manifest.graph.shown))
 
     def remove(self, job: str) -> None:
-        """Delete it with what it made. Raises StudioError while it is at work."""
+        """Delete a job and its files. Raises StudioError unless the job is finished or cancelled."""
         delete_job(self._store(), job)
         self._index().drop([job])
 
     def preview(self, job: str) -> bytes | None:
-        """The newest frame of a job, JPEG."""
+        """Return the newest frame of a job, JPEG, None if there is none."""
         return self._store().read(f"{folder(job)}/preview.jpg")
 
     def result(self, job: str) -> tuple[Path, str]:
-        """The finished file here, and what to call it. Raises StudioError where it is not finished."""
+        """Return the local path of a job's result and the file name for its download.
+
+        Raises StudioError if the job is not finished.
+        """
         store = self._store()
         made = result(store, job)
         if not made:
@@ -207,7 +217,10 @@ class JobBoard:
         return store.fetch(f"{folder(job)}/{name}"), called
 
     def captions(self, job: str) -> tuple[Path, str]:
-        """The WebVTT file of a finished job here, and what to call it. Raises StudioError where there is none."""
+        """Return the local path of a finished job's WebVTT file and the file name for its download.
+
+        Raises StudioError if there is none.
+        """
         _, called = self.result(job)
         made = result(self._store(), job)
         if not made or not made.captions:
@@ -223,12 +236,12 @@ class JobBoard:
         return job
 
     async def speech(self, text: str, voice: str) -> tuple[str, str]:
-        """The file with the speech of a text, and the one with its captions. Raises HTTPException."""
+        """Synthesise a text; returns the paths of the speech and of its captions. Raises HTTPException."""
         async with self._gate:
             return await speech_by_process(text, voice)
 
     async def cost(self, asked: dict[str, Any]) -> JobCostAnswer:
-        """What a job would cost. Raises HTTPException."""
+        """Return the estimated cost of a job. Raises HTTPException."""
         async with self._gate:
             return JobCostAnswer(**await cost_by_process(asked))
 

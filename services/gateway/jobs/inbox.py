@@ -1,4 +1,4 @@
-"""The inbox: a folder of the studio's home for drivers too large to upload, and what a request may name of it."""
+"""The inbox: a folder in the studio's home for drivers too large to upload, whose files a request may name."""
 
 import stat
 from pathlib import Path
@@ -12,12 +12,12 @@ LONGEST = 255
 
 
 def inbox_folder(home: Path) -> Path:
-    """Where the inbox is."""
+    """Return the path of the inbox."""
     return home / "inbox"
 
 
 def inbox(home: Path) -> list[InboxFile]:
-    """The files in the inbox, newest first; makes the folder where it is missing."""
+    """Return the files in the inbox, newest first; makes the folder if it is missing. Raises StudioError."""
     folder = inbox_folder(home)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -33,10 +33,9 @@ def inbox(home: Path) -> list[InboxFile]:
 
 
 def inbox_file(home: Path, name: str) -> Path:
-    """The file of this name.
+    """Return the path of the inbox file with this name.
 
-    Raises StudioError for all that is not a plain file directly in the inbox: a path, a link, a device, something that
-    is not there.
+    Raises StudioError for anything but a regular file directly in the inbox: a path, a link, a device, a missing file.
     """
     called = "" if {"\0", "/"} & set(name) else str(text_path(name))
     path = inbox_folder(home) / called if _is_name(called) else None

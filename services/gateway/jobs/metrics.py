@@ -1,6 +1,6 @@
-"""The jobs' part of the metrics page.
+"""Prometheus metrics of the jobs.
 
-What a unit took and how often one is tried again is on each worker's own page.
+Durations and retries of units are on each worker's own metrics page.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 
 from services.gateway.jobs.board import RESTING, STATES, JobBoard, JobFigures
 
-KEPT_S = 5.0  # the page is open to everyone on this machine: frequent requests get the same answer again
+KEPT_S = 5.0  # seconds for which figures are reused: the page needs no token, so requests may be frequent
 
 
 class JobMetrics:
-    """Reads the jobs on request, in a thread, and not too often."""
+    """Reads the jobs on request, in a thread, at most every KEPT_S."""
 
     def __init__(self, jobs: JobBoard) -> None:
         self._jobs = jobs
@@ -24,7 +24,7 @@ class JobMetrics:
         self._lock = asyncio.Lock()
 
     async def figures(self, engines: Iterable[str]) -> JobFigures:
-        """The newest there are. engines: whose queues are counted."""
+        """Return the newest figures. engines: those whose queues are counted."""
         async with self._lock:
             if time.monotonic() > self._until:
                 began = time.monotonic()
@@ -35,7 +35,7 @@ class JobMetrics:
 
 
 def families(figures: JobFigures) -> Iterable[Metric]:
-    """The figures as Prometheus metric families."""
+    """Yield the figures as Prometheus metric families."""
     jobs = GaugeMetricFamily("studio_jobs", "Jobs by state", labels=["state"])
     for state in STATES:
         jobs.add_metric([state], figures.jobs.get(state, 0))

@@ -1,6 +1,6 @@
-"""Submitting a job through the renderer, and asking what one would cost, in a process of its own.
+"""Submission of jobs, speech synthesis and cost estimates in a separate process.
 
-Drivers of strangers are opened there, and not in the process that shows the program.
+Untrusted drivers are opened there and not in the process that shows the program.
 """
 
 import json
@@ -10,21 +10,21 @@ from fastapi import HTTPException
 
 from shared.runtime.module_process import ModuleError, run_json_module
 
-TIMEOUT_S = 900.0  # a driver of hours is read once, and copied
+TIMEOUT_S = 900.0  # enough to read and copy a driver of several hours once
 
 
 async def submit_by_process(asked: dict[str, Any]) -> dict[str, Any]:
-    """The new job's manifest.
+    """Submit a job and return its manifest.
 
-    asked: what `services.renderer.job.submit` reads. Raises HTTPException with its sentence.
+    asked: the input of `services.renderer.job.submit`. Raises HTTPException with that module's error sentence.
     """
     return await _asked_of("services.renderer.job.submit", asked, "The job could not be submitted")
 
 
 async def speech_by_process(text: str, voice: str) -> tuple[str, str]:
-    """The file with a text's speech, made once, and the one with its captions.
+    """Synthesise a text, or reuse its earlier synthesis; returns the paths of the speech and of its captions.
 
-    Raises HTTPException with the voice's sentence.
+    Raises HTTPException with the voice's error sentence.
     """
     asked = {"text": text, "voice": voice}
     words = await _asked_of("shared.voices.speech_file", asked, "The text could not be spoken")
@@ -32,7 +32,7 @@ async def speech_by_process(text: str, voice: str) -> tuple[str, str]:
 
 
 async def cost_by_process(asked: dict[str, Any]) -> dict[str, Any]:
-    """What `services.renderer.job.cost` says of a job. Raises HTTPException with its sentence."""
+    """Return what `services.renderer.job.cost` estimates for a job. Raises HTTPException with its error sentence."""
     return await _asked_of("services.renderer.job.cost", asked, "What the job costs could not be found out")
 
 

@@ -1,6 +1,6 @@
-"""The sessions that are wanted.
+"""The wanted sessions and their states.
 
-Kept while the studio runs, also over the gateway's own end, and told to who serves them.
+They are kept while the studio runs, also across restarts of the gateway, and are sent to the processes that serve them.
 """
 
 import json
@@ -27,24 +27,24 @@ from shared.wire.pulse import Pulse
 
 log = structlog.get_logger()
 ID_CHARACTERS, ID_LENGTH = string.ascii_lowercase + string.digits, 12
-SERVICES = ("sessions", "faces")  # who serves them
-RATES = 8  # rates of a session that are kept, two a second
-RATE_SETTLES_S = 6.0  # on air until its encoder has found its rate
+SERVICES = ("sessions", "faces")  # the services that serve sessions
+RATES = 8  # frame rates that are kept of a session, two a second
+RATE_SETTLES_S = 6.0  # seconds on air until a session's encoder reaches its frame rate
 MAX_TOKEN_CHARACTERS = 8000
-KEPT_ENDED = 100  # sessions that have ended of which it can still be asked how they did
+KEPT_ENDED = 100  # ended sessions whose state the API can still show
 
 
 class SessionsFullError(StudioError):
-    """No further session can be taken now; later one may be."""
+    """Raised when no further session can be opened at the moment."""
 
 
 @dataclass(slots=True)
 class KeptSession:
     """A session and its state.
 
-    key: that it was asked for with. created, ended: wall clock seconds, 0 while it has not ended. on_air: when it first
-    was, likewise. rates: the last frames a second that it was told to have. renewed: the token that its room has given
-    it since, with which it would join again.
+    key: the Idempotency-Key of its request, "" for none. created, ended: wall clock seconds; `ended` is 0 until it has
+    ended. on_air: wall clock seconds at which it was first live, 0 before. rates: the last reported frame rates.
+    renewed: the newest token from its room, with which it would join again, "" for none.
     """
 
     spec: SessionSpec
@@ -61,11 +61,11 @@ class KeptSession:
 
     @property
     def wanted(self) -> SessionSpec:
-        """The session as the processes that serve it receive it."""
+        """The session's specification for the processes that serve it, with the newest token."""
         return replace(self.spec, token=self.renewed or self.spec.token)
 
     def note_rate(self) -> None:
-        """Note the rate that it was just told to have. One that its network holds back says nothing of this machine."""
+        """Add the newest frame rate to `rates`, unless the network limits it: then it says nothing of this machine."""
         if self.state != "live":
             self.rates.clear()
             return
@@ -76,16 +76,16 @@ class KeptSession:
             self.rates.append(fps)
 
     def served(self, at: float, due: float) -> ServedSession:
-        """The session's rate as the machine's load counts it. at: now. due: frames a second."""
+        """Return the session as input for the machine's load. at: current time. due: wanted frames a second."""
         lately = sum(self.rates) / len(self.rates) if len(self.rates) == RATES else due
         return ServedSession(at - self.on_air if self.on_air else 0.0, lately / due)
 
 
 class SessionBoard:
-    """All sessions of a studio. Asked in the event loop, told of pulses by the bus thread; thread-safe."""
+    """All sessions of a studio. Thread-safe: used in the event loop, and by the bus thread for pulses."""
 
     def __init__(self, settings: Settings, journal: EventLog, changed: Callable[[], None]) -> None:
-        """changed: what is wanted has changed, and is to be told now."""
+        """changed: called when the wanted sessions have changed and should be sent."""
         self._settings, self._journal, self._changed = settings, journal, changed
         self._guard = threading.Lock()
         self._file = settings.run_dir / "sessions.json"
@@ -95,14 +95,14 @@ class SessionBoard:
 
     @property
     def allowed(self) -> bool:
-        """Whether there may be sessions at all."""
+        """Whether sessions are enabled in the settings."""
         return bool(self._settings.sessions.allowed_livekit_urls)
 
     def open(self, spec: SessionSpec, key: str) -> str:
-        """Want a session; returns its id.
+        """Open a session and return its id.
 
-        spec: without one. key: "" or what makes a second request of the same the same session. Raises
-        SessionsFullError, and StudioError for a key that has been used for another session.
+        spec: the session, without an id. key: "", or an Idempotency-Key; a repeated request with the same key returns
+        the existing session. Raises SessionsFullError, and StudioError for a key that was used for a different session.
         """
         with self._guard:
             for name, kept in self._kept.items():
@@ -123,7 +123,7 @@ class SessionBoard:
         return name
 
     def close(self, name: str) -> bool:
-        """End a session; whether it was there."""
+        """End a session; returns whether it existed."""
         with self._guard:
             if name not in self._kept:
                 return False
@@ -133,27 +133,27 @@ class SessionBoard:
         return True
 
     def get(self, name: str) -> KeptSession | None:
-        """A session, also one of the last that have ended."""
+        """Return a running session or one of the last ended ones, None if unknown."""
         with self._guard:
             return self._kept.get(name)
 
     def sessions(self) -> list[KeptSession]:
-        """All sessions, newest first."""
+        """Return all running and the last ended sessions, newest first."""
         with self._guard:
             return sorted(self._kept.values(), key=lambda kept: -kept.created)
 
     def wanted(self) -> list[SessionSpec]:
-        """The sessions that have not ended."""
+        """Return the sessions that have not ended."""
         with self._guard:
             return self._wanted()
 
     def check_room(self) -> None:
-        """Raise SessionsFullError where no further session can be taken now."""
+        """Raise SessionsFullError if no further session can be opened now."""
         with self._guard:
             self._check_room()
 
     def capacity(self) -> SessionCapacity:
-        """How many more sessions fit, and why no more."""
+        """Return how many more sessions can be opened, and the reason if none."""
         with self._guard:
             return self._capacity()
 
@@ -162,7 +162,7 @@ class SessionBoard:
             raise SessionsFullError(room.reason)
 
     def _capacity(self) -> SessionCapacity:
-        """Free sessions by the machine's load, or up to the setting where it gives a number."""
+        """Return the capacity by the setting `max_sessions` if it is set, else by the machine's load."""
         at, due = time.time(), float(self._settings.rate)
         served = [kept.served(at, due) for kept in self._kept.values() if not kept.ended]
         measured, most = self._load.capacity(served), self._settings.sessions.max_sessions
@@ -173,7 +173,10 @@ class SessionBoard:
         return replace(measured, free=free, reason=reason)
 
     def receive_pulse(self, pulse: Pulse) -> bool:
-        """How a service's sessions are. Returns whether it has just started and knows of none. Raises WireError."""
+        """Update the sessions from a service's pulse; returns whether the wanted sessions must be sent now.
+
+        They must if the service has just started, or if the pulse ended a session or renewed a token. Raises WireError.
+        """
         rows = pulse.facts.get("sessions", {})
         if not isinstance(rows, dict) or not all(isinstance(row, dict) for row in rows.values()):
             raise WireError("malformed")
@@ -187,9 +190,9 @@ class SessionBoard:
         return started or any(changed)
 
     def _take(self, service: str, name: str, row: dict[str, Any]) -> bool:
-        """Take one row of a pulse.
+        """Update a session from one row of a pulse.
 
-        Returns whether it changed what is wanted: the session has ended, or has a new token.
+        Return whether this changed the wanted sessions: the session has ended, or has a new token.
         """
         kept = self._kept.get(name)
         state, note = row.get("state"), row.get("note")
@@ -228,7 +231,7 @@ class SessionBoard:
         return [kept.wanted for kept in self._kept.values() if not kept.ended]
 
     def _read(self) -> dict[str, KeptSession]:
-        """Sessions that an earlier gateway of this run of the studio wanted."""
+        """Read the sessions that an earlier gateway process of the same studio run has written."""
         try:
             rows = json.loads(self._file.read_text(encoding="utf-8"))
             kept = [
@@ -243,7 +246,10 @@ class SessionBoard:
         return {each.spec.id: each for each in kept}
 
     def _write(self) -> None:
-        """Write the sessions and their tokens, for this user alone, beside the sockets, which end with the studio."""
+        """Write the running sessions and their tokens, readable by this user only.
+
+        The file is beside the bus's sockets, in a folder that is removed when the studio stops.
+        """
         rows = [
             {"spec": asdict(kept.spec), "key": kept.key, "created": kept.created, "renewed": kept.renewed}
             for kept in self._kept.values()

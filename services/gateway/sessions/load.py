@@ -1,9 +1,9 @@
-"""How many further sessions the machine can serve, from what those that run cost: measured, not configured.
+"""Estimate of how many further sessions the machine can serve, from the measured cost of those that run.
 
-Three things tell that it is full. The machine's cores, which sessions share with everything else that runs here; the
-time of a tick in the one thread that each of their services does its work in; and a session whose frames come late
-already. A session that has just been opened is not measured yet: it counts with what the others cost. Once full it
-stays so until there is clearly room, so that it does not take one session after the other at the brink.
+The machine is full by any of three criteria: its cores, which sessions share with everything else that runs here; the
+time of a tick in the single working thread of each session service; and a session whose frames are already late. A
+session that was just opened is not measured yet, and counts with the average cost of the others. Once full, the machine
+counts as full until there is clearly room, so that it does not alternate between full and free with every session.
 """
 
 import os
@@ -17,26 +17,26 @@ from pathlib import Path
 from shared.wire.pulse import Pulse
 
 STAT = Path("/proc/stat")
-BUSY_SHARE = 0.8  # of the cores' time that may be taken: beyond that frames are late now and then
-THREAD_SHARE = 0.8  # of a tick that a service's thread may work
-SESSION_CORES = 0.45  # that a session takes while none has been measured
-SESSION_SHARE = 0.15  # of a tick in the busiest thread, likewise
-UNMEASURED_S = 6.0  # seconds on air after which a session shows in the measurements
-WINDOW_S = 3.0  # seconds over which is measured
+BUSY_SHARE = 0.8  # largest share of the cores' time in use: beyond it frames are occasionally late
+THREAD_SHARE = 0.8  # largest share of a tick for which a service's thread may work
+SESSION_CORES = 0.45  # cores that a session is assumed to take until one was measured
+SESSION_SHARE = 0.15  # share of a tick in the busiest thread, assumed likewise
+UNMEASURED_S = 6.0  # seconds on air after which the measurements include a session
+WINDOW_S = 3.0  # seconds over which load is measured
 LATE_SHARE = (
-    0.96  # of the frames that are due: a session that has fewer is late. An encoder counts one more or less a second
+    0.96  # share of its due frames below which a session is late; an encoder's count varies by one frame a second
 )
-LATE_FOR_S = 10.0  # seconds after a late session until there is room again
-CLEARLY = 0.3  # of a session more than one, for which there must be room after there was none
+LATE_FOR_S = 10.0  # seconds after a late session for which the machine counts as full
+CLEARLY = 0.3  # room, in sessions beyond one, that a full machine needs to count as free again
 LoadSample = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCapacity:
-    """How many more sessions this machine takes.
+    """How many more sessions this machine can serve.
 
-    free: sessions that can still be opened. busy: share of the cores' time that is taken, 0 to 1. session_cores: that
-    one takes. reason: why there is no more room, one sentence, "" where there is.
+    free: sessions that can still be opened. busy: share of the cores' time in use, 0 to 1. session_cores: cores that a
+    session takes. reason: one sentence why no more can be opened, "" if some can.
     """
 
     free: int
@@ -47,10 +47,10 @@ class SessionCapacity:
 
 @dataclass(frozen=True, slots=True)
 class ServedSession:
-    """A session that runs.
+    """A running session, as input for the load.
 
-    on_air: seconds since it first was, 0 where it opens. share: of the frames that are due it has had lately, 1 where
-    that is not known or not the machine's fault.
+    on_air: seconds since it was first live, 0 before. share: share of its due frames that it recently had, 1 if unknown
+    or limited by the network rather than by this machine.
     """
 
     on_air: float
@@ -61,7 +61,7 @@ class ServedSession:
 class ServiceLoad:
     """Load of a service, as its pulses report it.
 
-    samples: (seconds, processor seconds so far). share: of a tick in its busiest thread.
+    samples: (seconds, processor seconds so far). share: share of a tick for which its busiest thread works.
     """
 
     samples: deque[LoadSample] = field(default_factory=deque)
@@ -70,9 +70,9 @@ class ServiceLoad:
 
 
 def machine_jiffies() -> tuple[float, float] | None:
-    """(busy, all) of the machine's processors so far.
+    """Return the (busy, total) jiffies of the machine's processors since boot, None if the kernel does not report them.
 
-    What is nice, as a render is, counts as free: it gives way. None where the kernel does not say.
+    The time of niced processes, such as renders, counts as free, because they yield to sessions.
     """
     try:
         with STAT.open(encoding="utf-8") as file:
@@ -84,7 +84,7 @@ def machine_jiffies() -> tuple[float, float] | None:
 
 
 class SessionLoad:
-    """Load of all session services: pulses come in from one thread, and another asks. Thread-safe."""
+    """Load of all session services. Thread-safe: one thread adds pulses and another asks for the capacity."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class SessionLoad:
         clock: Callable[[], float] = time.monotonic,
         jiffies: Callable[[], tuple[float, float] | None] = machine_jiffies,
     ) -> None:
-        """cores: that may be used; all of them. clock: seconds. jiffies: see `machine_jiffies`."""
+        """cores: number of usable cores, by default all. clock: returns seconds. jiffies: see `machine_jiffies`."""
         self._clock, self._jiffies = clock, jiffies
         self._guard = threading.Lock()
         self._cores = cores or len(os.sched_getaffinity(0))
@@ -102,7 +102,7 @@ class SessionLoad:
         self._late_until = 0.0
 
     def receive_pulse(self, pulse: Pulse) -> None:
-        """Take in what a session service reports of its work: the facts `cpu_s` and `share`."""
+        """Store the load that a session service reports in its pulse: the facts `cpu_s` and `share`."""
         spent, share = pulse.facts.get("cpu_s"), pulse.facts.get("share")
         if not isinstance(spent, float) or not isinstance(share, float):
             return
@@ -118,7 +118,7 @@ class SessionLoad:
                 _keep(self._machine, (at, *now))
 
     def capacity(self, served: Sequence[ServedSession]) -> SessionCapacity:
-        """How many more sessions fit in addition to these."""
+        """Return how many more sessions can run in addition to these."""
         measured = [each for each in served if each.on_air >= UNMEASURED_S]
         fresh, at = len(served) - len(measured), self._clock()
         lowest = min((each.share for each in measured), default=1.0)

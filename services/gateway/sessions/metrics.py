@@ -1,4 +1,4 @@
-"""Sessions as Prometheus metrics: how many, how each is, and what room there is for more."""
+"""Prometheus metrics of the sessions: their number, figures of each, and the capacity for more."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ FIGURES = (
 
 
 class SessionCollector(Collector):
-    """Reads the board when it is asked. A session that has ended is no longer in any metric."""
+    """Collects metrics from the session board on demand. Ended sessions are in no metric."""
 
     def __init__(self, board: SessionBoard) -> None:
         self._board = board

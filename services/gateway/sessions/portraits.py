@@ -1,8 +1,8 @@
-"""Avatars of one session's portrait.
+"""Temporary avatars, built from portraits that are sent with a session.
 
-Built before it opens, shared by sessions of the same portrait, gone with the last.
-
-They are kept beside the channel's sockets, not in the studio's home: they are in no list, and end with the studio.
+Such an avatar is built before the session opens, shared by all sessions with the same portrait, and removed after the
+last of them. It is stored beside the channel's sockets instead of the studio's home, so it is in no list of avatars and
+is removed when the studio stops.
 """
 
 import asyncio
@@ -18,24 +18,24 @@ from shared.avatar.model import avatars_folder
 from shared.config.settings import Settings
 
 SWEEP_S = 2.0
-NAME_HEX = 32  # of the digest, all that a name needs for being one portrait's
+NAME_HEX = 32  # hexadecimal digits of the digest in an avatar's name, enough to be unique
 
 
 class SessionPortraits:
-    """Avatars made from portraits that sessions bring along. Lives in the event loop."""
+    """Builds and removes the avatars of sessions' portraits. Not thread-safe: used in the event loop."""
 
     def __init__(self, settings: Settings, shown: Callable[[], set[str]]) -> None:
-        """shown: the avatars of the sessions that are wanted."""
+        """shown: returns the names of the avatars of all wanted sessions."""
         self._home, self._shown = settings.run_dir, shown
         self._held: Counter[str] = Counter()
-        self._building = asyncio.Lock()  # one at a time: it takes a core
+        self._building = asyncio.Lock()  # one build at a time, because it takes a core
 
     @asynccontextmanager
     async def prepared(self, portrait: Path, rights: str, check_room: Callable[[], None]) -> AsyncIterator[str]:
-        """The name of this portrait's avatar, which stays at least until the context ends.
+        """Build this portrait's avatar, unless it exists, and yield its name; it is kept while the context lasts.
 
-        check_room: called before it is built; raises where that would be in vain. Raises StudioError for an image of no
-        use.
+        check_room: called before a build; raises if no session could be opened. Raises StudioError for an unusable
+        image.
         """
         name = await asyncio.to_thread(_name, portrait, rights)
         self._held[name] += 1
@@ -52,12 +52,12 @@ class SessionPortraits:
             self._held[name] -= 1
 
     async def keep_swept(self) -> None:
-        """Remove what no session shows, for as long as the gateway runs."""
+        """Remove avatars that no session shows, every SWEEP_S until cancelled."""
         while True:
             shown = self._shown() | {name for name, count in self._held.items() if count}
             for folder in avatars_folder(self._home).glob("[!.]*"):
                 if folder.name not in shown:
-                    shutil.rmtree(folder, ignore_errors=True)  # a few files
+                    shutil.rmtree(folder, ignore_errors=True)  # only a few files: fast enough for the event loop
             await asyncio.sleep(SWEEP_S)
 
 
