@@ -1,8 +1,8 @@
-"""Building an avatar in a process of its own, so that minutes of tracking never slow the program.
+"""Avatar builds in a separate process, so that minutes of face tracking do not slow down the program.
 
-`python -m services.gateway.children.avatar_build FILE`, a JSON object with the fields of an `AvatarRequest` or a
-`ChoiceRequest`, prints one JSON object a line: {"stage", "done"} while it goes on, {"error"} when it could not be made.
-By a file: what stands on a command line can be read by every user of the machine.
+`python -m services.gateway.children.avatar_build FILE` reads a JSON object with the fields of an `AvatarRequest` or a
+`ChoiceRequest`. It prints one JSON object per line: {"stage", "done"} for progress, {"error"} if the build fails. The
+request is in a file because every user of the machine can read command lines.
 """
 
 import json
@@ -24,10 +24,11 @@ from shared.runtime.progress import StageProgress
 
 
 class AvatarRequest(BaseModel):
-    """What to build.
+    """The avatar to build.
 
-    still: second of the film to take as the portrait; exclude: parts to leave out, each FROM-TO in seconds;
-    keep_film: whether the source film stays with the avatar.
+    rights: who may use it. portrait, body: source files, at least one. still: second of the film to use as the
+    portrait. exclude: parts of the film not to use, each FROM-TO in seconds. keep_film: whether to store the source
+    film with the avatar.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,7 +44,7 @@ class AvatarRequest(BaseModel):
 
 
 class ChoiceRequest(BaseModel):
-    """What to choose of the film of a finished avatar; null leaves what was chosen before."""
+    """A new choice of still and excluded parts for a finished avatar's film; None keeps the earlier choice."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -62,7 +63,10 @@ class BuildProgress:
 
 
 async def build(request: AvatarRequest | ChoiceRequest, told: Callable[[str, float], None]) -> None:
-    """Run the child until it is done. Raises StudioError in the child's own words."""
+    """Build an avatar in a child process and wait for it. Raises StudioError with the child's error sentence.
+
+    told: called with the stage and the finished share of the whole build, 0 to 1.
+    """
     error = ""
     try:
         with tempfile.TemporaryDirectory(prefix="studio-avatar-") as folder:

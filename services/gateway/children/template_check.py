@@ -1,6 +1,6 @@
-"""Looking at an uploaded motion template, in a process of its own.
+"""Check of an uploaded motion template in a separate process.
 
-A stranger's file is not opened beside the program.
+An untrusted file is not opened in the process that shows the program.
 """
 
 from pathlib import Path
@@ -9,13 +9,14 @@ from fastapi import HTTPException
 
 from shared.runtime.module_process import ModuleError, run_json_module
 
-TIMEOUT_S = 60.0  # no template takes longer to look at
+TIMEOUT_S = 60.0  # no template takes longer to check
 
 
 async def check_uploaded_template(path: Path, given: str, suffix: str, otherwise: str) -> None:
-    """Raise HTTPException for a file that no engine plays, in one sentence that calls it as its owner does.
+    """Raise HTTPException for a file that no engine can play.
 
-    suffix: of the name that its owner gave it. otherwise: the sentence for a file whose name is not one of a template.
+    given: the file's name as its owner gave it, for error sentences. suffix: suffix of that name. otherwise: error
+    sentence for a file whose suffix is not that of a template.
     """
     try:
         words = await run_json_module("engines.inspect_template", str(path), suffix, timeout_s=TIMEOUT_S)

@@ -1,1 +1,1 @@
-"""Where the program goes: LiveKit, RTMP, recordings."""
+"""Outputs of the program: LiveKit, RTMP, recordings."""

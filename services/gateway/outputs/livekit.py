@@ -1,7 +1,8 @@
-"""Publishing to LiveKit: one video and one sound track, in a thread of its own, back again whatever happens.
+"""LiveKit output: publishes one video and one audio track from a separate thread, and reconnects after failures.
 
-What cannot pass by itself (another publisher of the same name, being removed) ends in `failed` until it is switched on
-again. The SDK's own messages carry the access token, so none of them is shown or logged.
+A failure that cannot resolve by itself (another publisher with the same identity, removal from the room) ends in
+`failed` until the operator switches the output on again. The SDK's messages contain the access token, so none of them
+is shown or logged.
 """
 
 import asyncio
@@ -26,9 +27,9 @@ if TYPE_CHECKING:
     from publishing.media import RoomMedia
 
 log = structlog.get_logger()
-POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
+POLL_S = 0.2  # seconds after which an empty queue makes the thread check again whether the output is wanted
 QUEUE_FRAMES, QUEUE_SOUND_BLOCKS = 4, 12
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0  # seconds, after the library failed
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0  # pauses after a failure of the library
 
 
 class LiveKitOutput:
@@ -46,7 +47,7 @@ class LiveKitOutput:
         logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)
 
     def want(self, wanted: bool) -> None:
-        """Publish, or not. May be called from any thread."""
+        """Switch publishing on or off. May be called from any thread."""
         with self._changed:
             self._wanted = self.outlet.open = wanted
             if not wanted and self._leave:
@@ -55,9 +56,9 @@ class LiveKitOutput:
         self.outlet.wake()
 
     def hear(self, caption: Caption) -> None:
-        """A caption has begun, changed or is over: the room has it. May be called from any thread."""
+        """Send the beginning or the end of a caption to the room. May be called from any thread."""
         if caption.end is not None and not caption.is_over:
-            return  # only its end has become known
+            return  # only the time of its end has become known
         with self._changed:
             if self._captions and self._leave:
                 at = caption.start if caption.end is None else caption.end
@@ -81,18 +82,18 @@ class LiveKitOutput:
                 continue
             first = next((item for item in items if isinstance(item, ProgramFrame)), None)
             if first is None:
-                self._say("connecting")  # until the program is there
+                self._say("connecting")  # until the first frame of the program
                 continue
             try:
                 asyncio.run(self._publish(first))
             except Exception:
-                # The SDK is not ours, and no fault of it may reach the other outputs.
+                # The SDK is third-party code, and none of its failures may affect the other outputs.
                 log.exception("livekit_output_ended")
                 self._say("reconnecting", "LiveKit's library failed; the studio's log says how. Trying again.")
                 asyncio.run(asyncio.sleep(retry.next_s()))
 
     async def _publish(self, first: ProgramFrame) -> None:
-        """Stay in the room until it is no longer wanted."""
+        """Stay in the room until the output is no longer wanted."""
         from publishing.captions import RoomCaptions
         from publishing.media import RoomMedia
 

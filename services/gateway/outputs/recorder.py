@@ -1,4 +1,4 @@
-"""Recording: the program into MP4 files, in a thread of its own, one part after the other, never over an old file."""
+"""Recorder: writes the program to MP4 files in a separate thread, one part after the other, and overwrites no file."""
 
 import os
 import threading
@@ -21,21 +21,21 @@ from shared.voices.webvtt import WEBVTT_SUFFIX
 from shared.wire.program import ProgramFrame, ProgramSound
 
 PRESET, CRF = "veryfast", 20
-QUEUE_FRAMES = 25  # a second: what a slow disk may be behind; 78 MB at 1080p
+QUEUE_FRAMES = 25  # one second by which a slow disk may lag behind; 78 MB at 1080p
 QUEUE_SOUND_BLOCKS = 250
-POLL_S = 0.2  # seconds between looks at what is wanted while nothing comes
+POLL_S = 0.2  # seconds after which an empty queue makes the thread check again what is wanted
 MEGABYTE = 1_000_000
 
 
 class Recorder:
-    """Writes whatever path was last asked for by `want`.
+    """Records the program to the path that was last passed to `want`.
 
-    A path that exists, a part that has reached the length or size of the settings, another frame size or a gateway
-    that was restarted begin a new part: OUT.mp4, OUT-2.mp4, OUT-3.mp4. Beside a part in which a text is spoken are its
-    captions, OUT.vtt. A disk that cannot be written ends the recording with one sentence and nothing else.
+    A new part (OUT.mp4, OUT-2.mp4, OUT-3.mp4) begins if the path exists, if a part reaches the length or size in the
+    settings, if the frame size changes, or after a restart of the gateway. A part in which a text is spoken has a
+    captions file beside it, OUT.vtt. If the disk cannot be written, only the recording ends, with one error sentence.
 
-    state: off, connecting (no frame yet), live or failed; its figures are seconds and bytes of all parts, and how many
-    there are. path: the part being written, or the last one.
+    state: off, connecting (no frame yet), live or failed; its figures are the total seconds and bytes of all parts and
+    the number of parts. path: the part being written, or the last one.
     """
 
     def __init__(self, settings: Settings, event_log: EventLog) -> None:
@@ -51,20 +51,20 @@ class Recorder:
         self._wanted = self._refused = ""
         self._stopping = threading.Event()
         self._part: RecordingPart | None = None
-        self._ending: RecordingPart | None = None  # the part before, while sound of its time may still come
+        self._ending: RecordingPart | None = None  # the previous part, while sound for it may still arrive
         self._ahead: deque[ProgramSound] = deque(
             maxlen=QUEUE_SOUND_BLOCKS
-        )  # sound whose frame has not come: it may belong to the next part
+        )  # sound whose frame has not arrived; it may belong to the next part
         self._done = (0.0, 0, 0)  # seconds, bytes and number of the finished parts
 
     def want(self, path: str) -> None:
-        """Record into this path, or nothing when it is empty. May be called from any thread."""
+        """Record to this path, or stop recording if it is "". May be called from any thread."""
         self._wanted = path
         self.outlet.open = bool(path)
         self.outlet.wake()
 
     def try_again(self) -> None:
-        """Try again at the operator's request: a path that failed may be writable now."""
+        """Allow a path that failed before, because it may be writable now. Called on the operator's request."""
         self._refused = ""
 
     def stop(self) -> None:
@@ -78,7 +78,7 @@ class Recorder:
         while not self._stopping.is_set():
             items = self.outlet.drain(POLL_S)
             if self._wanted != wanted:
-                if self._part:  # what had come by then is of this recording
+                if self._part:  # what is in the queue belongs to the previous recording
                     self._write(wanted, items)
                     items = []
                 self._close()
@@ -118,12 +118,12 @@ class Recorder:
         return (
             (frame.width, frame.height) != part.size
             or (self._most_ticks > 0 and length >= self._most_ticks)
-            # Looked at once a second, which is how often a fragment is written.
+            # Checked once a second, because a fragment is written once a second.
             or (self._most_bytes > 0 and length % round(self._rate) == 0 and part.bytes() >= self._most_bytes)
         )
 
     def _turn(self, wanted: str, first: ProgramFrame) -> None:
-        """The next part begins with this frame. The last one stays open for the sound that belongs to its frames."""
+        """Begin the next part with this frame. The previous part stays open until its sound is complete."""
         self._give_sound()
         self._end()
         part = self._new_part(text_path(wanted), first)
@@ -145,7 +145,7 @@ class Recorder:
         return part
 
     def _give_sound(self) -> None:
-        """Give each part the sound of its own frames' ticks; sound ahead of the last frame waits."""
+        """Write waiting sound to the part that has the frame of its tick; sound after the last frame keeps waiting."""
         while self._ahead and self._part and self._ahead[0].tick <= self._part.last:
             sound = self._ahead.popleft()
             if self._ending and sound.tick < self._part.first:
@@ -155,7 +155,7 @@ class Recorder:
                 self._part.sound(sound)
 
     def _end(self) -> None:
-        """The part before is complete."""
+        """Finish the previous part, if there is one."""
         part, self._ending = self._ending, None
         if part:
             part.writer.close()
@@ -192,7 +192,7 @@ class Recorder:
 
 
 class RecordingPart:
-    """One MP4 file in the making; its time begins with its first frame.
+    """One MP4 file being written; its time begins with its first frame.
 
     first, last: ticks of the first and the last frame. size: (width, height).
     """
@@ -208,7 +208,7 @@ class RecordingPart:
 
     @classmethod
     def create(cls, path: Path, captions: PartCaptions, first: ProgramFrame, rate: Fraction) -> "RecordingPart":
-        """Write into the empty file at `path`. Raises StudioError."""
+        """Begin a part in the empty file at `path`. Raises StudioError."""
         writer = Mp4Writer(path, first.width, first.height, rate, True, PRESET, CRF, fragmented=True)
         return cls(path, writer, captions, first, rate)
 
@@ -218,14 +218,14 @@ class RecordingPart:
         self.writer.frame(frame.i420, index=frame.tick - self.first)
 
     def sound(self, sound: ProgramSound) -> None:
-        """Write one tick's sound; what is before the first frame is left out. Raises StudioError."""
+        """Write one tick's sound; sound before the first frame is dropped. Raises StudioError."""
         if sound.tick >= self.first:
             at = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample
             self.writer.sound(sound.samples, at * US // SOUND_RATE_HZ)
 
     @property
     def end_pts(self) -> int:
-        """When the tick after its last frame begins, microseconds on the channel clock."""
+        """Time at which the tick after the last frame begins, microseconds on the channel clock."""
         return tick_pts(self.last + 1, self._rate)
 
     @property
@@ -234,7 +234,7 @@ class RecordingPart:
         return float((self.last - self.first + 1) / self._rate)
 
     def bytes(self) -> int:
-        """Bytes on the disk. Raises StudioError when the file is gone."""
+        """Return the file's size in bytes. Raises StudioError if the file was removed."""
         try:
             return self.path.stat().st_size
         except OSError:
@@ -244,9 +244,9 @@ class RecordingPart:
 
 
 def claim_file_name(wanted: Path) -> Path:
-    """A new empty file: `wanted`, or the first free of `wanted`-2, -3 and so on.
+    """Create an empty file and return its path: `wanted`, or the first free one of `wanted`-2, -3 and so on.
 
-    One beside which other captions lie is not free. Raises StudioError.
+    A name is not free if a captions file with that name exists. Raises StudioError.
     """
     number = 1
     while True:

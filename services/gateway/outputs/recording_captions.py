@@ -1,4 +1,4 @@
-"""What was said during a recording: a WebVTT file beside each part, on the part's own time."""
+"""Captions of a recording: a WebVTT file beside each part, with times relative to the part's first frame."""
 
 from collections import deque
 from pathlib import Path
@@ -8,11 +8,14 @@ from services.gateway.channel.event_log import EventLog
 from shared.runtime.private_files import share
 from shared.voices.webvtt import WEBVTT_SUFFIX, CaptionFile, Cue
 
-WAITING = 1000  # captions between two looks of the recorder
+WAITING = 1000  # captions that may arrive between two calls of `advance`
 
 
 class PartCaptions:
-    """The captions of one part. first: pts of its first frame, microseconds. private: only its owner may read it."""
+    """The captions file of one part.
+
+    first: pts of the part's first frame, microseconds. private: whether only the file's owner may read it.
+    """
 
     def __init__(self, recording: Path, first: int, event_log: EventLog, *, private: bool) -> None:
         self._file = CaptionFile(recording.with_suffix(WEBVTT_SUFFIX))
@@ -20,9 +23,9 @@ class PartCaptions:
         self._failed = False
 
     def write(self, caption: Caption, until: int) -> None:
-        """Write the portion of a caption inside the part and before `until`.
+        """Write the portion of a caption that is inside the part and before `until` (pts, microseconds).
 
-        A file that cannot be written costs the captions only.
+        If the file cannot be written, only the captions are lost, and the event log says so.
         """
         end = until if caption.end is None else min(caption.end, until)
         start = max(caption.start, self._first)
@@ -41,9 +44,9 @@ class PartCaptions:
 
 
 class RecordingCaptions:
-    """The captions that belong to frames which the recorder has not written yet.
+    """The captions that are waiting until the recorder has written their frames.
 
-    `hear` may be called from any thread, the rest from the recorder's own.
+    `hear` may be called from any thread, all other methods from the recorder's thread only.
     """
 
     def __init__(self) -> None:
@@ -51,13 +54,13 @@ class RecordingCaptions:
         self._waiting: dict[str, Caption] = {}
 
     def hear(self, caption: Caption) -> None:
-        """A caption has begun or changed."""
+        """Add a new or changed caption."""
         self._come.append(caption)
 
     def advance(self, part: PartCaptions | None, until: int) -> None:
-        """Write the captions that end by `until` (pts), up to which the frames are written.
+        """Write the captions that end by `until` (pts), the time up to which frames are written.
 
-        None: nothing is recorded.
+        part: None if nothing is being recorded; captions that are over are then dropped.
         """
         while self._come:
             caption = self._come.popleft()
@@ -69,9 +72,9 @@ class RecordingCaptions:
                     part.write(caption, until)
 
     def end(self, part: PartCaptions, until: int) -> None:
-        """The part ends at `until` (pts).
+        """End the part's captions at `until` (pts).
 
-        What is still heard then stands in it as far as that, and in the next one from there.
+        A caption that is still heard then is split: this part has it up to `until`, the next part from there on.
         """
         self.advance(part, until)
         for caption in self._waiting.values():

@@ -1,1 +1,1 @@
-"""The program in a browser, as full frames or as the changed part of the plate."""
+"""The browser preview: the program as full frames, or as the part of each frame that differs from the plate."""

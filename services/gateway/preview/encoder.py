@@ -10,16 +10,17 @@ Every binary message is HEADER (little endian, 40 bytes) and a payload:
     8       u32   plate: index of the plate frame
     12      f64   pts, microseconds on the channel clock
     20      f64   captured: when the driver frame entered capture, microseconds, or 0
-    28      u16   x, y, w, h of the payload in the program frame (0 0 0 0: nothing beside the plate)
+    28      u16   x, y, w, h of the payload in the program frame (0 0 0 0: the plate alone)
     36      u16   width, height of the program frame
-    40            payload: JPEG, or s16 mono 48 kHz; of a ROI frame with a box first a bit for each 16x16
-                  block of the box, row after row, lowest bit first, in ceil(rows * columns / 8) bytes
+    40            payload: JPEG, or s16 mono 48 kHz. In a ROI frame with a box, the JPEG is preceded by a bit for each
+                  16x16 block of the box, row after row, lowest bit first, in ceil(rows * columns / 8) bytes
 
-A full frame carries the whole program, for a page that shows it at half its size or smaller at half its size, which
-looks the same there and takes a third of the time from here to the canvas. A ROI frame carries only its box, and of
-that only the blocks that differ from the plate (the others are one flat colour): the page has the plate already and
-draws plate frame, label patch, marked blocks of the box, in that order. Each frame is encoded once per mode, however
-many watch, straight from I420 to JPEG's own full-range YUV, and only for modes that are watched.
+A full frame contains the whole program frame. A page that shows it at half its size or smaller is sent a frame of half
+the size, which looks the same there and takes a third of the time from the encoder to the canvas. A ROI frame contains
+only its box, and of the box only the blocks that differ from the plate (the others are one flat colour). The page has
+the plate already, and draws the plate frame, the label patch and the marked blocks of the box, in that order. Each
+frame is encoded once per mode, however many viewers there are, directly from I420 to JPEG's full-range YUV, and only
+for modes that are watched.
 """
 
 import struct
@@ -40,24 +41,25 @@ from shared.wire.program import ProgramFrame, ProgramSound
 HEADER = struct.Struct("<BBHIIddHHHHHH")
 FULL, ROI, LABEL, SOUND, DRIVER = 1, 2, 3, 4, 5
 STATES = {"plate": 0, "idle": 1, "live": 2}
-MODES = ("full", "roi")  # what a page chooses; "half" is how a full frame is sent to a small one
-# Mean difference in luma steps above which the label has changed: it is translucent, and the plate moves below it.
+MODES = ("full", "roi")  # modes that a page may choose; "half" is the form in which a small page gets full frames
+# Mean difference in luma steps above which the label has changed. The label is translucent, and the plate moves below.
 LABEL_CHANGED = 0.75
-# A mode without viewers is encoded this often, so that its bytes per second are known all the same.
+# A mode without viewers is encoded once in this time, so that its data rate is known too.
 SAMPLE_PERIOD_US = 2_000_000
-# A face on its plate hides the loss: 0.7 dB on the box for a seventh of the bytes.
+# Reduction of the JPEG quality for ROI frames: costs 0.7 dB in the box, hardly visible in a face, saves a seventh of
+# bytes.
 ROI_QUALITY_STEP = 6
 POLL_S = 0.2
 
 
 def encode_jpeg(i420: ImageArray, quality: int) -> bytes:
-    """A limited-range I420 frame as JPEG with 4:2:0 chroma, without leaving YUV."""
+    """Encode a limited-range I420 frame as JPEG with 4:2:0 chroma, without conversion to RGB."""
     luma, blue, red = planes(to_full(i420))
     return bytes(simplejpeg.encode_jpeg_yuv_planes(luma, blue, red, quality))
 
 
 def halved(i420: ImageArray) -> ImageArray:
-    """An I420 frame at half its size, each sample the mean of four."""
+    """Return an I420 frame at half its width and height; each sample is the mean of four."""
     height, width = i420.shape[0] // 6 * 2, i420.shape[1] // 4 * 2
     out = np.empty((height * 3 // 2, width), np.uint8)
     for source, target in zip(planes(i420), planes(out), strict=True):
@@ -67,9 +69,9 @@ def halved(i420: ImageArray) -> ImageArray:
 
 @dataclass(frozen=True, slots=True)
 class PreviewMessages:
-    """What one tick gives to the viewers: `full`, `half` and `roi` messages (b"" where not encoded).
+    """The messages of one tick for the viewers: `full`, `half` and `roi` (b"" for a mode that was not encoded).
 
-    label: the label patch that is on now; the same object until it changes.
+    number: see `PreviewEncoder`. label: message with the current label patch; the same object until the patch changes.
     """
 
     tick: int
@@ -84,9 +86,9 @@ class PreviewMessages:
 
 
 class PreviewEncoder:
-    """Makes messages from frames. Owned by the preview thread.
+    """Encodes frames as messages. Owned by the preview thread.
 
-    number: counts avatars and frame sizes, so that page and gateway speak of the same plate.
+    number: incremented with each new avatar or frame size, so that page and gateway refer to the same plate.
     """
 
     def __init__(self, quality: int, plates: Callable[[str], PlateFrames]) -> None:
@@ -100,7 +102,7 @@ class PreviewEncoder:
         self._label_message = b""
 
     def frame(self, frame: ProgramFrame, modes: set[str]) -> PreviewMessages:
-        """The messages of one frame, for these modes."""
+        """Return the messages of one frame for these modes."""
         of = frame.avatar, frame.width, frame.height
         if of != self._of:
             self._of, self._patch, self._plate = of, None, None
@@ -118,7 +120,7 @@ class PreviewEncoder:
         )
 
     def size(self, frame: ProgramFrame, mode: str) -> int:
-        """Bytes this frame would be in this mode."""
+        """Return the size in bytes that this frame has in this mode."""
         return len(self._roi(frame) if mode == "roi" else self._full(frame, frame.i420))
 
     def _full(self, frame: ProgramFrame, i420: ImageArray) -> bytes:
@@ -157,31 +159,34 @@ def _head(kind: int, number: int, frame: ProgramFrame, box: PixelBox | None) -> 
 
 
 def sound_message(sound: ProgramSound) -> bytes:
-    """One tick's sound."""
+    """Return the message with one tick's sound."""
     head = HEADER.pack(SOUND, int(sound.repeated), 0, sound.tick, 0, sound.pts, 0, 0, 0, 0, 0, 0, 0)
     return head + sound.samples.astype("<i2").tobytes()
 
 
 def driver_message(frame: ImageArray | bytes, pts: int) -> bytes:
-    """The driver's frame, small: made of the whole frame, or as capture made it."""
+    """Return the message with a small image of the driver.
+
+    frame: (H, W, 3) uint8 RGB, from which the small image is made here, or the JPEG that capture made of it.
+    """
     view = frame if isinstance(frame, bytes) else driver_view(frame)
     size = view_size(view)
     return HEADER.pack(DRIVER, 0, 0, 0, 0, pts, 0, 0, 0, *size, *size) + view
 
 
 class PreviewThread:
-    """Encodes what the viewers want and hands it to `deliver`. Its outlet keeps only the newest frame.
+    """Encodes the program in the watched modes and passes the messages to `deliver`. Its outlet keeps one frame only.
 
-    modes: what is watched now; "driver" is one of them where the driver is shown. driver: the newest driver frame, RGB
-        or as `driver_view` made it, and its pts, set by the bus.
-    sizes: smoothed bytes of a frame by mode, also for a mode without viewers.
+    modes: the watched modes; includes "driver" if a console shows the driver. driver: the newest driver frame, RGB or a
+        JPEG of `driver_view`, and its pts; set by the bus thread.
+    sizes: smoothed bytes per frame by mode, also for modes without viewers.
     """
 
     def __init__(
         self, quality: int, plates: Callable[[str], PlateFrames], deliver: Callable[[PreviewMessages | bytes], None]
     ) -> None:
         self.outlet = OutputQueue("preview", frames=1, sounds=50)
-        self.outlet.captions = False  # the pages have them as text
+        self.outlet.captions = False  # pages get captions as text
         self.outlet.open = False
         self.modes: frozenset[str] = frozenset()
         self.driver: tuple[ImageArray | bytes, int] | None = None
@@ -193,15 +198,12 @@ class PreviewThread:
         self._label = b""
 
     def watch(self, modes: frozenset[str]) -> None:
-        """Set what is watched from now on; the outlet takes nothing while there is no viewer.
-
-        Called by the viewers' side.
-        """
+        """Set the watched modes; without any, the outlet is closed. Called in the event loop."""
         self.modes = modes
         self.outlet.open = bool(modes)
 
     def stop(self) -> None:
-        """End the thread at its next turn; does not wait for it."""
+        """Make `run` return soon, without waiting for it."""
         self._stopping = True
         self.outlet.wake()
 

@@ -1,4 +1,4 @@
-"""Which 16x16 blocks of a box need sending: those that do not look like the plate the page already has."""
+"""Comparison of a frame with its plate: finds the 16x16 blocks of a box that a page with the plate must be sent."""
 
 from collections import OrderedDict
 from pathlib import Path
@@ -15,15 +15,15 @@ from shared.media.array_types import ImageArray
 from shared.media.colour import crop, planes, to_full, to_limited
 
 log = structlog.get_logger()
-BLOCK_SIDE_PX = 16  # a JPEG block with 4:2:0 chroma: a block that is left out costs a few bits and disturbs no other
-# A block is the plate's when no sample is further off than LIMIT and all together not more than MEAN, in
-# steps of 255. Less than JPEG itself adds at the preview's quality.
+BLOCK_SIDE_PX = 16  # a JPEG block with 4:2:0 chroma: a flat block costs a few bits and does not affect its neighbours
+# A block equals the plate if no sample differs by more than LIMIT and the mean difference is at most MEAN, in steps of
+# 1/255. That is less than the error of JPEG at the preview's quality.
 LIMIT, MEAN = 8, 1.5
 CACHE_BYTES = 48 << 20
 
 
 class PlateFrames:
-    """The frames of an avatar's plate as limited-range I420. Owned by one thread, with a cache of its own size."""
+    """Decodes an avatar's plate to limited-range I420 frames, with a cache of CACHE_BYTES. Owned by one thread."""
 
     def __init__(self, folder: Path) -> None:
         self._plate: Plate | None = None
@@ -36,7 +36,7 @@ class PlateFrames:
             log.warning("plate_not_loaded", why=str(error))
 
     def frame(self, index: int, width: int, height: int) -> ImageArray | None:
-        """One frame, or None when there is none of this size."""
+        """Return a frame, None if the plate has no such frame of this size or cannot be read."""
         plate = self._plate
         if plate is None or (plate.width, plate.height) != (width, height) or index >= len(plate):
             return None
@@ -57,9 +57,9 @@ class PlateFrames:
 
 
 def differing(part: ImageArray, plate: ImageArray) -> NDArray[np.bool_]:
-    """(rows, columns) of square blocks of BLOCK_SIDE_PX.
+    """Return which blocks of a part of a frame differ from the same part of the plate, both I420.
 
-    Whether this part of a frame differs from that of the plate (both I420).
+    The result is (rows, columns) bool, one value for each square block of BLOCK_SIDE_PX.
     """
     height, width = part.shape[0] * 2 // 3, part.shape[1]
     rows, columns = -(-height // BLOCK_SIDE_PX), -(-width // BLOCK_SIDE_PX)
@@ -78,7 +78,7 @@ def differing(part: ImageArray, plate: ImageArray) -> NDArray[np.bool_]:
 
 
 def flattened(part: ImageArray, wanted: NDArray[np.bool_]) -> tuple[ImageArray, ImageArray, ImageArray]:
-    """Full-range planes of the part with every block that is not wanted in its own mean colour."""
+    """Return the part's full-range planes, in which every block that is not wanted is filled with its mean colour."""
     out = []
     rows, columns = wanted.shape
     for plane, side in zip(planes(to_full(part)), (BLOCK_SIDE_PX, BLOCK_SIDE_PX // 2, BLOCK_SIDE_PX // 2), strict=True):
@@ -92,14 +92,17 @@ def flattened(part: ImageArray, wanted: NDArray[np.bool_]) -> tuple[ImageArray, 
 
 
 def pack_bits(wanted: NDArray[np.bool_]) -> bytes:
-    """The blocks as bits, row after row, lowest bit first."""
+    """Pack one bit per block, row after row, lowest bit first."""
     return np.packbits(wanted.reshape(-1), bitorder="little").tobytes()
 
 
 def part_of(
     frame: ImageArray, plate: ImageArray | None, box: tuple[int, int, int, int]
 ) -> tuple[ImageArray, NDArray[np.bool_]]:
-    """The box of a frame, and which of its blocks the page must be sent."""
+    """Return the part of the frame inside the box, and which of its blocks must be sent, (rows, columns) bool.
+
+    Without a plate all blocks must be sent.
+    """
     part = crop(frame, *box)
     if plate is None:
         return part, np.ones((-(-box[3] // BLOCK_SIDE_PX), -(-box[2] // BLOCK_SIDE_PX)), bool)

@@ -1,8 +1,8 @@
-"""The people watching: what each browser is sent, and that a slow one costs the others nothing.
+"""Viewers of the preview: selects what each browser is sent, so that a slow one does not affect the others.
 
-Flow control is the page's: it acknowledges what it has drawn. A viewer has at most IN_FLIGHT frames on the way;
-while it has, a newer frame replaces the one that waits, counted as dropped. Nothing is ever queued in the
-socket beyond that, so a stalled browser holds two frames and no more.
+The page controls the flow by acknowledging the frames it has drawn. A viewer has at most IN_FLIGHT unacknowledged
+frames. Until the page acknowledges one, only the newest frame waits, and each frame that it replaces counts as dropped.
+Nothing else is queued in the socket, so a stalled browser occupies two frames and no more.
 """
 
 import asyncio
@@ -27,13 +27,14 @@ def _is_size(value: Any) -> bool:
 
 @dataclass(eq=False, slots=True)
 class PreviewViewer:
-    """One preview socket, of the operator's console or of a page that watches. Lives in the event loop.
+    """One preview socket, of the operator's console or of a watch page. Not thread-safe: used in the event loop.
 
-    WORDS: what the page may say. OPERATOR: whether it is the console, which is shown the driver too.
-    mode: what it asked for; plate: number of the avatar whose plate the page has, or -1. A page without the
-        plate is sent full frames whatever its mode.
-    view: width and height of what the page shows the frame in, in its screen's pixels, where it has said so.
-    sent: bytes by mode. dropped: frames and sounds it was too slow for.
+    WORDS: keys that the page's messages may have. OPERATOR: whether it is the console, which is also shown the driver.
+    mode: the mode that the page asked for. plate: number of the avatar whose plate the page has, or -1. A page without
+        the plate is sent full frames whatever its mode.
+    view: width and height, in screen pixels, at which the page shows the frame, (0, 0) if it has not reported them.
+    listening: whether the page plays the sound.
+    sent: bytes by mode. dropped: frames and sounds that the page was too slow for.
     """
 
     WORDS: ClassVar[frozenset[str]] = frozenset({"ping", "ack", "sounds", "mode", "plate", "view", "listen"})
@@ -49,15 +50,15 @@ class PreviewViewer:
     _unacked_sounds: int = 0
     _frame: PreviewMessages | None = None
     _driver: bytes = b""
-    _label: bytes = b""  # the label patch the page has
+    _label: bytes = b""  # message with the label patch that the page has
     _number: int = -1
-    _size: tuple[int, int] = (0, 0)  # of the program
+    _size: tuple[int, int] = (0, 0)  # width and height of the program
     _sounds: deque[bytes] = field(default_factory=lambda: deque(maxlen=SOUNDS_WAITING))
     _text: deque[str] = field(default_factory=lambda: deque(maxlen=16))
     _ready: asyncio.Event = field(default_factory=asyncio.Event)
 
     def offer(self, preview: PreviewMessages) -> None:
-        """A new frame; one that still waits is dropped."""
+        """Offer a new frame; a frame that is still waiting is dropped."""
         if self._frame is not None:
             self.dropped += 1
         self._frame = preview
@@ -75,12 +76,12 @@ class PreviewViewer:
         self._ready.set()
 
     def offer_text(self, text: str) -> None:
-        """A message of words."""
+        """Queue a text message, JSON."""
         self._text.append(text)
         self._ready.set()
 
     def receive_text(self, text: str) -> bool:
-        """Take in a page's message: acknowledgement, mode or ping. False for one that no page sends."""
+        """Process a page's message, such as an acknowledgement, mode or ping; returns False for an invalid one."""
         try:
             words = json.loads(text)
         except (ValueError, RecursionError):
@@ -113,14 +114,14 @@ class PreviewViewer:
 
     @property
     def wanted(self) -> str:
-        """What to encode for it: roi, full, or half for a page on which that looks the same."""
+        """Mode to encode for this viewer: roi, full, or half if the page shows the frame at half size or smaller."""
         if self.mode == "roi" and self.plate == self._number:
             return "roi"
         (width, height), (wide, high) = self._size, self.view
         return "half" if wide and (2 * wide <= width or 2 * high <= height) else "full"
 
     async def messages(self) -> list[str | bytes]:
-        """What may be sent now, in order; waits until there is something."""
+        """Wait until something may be sent, and return all such messages in order."""
         while True:
             await self._ready.wait()
             self._ready.clear()
@@ -149,7 +150,7 @@ class PreviewViewer:
         mode = self.wanted
         message = {"roi": preview.roi, "half": preview.half, "full": preview.full}[mode]
         if not message:
-            return out  # it was encoded before this viewer changed its mode; the next one fits
+            return out  # encoded before this viewer changed its mode; the next frame has the new mode
         if mode == "roi" and preview.label is not self._label:
             self._label = preview.label
             out.append(preview.label)
@@ -162,60 +163,60 @@ class PreviewViewer:
 
     @property
     def in_flight(self) -> int:
-        """How many frames may be on the way."""
+        """Maximum number of unacknowledged frames."""
         return IN_FLIGHT
 
     def hello(self, preview: PreviewMessages) -> dict[str, int | str]:
-        """What the page needs to know of an avatar that is new to it."""
+        """Return the message that announces a new avatar to the page."""
         return {
             "number": preview.number, "avatar": preview.avatar, "width": preview.width, "height": preview.height,
         }  # fmt: skip
 
     def note_sent(self) -> None:
-        """A frame is on its way."""
+        """Called after a frame was queued for sending."""
 
 
 @dataclass(slots=True)
 class SentTotals:
-    """What viewers were sent, bytes by mode, and the frames and sounds they were too slow for."""
+    """Totals over viewers: bytes sent by mode, and the frames and sounds that they were too slow for."""
 
     sent: dict[str, int] = field(default_factory=lambda: {"full": 0, "roi": 0, "sound": 0, "driver": 0})
     dropped: int = 0
 
     def add(self, viewer: PreviewViewer) -> None:
-        """Add what a viewer was sent, once it has left."""
+        """Add a viewer's figures."""
         for mode, count in viewer.sent.items():
             self.sent[mode] += count
         self.dropped += viewer.dropped
 
 
 class Audience:
-    """All viewers: the operator's consoles, and those who watch by a link. Lives in the event loop.
+    """All viewers: the operator's consoles and viewers by watch links. Not thread-safe: used in the event loop.
 
-    on_modes: told which modes are watched, and "driver" where a console shows the driver.
+    on_modes: called with the watched modes when they may have changed; they include "driver" if there is a console.
     """
 
     def __init__(self, on_modes: Callable[[frozenset[str]], None]) -> None:
-        self.viewers: dict[PreviewViewer, str] = {}  # with the mode each is sent
+        self.viewers: dict[PreviewViewer, str] = {}  # with the mode that each is sent
         self._on_modes = on_modes
-        self._caption = ""  # of the line that is heard now
-        self._gone = {True: SentTotals(), False: SentTotals()}  # by whether they were consoles
+        self._caption = ""  # message for the line that is heard now
+        self._gone = {True: SentTotals(), False: SentTotals()}  # of viewers that have left; True: consoles
 
     def join(self, viewer: PreviewViewer) -> None:
-        """Add a viewer, who gets the current caption at once."""
+        """Add a viewer and send it the current caption."""
         self.viewers[viewer] = viewer.wanted
         if self._caption:
             viewer.offer_text(self._caption)
         self._tell()
 
     def leave(self, viewer: PreviewViewer) -> None:
-        """Remove a viewer; one who has left already changes nothing."""
+        """Remove a viewer; does nothing if it was removed before."""
         if self.viewers.pop(viewer, None) is not None:
             self._gone[viewer.OPERATOR].add(viewer)
             self._tell()
 
     def update(self, viewer: PreviewViewer) -> None:
-        """A viewer may have changed its mind. Called with every message, so it costs nothing when it has not."""
+        """Update the watched modes if a viewer's mode has changed. Called for every message, so otherwise cheap."""
         if viewer in self.viewers and self.viewers[viewer] != viewer.wanted:
             self.viewers[viewer] = viewer.wanted
             self._tell()
@@ -227,7 +228,7 @@ class Audience:
         self._on_modes(frozenset(modes))
 
     def deliver(self, item: PreviewMessages | bytes) -> None:
-        """Offer one item to everyone."""
+        """Offer the frame's messages, or one message of sound or driver, to all viewers."""
         for viewer in self.viewers:
             if isinstance(item, bytes):
                 viewer.offer_bytes(item)
@@ -235,14 +236,14 @@ class Audience:
                 viewer.offer(item)
 
     def hear(self, caption: Caption) -> None:
-        """A caption has begun or changed: everyone has it, and those who join while it is heard."""
+        """Send a new or changed caption to all viewers, and to those who join while it is heard."""
         text = json.dumps({"caption": asdict(caption)})
         self._caption = "" if caption.is_over else text
         for viewer in self.viewers:
             viewer.offer_text(text)
 
     def totals(self, *, operator: bool) -> SentTotals:
-        """Totals of consoles, or of viewers by a link, since the start, with those who have left."""
+        """Return the totals since the start, those who left included. operator: of consoles, else of link viewers."""
         gone = self._gone[operator]
         totals = SentTotals(dict(gone.sent), gone.dropped)
         for viewer in self.viewers:
@@ -251,6 +252,6 @@ class Audience:
         return totals
 
     def watching(self) -> dict[str, int]:
-        """Consoles by the mode they are sent."""
+        """Return the number of consoles by mode; half counts as full."""
         modes = [mode for viewer, mode in self.viewers.items() if viewer.OPERATOR]
         return {"full": len(modes) - modes.count("roi"), "roi": modes.count("roi")}

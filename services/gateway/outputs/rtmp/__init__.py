@@ -1,1 +1,1 @@
-"""Pushing over RTMP, in a process of its own."""
+"""The RTMP output, whose network connection is in a separate process."""

@@ -1,12 +1,12 @@
-"""The network end of an RTMP push, in a process of its own: FLV on standard input goes to an RTMP address.
+"""The network part of an RTMP push, as a separate process: sends FLV from standard input to an RTMP address.
 
-FFmpeg's calls block in C for as long as a peer likes, during the handshake as well as later, and a thread that is
-blocked there can neither be ended nor left behind. A process can always be ended. It has nothing else to do, so that
-little is lost with it.
+FFmpeg's calls block in C for as long as the peer keeps them waiting, during the handshake and later. A thread blocked
+there can be neither stopped nor abandoned, but a process can always be killed. This process has no other task, so
+killing it loses little.
 
-`python -m services.gateway.outputs.rtmp.child`: the first line of standard input is the address, which is thereby in no
-list of processes. Prints one JSON object a line: {"ready"} before it connects, {"open"} when the receiver has accepted
-the stream, {"acked": bytes the receiver has taken} while it runs, {"error": kind}.
+`python -m services.gateway.outputs.rtmp.child`: the first line of standard input is the address, which therefore does
+not appear in the process list. Prints one JSON object per line: {"ready"} before connecting, {"open"} when the receiver
+has accepted the stream, {"acked": bytes acknowledged by the receiver} while it runs, {"error": kind} on failure.
 """
 
 import errno
@@ -31,10 +31,10 @@ BYTES_ACKED = struct.Struct("<120xQ")
 
 
 def main() -> int:
-    """Send what comes on standard input to the server that its first line names; returns the exit code."""
+    """Send the FLV on standard input to the address in its first line; returns the exit code."""
     signal_on_parent_death(signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the gateway's to pass on
-    av.logging.set_level(None)  # FFmpeg's messages may hold the stream key
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # on Ctrl-C the gateway stops this process itself
+    av.logging.set_level(None)  # FFmpeg's messages may contain the stream key
     source = os.fdopen(0, "rb", buffering=0)
     address = _line(source)
     threading.Thread(target=_report, daemon=True).start()
@@ -63,7 +63,7 @@ def _copy(source: io.FileIO, address: str) -> None:
 
 
 def _line(source: io.FileIO) -> str:
-    """Up to the end of the first line, and not a byte further."""
+    """Return the first line, without reading a byte beyond it."""
     line = b""
     while (byte := source.read(1)) and byte != b"\n":
         line += byte
@@ -71,7 +71,7 @@ def _line(source: io.FileIO) -> str:
 
 
 def _report() -> None:
-    """How far the receiver is: bytes that its machine has acknowledged."""
+    """Report periodically how many bytes the receiver's machine has acknowledged."""
     while True:
         time.sleep(REPORT_PERIOD_S)
         acked = _acked()
@@ -80,7 +80,7 @@ def _report() -> None:
 
 
 def _acked() -> int | None:
-    # The process has one socket, but it is FFmpeg's, which does not hand it out.
+    # The process has a single socket, but FFmpeg owns it and does not expose it.
     for name in os.listdir("/proc/self/fd"):
         try:
             if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
@@ -101,7 +101,7 @@ def _kind(error: Exception) -> str:
 
 
 def send_report(**words: object) -> None:
-    """One line for the gateway."""
+    """Print one report line for the gateway."""
     print(json.dumps(words), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""The program as H.264 and AAC in FLV, encoded for a live stream: steady bit rate, no frame held back."""
+"""FLV encoder for a live stream: the program as H.264 and AAC, at a steady bit rate and without reordering delay."""
 
 from collections.abc import Callable
 from fractions import Fraction
@@ -11,15 +11,15 @@ from shared.runtime.clock import SOUND_RATE_HZ, sound_samples
 from shared.wire.program import ProgramFrame, ProgramSound
 
 PRESET = "veryfast"
-KEYFRAME_PERIOD_S = 2  # what the large streaming services ask for
+KEYFRAME_PERIOD_S = 2  # as the large streaming services require
 SOUND_BITS_PER_S = 128_000
 _SMPTE170M, _MPEG_RANGE = 6, 1  # BT.601 and limited range in H.273's numbering
 
 
 class FlvWriter:
-    """Writes FLV to `write`; its time begins with its first frame.
+    """Encodes the program and passes FLV to `write`; the stream's time begins with its first frame.
 
-    An exception of `write` comes out of `frame` and `sound`.
+    `frame` and `sound` raise the exceptions that `write` raises.
     """
 
     def __init__(self, write: Callable[[bytes], int], first: ProgramFrame, rate: Fraction, kbps: int) -> None:
@@ -54,7 +54,7 @@ class FlvWriter:
         return stream
 
     def frame(self, program: ProgramFrame) -> None:
-        """One tick's frame."""
+        """Encode one tick's frame."""
         index = program.tick - self._first
         if index <= self._last:
             return
@@ -65,7 +65,7 @@ class FlvWriter:
         self._container.mux(self._video.encode(frame))
 
     def sound(self, sound: ProgramSound) -> None:
-        """One tick's sound; what is before the first frame is left out."""
+        """Encode one tick's sound; sound before the first frame is dropped."""
         if sound.tick < self._first:
             return
         begin = sound_samples(sound.tick, self._rate, SOUND_RATE_HZ)[0] - self._first_sample
@@ -76,13 +76,13 @@ class FlvWriter:
             self._container.mux(self._sound.encode(frame))
 
     def close(self) -> None:
-        """Release the encoders; nothing more is written."""
+        """Release the encoders without writing anything more."""
         self._sink.closed = True
         self._container.close()
 
 
 class _Sink:
-    """A file for PyAV that can only be written."""
+    """A write-only file object for PyAV; discards data once closed."""
 
     def __init__(self, write: Callable[[bytes], int]) -> None:
         self.closed = False

@@ -1,7 +1,7 @@
-"""RTMP push: the program to an RTMP receiver, encoded in a thread of its own, sent by a process of its own.
+"""RTMP output: pushes the program to an RTMP receiver, encoded in a separate thread and sent by a separate process.
 
-Whatever the receiver does (refuses, never answers, reads no more, goes away), it is noticed within ten seconds, said in
-one sentence, and tried again after growing pauses; no other output knows of it.
+Any failure of the receiver (it refuses, does not answer, stops reading, or disconnects) is detected within ten seconds
+and reported in one sentence. The push is retried after increasing pauses. No other output is affected.
 """
 
 import threading
@@ -21,7 +21,7 @@ from shared.wire.program import ProgramFrame
 QUEUE_FRAMES = 12  # half a second: older frames are of no use to viewers
 QUEUE_SOUND_BLOCKS = 50
 POLL_S = 0.2
-# A receiver that drops the stream sooner than this after accepting it counts as another failure in a row.
+# Seconds live after which the pauses start from the shortest again; an earlier end counts as a repeated failure.
 SETTLED_S = 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 30.0
 SENTENCES = {
@@ -35,10 +35,10 @@ SENTENCES = {
 
 
 class RtmpOutput:
-    """Pushes to the address of the settings while `want(True)`.
+    """Pushes the program to the address in the settings while it is wanted (see `want`).
 
-    state: off, connecting, live, reconnecting (it was live) or failed; both of the last try again by themselves. Its
-    figures are kbps and seconds live. shown: the address without its secrets, "" without one.
+    state: off, connecting, live, reconnecting (it was live) or failed; the last two retry by themselves. Its figures
+    are kbps and seconds live. shown: the address without its secrets, "" if none is set.
     """
 
     def __init__(self, settings: Settings, event_log: EventLog) -> None:
@@ -56,7 +56,7 @@ class RtmpOutput:
         self._process: PushProcess | None = None
 
     def want(self, on: bool) -> None:
-        """Push, or do not. May be called from any thread."""
+        """Switch the push on or off. May be called from any thread."""
         on = on and bool(self._address)
         if on != self._wanted:
             self._wanted = on
@@ -64,7 +64,7 @@ class RtmpOutput:
             self._nudge()
 
     def stop(self) -> None:
-        """Make `run` return; whatever it is waiting for is over."""
+        """Make `run` return; interrupts anything it is waiting for."""
         self._stopping = True
         self._nudge()
 
@@ -96,7 +96,7 @@ class RtmpOutput:
             self.state = self.state.with_phase("off")
 
     def _push(self) -> None:
-        """One connection, until it is no longer wanted or the frame has another size. Raises PushError."""
+        """Push over one connection until the push is no longer wanted or the frame size changes. Raises PushError."""
         self.outlet.clear()
         self.outlet.counting = False
         self.outlet.open = True
@@ -128,7 +128,7 @@ class RtmpOutput:
             self.outlet.clear()
 
     def _tell(self, process: PushProcess) -> None:
-        """Live once the receiver has taken something of the stream."""
+        """Update the state: live once the receiver has acknowledged data of the stream."""
         if not process.live:
             return
         self.outlet.counting = True
@@ -139,7 +139,7 @@ class RtmpOutput:
         self.state = self.state.with_phase("live", kbps=round(process.kbps), seconds=round(process.live_for))
 
     def _pause(self, error: PushError) -> None:
-        """Say what is wrong and wait for the next attempt, or until something else is wanted."""
+        """Report the error and wait until the next attempt is due or the wanted state changes."""
         sentence = SENTENCES[error.kind].format(host=urlsplit(self._address).hostname)
         was_live = self.state.state == "live" and error.kind == "closed"
         pause = self._retry.next_s()

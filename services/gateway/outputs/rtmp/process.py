@@ -1,4 +1,4 @@
-"""The gateway's end of a push: starts the process, gives it bytes without ever waiting long, knows when it is stuck."""
+"""The gateway's side of an RTMP push: starts the child process, writes to it with bounded waits, detects stalls."""
 
 import fcntl
 import json
@@ -9,16 +9,16 @@ import sys
 import time
 from collections import deque
 
-START_S = 20.0  # seconds a busy machine may take to start an interpreter and see the first of the stream
-ACCEPT_S = 7.0  # seconds a receiver has to accept the stream
-STALLED_S = 6.0  # seconds in which a receiver must take something
-GOODBYE_S = 0.3  # seconds for saying that the stream ends
+START_S = 20.0  # seconds that a busy machine may need to start the interpreter and parse the stream's beginning
+ACCEPT_S = 7.0  # seconds that a receiver has to accept the stream
+STALLED_S = 6.0  # seconds within which a receiver must acknowledge more data
+GOODBYE_S = 0.3  # seconds that the process has to end the stream properly
 POLL_S = 0.1
-PIPE_BYTES = 1 << 20  # FLV that may wait while the receiver is being found, seconds of it
+PIPE_BYTES = 1 << 20  # several seconds of FLV, which may wait while the process connects
 
 
 class PushError(Exception):
-    """The push is over; `kind` is unreachable, refused, silent, stalled, closed or unstarted."""
+    """Raised when a push has ended. kind: unreachable, refused, silent, stalled, closed or unstarted."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
@@ -26,16 +26,17 @@ class PushError(Exception):
 
 
 class PushProcess:
-    """One connection: write the address and a new line, then FLV. Owned by one thread; only `end` is for others.
+    """The child process of one connection. Write the address and a newline to it first, then FLV.
 
-    live: the receiver has accepted the stream and taken something of it.
+    Owned by one thread; other threads may call only `end`. live: the receiver has accepted the stream and acknowledged
+    data of it.
     """
 
     def __init__(self) -> None:
         self.live = False
         self._ending = False
         self._state, self._since = "starting", time.monotonic()
-        self._acked: deque[tuple[float, int]] = deque(maxlen=20)  # when, and bytes the receiver has taken by then
+        self._acked: deque[tuple[float, int]] = deque(maxlen=20)  # (time, bytes that the receiver has acknowledged)
         self._live_since = 0.0
         self._error = ""
         try:
@@ -53,7 +54,7 @@ class PushProcess:
         self._heard = b""
 
     def write(self, data: bytes | memoryview) -> int:
-        """Write all of these bytes. Raises PushError when the process is dead, stuck, or told to end."""
+        """Write all of these bytes. Raises PushError if the process has died, is stuck, or was asked to end."""
         rest = memoryview(data)
         while rest:
             try:
@@ -68,7 +69,7 @@ class PushProcess:
         return len(data)
 
     def check(self) -> None:
-        """Hear what the process says. Raises PushError when it is dead, stuck, or told to end."""
+        """Process the child's reports. Raises PushError if the child has died, is stuck, or was asked to end."""
         if self._ending:
             raise PushError("closed")
         over = self._read_reports()
@@ -83,7 +84,7 @@ class PushProcess:
             raise PushError("stalled")
 
     def _read_reports(self) -> bool:
-        """Read its lines; True when it is over."""
+        """Read the child's report lines; returns whether its output has ended."""
         while True:
             try:
                 got = os.read(self._out, 4096)
@@ -112,7 +113,7 @@ class PushProcess:
 
     @property
     def live_for(self) -> float:
-        """Seconds."""
+        """Seconds since the push became live, 0 before."""
         return time.monotonic() - self._live_since if self.live else 0.0
 
     @property
@@ -122,11 +123,11 @@ class PushProcess:
         return (last - first) * 8 / 1000 / (end - begin) if end > begin else 0.0
 
     def end(self) -> None:
-        """Release the threads that wait for the process. Any thread may call it."""
+        """Make `write` and `check` raise PushError, so that no thread keeps waiting. May be called from any thread."""
         self._ending = True
 
     def close(self) -> None:
-        """Close the stream properly if that is quick, and leave no process."""
+        """Close the stream, properly if that takes no longer than GOODBYE_S, and make sure that the process ends."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.close()  # the end of the stream
         try:
