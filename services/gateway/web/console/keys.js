@@ -1,8 +1,8 @@
-// One key per action, the list on "?".
+// Keyboard shortcuts, one key per action; "?" shows the list.
 
 import { byId, element, isField } from "../lib/elements.js";
 
-/** Key, what it does, the button it presses. @type {[string, string, string][]} */
+/** Key, description, id of the button that it presses. @type {[string, string, string][]} */
 const KEYS = [
   ["a", "go on or off air (asks before going off)", "on-air"],
   ["m", "mute the program", "mute"],
@@ -27,7 +27,7 @@ const KEYS = [
   ["j", "switch between jobs and program", "jobs-line"],
 ];
 
-/** Rows of the list of avatars, less those that a search leaves out. @returns {Element[]} */
+/** Rows of the list of avatars that the search does not hide. @returns {Element[]} */
 const shownAvatars = () => [...byId("avatars").children].filter((row) => row instanceof HTMLElement && !row.hidden);
 
 /** @param {import("../preview/preview.js").Preview} preview */
@@ -48,7 +48,7 @@ export function listenToKeys(preview) {
     else if (event.key.toLowerCase() === "p") preview.setMode(preview.mode === "roi" ? "full" : "roi");
     else if (/^[1-9]$/.test(event.key)) shownAvatars()[Number(event.key) - 1]?.querySelector("button")?.click();
     else if (pressed) {
-      const target = document.getElementById(pressed[2]); // an engine may lack the option
+      const target = document.getElementById(pressed[2]); // the engine may not have this option
       target?.focus();
       target?.click();
     }

@@ -1,4 +1,4 @@
-// The console: token, sockets, and the panels drawn from the channel's state alone.
+// The console: token, sockets, and the panels, which are drawn from the channel's state only.
 
 import { addressOf } from "../lib/address.js";
 import { Api, RefusedError } from "../lib/api.js";
@@ -37,13 +37,13 @@ import { forgetToken, keepToken, readToken } from "../lib/token.js";
 
 const RETRY_MS = 500;
 
-/** The newest of each part of the state; empty until the first has come. @type {Partial<State>} */
+/** The newest value of each part of the state; empty until the first message. @type {Partial<State>} */
 let received = {};
 
 /** @param {Partial<State>} state @returns {state is State} */
 const isWhole = (state) => state.channel !== undefined;
 
-/** The channel's newest state; an operator who is quicker than its first message is asked to try again. */
+/** The channel's newest state; throws an error that asks the operator to try again before the first message. */
 function current() {
   if (!isWhole(received)) throw new Error("The console is still connecting. Try again in a moment.");
   return received;
@@ -76,7 +76,7 @@ async function openConsole(token) {
     up: () => { opened = true; },
     message: (event) => {
       /** @type {import("../lib/api_types.js").ChannelState | import("../lib/api_types.js").JobsMessage | import("../lib/api_types.js").CaptionsMessage} */
-      const message = JSON.parse(event.data); // jobs and captions come in messages of their own, when they have changed
+      const message = JSON.parse(event.data); // jobs and captions arrive in separate messages, when they have changed
       received = { ...received, ...message };
       draw(true);
     },
@@ -128,7 +128,7 @@ const token = readToken();
 if (token) start();
 else askForToken("");
 
-/** A studio that is still starting is asked again; only a wrong token is asked for. */
+/** Open the console. Retry while the studio is starting; ask the operator for a token only if the studio refuses. */
 async function start() {
   try {
     await openConsole(token);

@@ -1,4 +1,4 @@
-// Fields for an engine's options, made from their JSON schema: those of the scene, and those of a job.
+// Form fields for an engine's options, made from their JSON schema; used for the scene and for jobs.
 
 import { attempt, element, messageOf, setAttribute, setText, updateList } from "../lib/elements.js";
 
@@ -9,22 +9,22 @@ import { attempt, element, messageOf, setAttribute, setText, updateList } from "
 /** @typedef {[name: string, schema: OptionSchema]} Option */
 /** @typedef {ReturnType<typeof makeField>} Field */
 
-const FIRST = "quality"; // stands alone, before the others
-const SETTLED_MS = 300; // arrow keys pass over choices that are not wanted
-const LINE_CHARACTERS = 80; // a longer text has lines
+const FIRST = "quality"; // shown separately, before the other options
+const SETTLED_MS = 300; // delay before sending, because arrow keys pass through unwanted choices
+const LINE_CHARACTERS = 80; // a longer text gets a field with several lines
 
-/** The options of an engine, in its own order. @param {EngineRow | undefined} row @returns {Option[]} */
+/** The options of an engine, in the order of its schema. @param {EngineRow | undefined} row @returns {Option[]} */
 export function optionsOf(row) {
   const schema = /** @type {{properties?: Record<string, OptionSchema>}} */ (row?.options ?? {});
   return Object.entries(schema.properties ?? {});
 }
 
 /**
- * The fields of whichever engine is drawn. A value that is the default counts as not given.
- * @param {HTMLElement} place where they go; what is in it stays between the first and the others
- * @param {string} prefix of the ids
- * @param {((changes: OptionChanges) => Promise<unknown>) | null} send takes over a change at once, null for the default; null where
- *   the fields are read when all of them are filled in
+ * The option fields of the engine that was drawn last. A value that equals the default counts as not set.
+ * @param {HTMLElement} place container of the fields; its existing content stays between the first field and the others
+ * @param {string} prefix of the elements' ids
+ * @param {((changes: OptionChanges) => Promise<unknown>) | null} send sends a change immediately, with null for the default; null
+ *   if the fields are read later with `values`
  */
 export function optionFields(place, prefix, send) {
   const first = element("div", { class: "options" }), others = element("div", { class: "options" });
@@ -33,7 +33,7 @@ export function optionFields(place, prefix, send) {
   const more = element("details", {}, summary, others, restore, failed);
   place.prepend(first);
   place.append(more);
-  /** @type {Map<string, Field>} those that are drawn */
+  /** @type {Map<string, Field>} the fields that are shown, by option name */
   const fields = new Map();
   const changed = () => [...fields].filter(([, field]) => !field.isDefault()).map(([name]) => name);
   restore.addEventListener("click", async () => {
@@ -48,7 +48,7 @@ export function optionFields(place, prefix, send) {
     restore.hidden = changed().length === 0;
   };
   place.addEventListener("input", count);
-  // A field that is wrong is shown, also where it was folded away; it says why in its own words.
+  // Unfold the details when a field inside is invalid; the field itself shows the reason.
   place.addEventListener("invalid", (event) => { event.preventDefault(); more.open = true; }, true);
 
   return {
@@ -71,7 +71,7 @@ export function optionFields(place, prefix, send) {
       more.hidden = others.childElementCount === 0;
       count();
     },
-    /** Those that are not the default. @returns {Record<string, OptionValue>} */
+    /** The values that differ from the default. @returns {Record<string, OptionValue>} */
     values: () => Object.fromEntries(changed().map((name) => [name, /** @type {Field} */ (fields.get(name)).value()])),
   };
 }
@@ -88,7 +88,7 @@ function makeField([name, schema], prefix, send) {
   if (box) setAttribute(title, "class", "check");
   const root = element("div", { class: box ? "option check" : "option" }, ...(box ? [control, title] : [title, control]), help, wrong);
   if (name === FIRST && prefix === "option") setAttribute(control, "title", "Q");
-  let timer = 0, typing = false, sending = false; // what stands in it is the operator's, and not yet the scene's
+  let timer = 0, typing = false, sending = false; // typing, sending: the field's value is not in the scene yet
   /** @param {string} why */
   const refuse = (why) => {
     setText(wrong, why);
@@ -121,7 +121,7 @@ function makeField([name, schema], prefix, send) {
       refuse("");
       typing = false;
     },
-    /** What the scene says; what is being typed stays. @param {OptionValue | undefined} given */
+    /** Show the scene's value, unless the operator is typing. @param {OptionValue | undefined} given */
     show(given) {
       if (!typing && !sending) put(control, given ?? schema.default);
     },
@@ -149,7 +149,7 @@ function makeControl(schema) {
 /** @param {OptionSchema} schema @param {string} value */
 const titleOf = (schema, value) => `${schema.titles?.[value] ?? value}${value === schema.default ? " (default)" : ""}`;
 
-/** What it does; and its default, where the choices do not say it. @param {OptionSchema} schema */
+/** The option's description, and its default if the choices do not show it. @param {OptionSchema} schema */
 function helpOf(schema) {
   const { description = "", default: value } = schema;
   if (schema.enum) return description;
@@ -166,14 +166,14 @@ function put(control, value) {
   else if (control.value !== String(value)) control.value = String(value);
 }
 
-/** An empty number is the default. @param {Control} control @param {OptionSchema} schema @returns {OptionValue} */
+/** The field's value; an empty number means the default. @param {Control} control @param {OptionSchema} schema @returns {OptionValue} */
 function valueIn(control, schema) {
   if (isCheck(control)) return control.checked;
   if (schema.type === "string") return control.value;
   return control.value === "" ? schema.default : Number(control.value);
 }
 
-/** Why what stands in a field is not a value of this option, "" where it is one. @param {Control} control @param {OptionSchema} schema */
+/** Why the field's value is not valid for this option, "" if it is valid. @param {Control} control @param {OptionSchema} schema */
 function whyNot(control, schema) {
   const value = valueIn(control, schema);
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum, minLength = 0, maxLength = Infinity, pattern } = schema;

@@ -1,11 +1,11 @@
-// The voices that can speak, to choose from where there are several.
+// A select for the voices that are available, shown if there are several.
 
 import { element } from "../lib/elements.js";
 
 const VOICE_KEY = "persona-studio-voice";
 
-/** Fill a choice of voices, which is hidden where there is none to make; what was chosen last is kept in the browser.
- * @param {import("../lib/api.js").Api} api @param {HTMLSelectElement} select @returns {Promise<string>} how to get a voice, "" where there is one */
+/** Fill a select with the voices; hidden if there is no choice. The last chosen voice is stored in the browser.
+ * @param {import("../lib/api.js").Api} api @param {HTMLSelectElement} select @returns {Promise<string>} how to get a voice, "" if there is one */
 export async function offerVoices(api, select) {
   /** @type {import("../lib/api_types.js").Voices} */
   const { voices, note } = await (await api.ask("GET", "/voices")).json();

@@ -1,4 +1,4 @@
-// The API's page, drawn from its own OpenAPI schema: no script from elsewhere.
+// The API's documentation, drawn from its OpenAPI schema without scripts from other sites.
 
 import { addressOf } from "../lib/address.js";
 import { byId, element } from "../lib/elements.js";
@@ -44,7 +44,7 @@ function modelArticle(name, model) {
   return element("article", { id: name }, element("h3", {}, name), element("p", {}, model.description ?? ""), ...table(rows));
 }
 
-/** Rows of cells, the first of each a name. @param {(string | (Node | string)[])[][]} rows */
+/** A table whose first column has names. @param {(string | (Node | string)[])[][]} rows */
 function table(rows) {
   if (!rows.length) return [];
   const cells = rows.map(([name, ...rest]) => element("tr", {},
@@ -61,7 +61,7 @@ function bodyRows(body) {
     field.description ? [...typeOf(field), `: ${field.description}`] : typeOf(field)]);
 }
 
-/** What a route answers where it succeeds. @param {Route} route @returns {(Node | string)[] | null} null for nothing */
+/** The successful answer of a route. @param {Route} route @returns {(Node | string)[] | null} null for nothing */
 function answerOf(route) {
   const [, answer] = Object.entries(route.responses).find(([status]) => status.startsWith("2")) ?? [];
   const [[type, { schema: given }] = ["", { schema: undefined }]] = Object.entries(answer?.content ?? {});
@@ -69,7 +69,7 @@ function answerOf(route) {
   return type ? [type] : null;
 }
 
-/** @param {Schema} schema @returns {Schema[]} what it may be, beside null */
+/** @param {Schema} schema @returns {Schema[]} its alternatives except null */
 function withoutNull(schema) {
   return (schema.anyOf ?? [schema]).filter((each) => each.type !== "null");
 }

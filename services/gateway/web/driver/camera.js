@@ -1,4 +1,4 @@
-// This browser's camera and microphone, or its microphone alone, as driver: newest frame only, nothing queued.
+// This browser's camera and microphone, or its microphone alone, as the driver. Only the newest frame is sent; none are queued.
 
 import { SPEAKING, closeDevices, openDevices, watchDevices, whySilent } from "../lib/devices.js";
 import { Microphone } from "../lib/microphone.js";
@@ -6,7 +6,7 @@ import { FrameEncoder } from "./frame_encoder.js";
 
 const LONG_SIDE_PX = 640, SHORT_SIDE_PX = 480, RATE_FPS = 25;
 const SOUND_RATE_HZ = 48_000;
-const FRAME = 1, SOUND = 2; // first byte of such a message
+const FRAME = 1, SOUND = 2; // first byte of a message, its kind
 
 export class BrowserCamera {
   /** @param {import("../lib/api.js").Api} api */
@@ -42,7 +42,7 @@ export class BrowserCamera {
     await this.video.play();
   }
 
-  /** Begin to send; the scene must already want the browser. @param {number} revision of that scene */
+  /** Begin to send; the browser must already be the scene's driver. @param {number} revision of that scene */
   start(revision) {
     if (this.socket) return;
     this.revision = revision;
@@ -58,13 +58,13 @@ export class BrowserCamera {
       this.noticeTracks();
     });
     socket.addEventListener("close", (event) => {
-      if (this.socket !== socket) return; // stopped here, and perhaps begun again since
+      if (this.socket !== socket) return; // stopped by this page, and possibly started again since
       this.stop();
       this.note = event.reason || "The connection to the studio was lost. Choose this driver again.";
     });
   }
 
-  /** Camera off. */
+  /** Stop sending and release the devices. */
   stop() {
     this.encoder?.close();
     this.encoder = null;
@@ -78,15 +78,15 @@ export class BrowserCamera {
     this.note = "";
   }
 
-  /** Another driver was chosen somewhere: give the camera back. A state from before this one was chosen may still arrive.
+  /** Stop when another driver was chosen. States from before this driver was chosen may still arrive and are ignored.
    * @param {{ driver: string, revision: number }} scene */
   follow(scene) {
     if (scene.revision < this.revision) return;
     if (this.socket?.readyState === WebSocket.OPEN && scene.driver !== this.word) this.stop();
   }
 
-  /** Say how the devices are; give the driver up when the one that it needs is gone: pulled out, taken by another program, or its
-   * permission withdrawn. */
+  /** Show the state of the devices; stop when the required one is lost: unplugged, taken by another program, or its permission
+   * withdrawn. */
   noticeTracks() {
     if (!this.stream) return;
     const [camera] = this.stream.getVideoTracks(), [microphone] = this.stream.getAudioTracks();
@@ -105,18 +105,18 @@ export class BrowserCamera {
     }
   }
 
-  /** Send the camera's frame, unless the last one is still on its way. */
+  /** Send the camera's current frame, unless the previous one is still being encoded or sent. */
   async sendFrame() {
     const { encoder, video } = this;
     const track = this.stream?.getVideoTracks()[0];
-    if (track?.readyState !== "live") return this.noticeTracks(); // ended without saying so
+    if (track?.readyState !== "live") return this.noticeTracks(); // the track ended without an event
     if (this.busy || !encoder || track.muted || !video.videoWidth || !this.socket || this.socket.bufferedAmount > 0) return;
     this.busy = true;
     try {
       const jpeg = await encoder.encode(video, ...sizeToSend(video.videoWidth, video.videoHeight));
       if (jpeg && encoder === this.encoder) this.send(new Blob([new Uint8Array([FRAME]), jpeg]));
     } catch {
-      // A frame that the browser cannot give now, such as while the camera turns; the next one comes.
+      // The browser cannot encode this frame, for example while the camera is rotated; skip it.
     }
     this.busy = false;
   }
@@ -135,7 +135,8 @@ export class BrowserCamera {
   }
 }
 
-/** The camera's shape, however it is held, no larger than is followed. @param {number} width @param {number} height
+/** The size to send: the camera's aspect ratio in any orientation, no larger than face tracking uses.
+ * @param {number} width @param {number} height
  * @returns {[number, number]} */
 function sizeToSend(width, height) {
   const scale = Math.min(1, LONG_SIDE_PX / Math.max(width, height));

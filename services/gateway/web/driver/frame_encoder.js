@@ -1,4 +1,4 @@
-// Frames of a video as JPEG at a steady rate. Timer and encoder are a worker's: browsers slow down those of a page that is not looked at.
+// Frames of a video as JPEG at a steady rate. Timer and encoder run in a worker, because browsers throttle hidden pages.
 
 import { addressOf } from "../lib/address.js";
 
@@ -15,7 +15,7 @@ export class FrameEncoder {
     this.worker.postMessage({ period: 1000 / rate });
   }
 
-  /** One frame, null for one that cannot be encoded; never answered when the encoder is closed meanwhile.
+  /** Encode one frame; null if it cannot be encoded. The promise never settles if the encoder is closed in the meantime.
    * @param {HTMLVideoElement} video @param {number} width @param {number} height @returns {Promise<Blob | null>} */
   async encode(video, width, height) {
     const bitmap = await createImageBitmap(video, { resizeWidth: width, resizeHeight: height });

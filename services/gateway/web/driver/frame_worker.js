@@ -1,4 +1,4 @@
-// A worker: says when the next frame is due, and encodes it.
+// Worker that signals when the next frame is due, and encodes frames.
 
 const JPEG_QUALITY = 0.8;
 const canvas = new OffscreenCanvas(1, 1);

@@ -1,14 +1,14 @@
-// Where the studio is: its pages may be shown below a path of a proxy, so every address counts from this module's own.
+// The studio's addresses. A proxy may serve the pages below a path, so every address is relative to this module's URL.
 
-/** The address that all paths of the studio are below. It ends with a slash. */
+/** The base address of the studio; ends with a slash. */
 export const BASE = new URL("../../", import.meta.url);
 
-/** The address of a path of the studio. @param {string} path that begins with a slash @returns {string} */
+/** The URL of a path of the studio. @param {string} path that begins with a slash @returns {string} */
 export function addressOf(path) {
   return BASE.href + path.slice(1);
 }
 
-/** The address of one of its sockets. @param {string} path that begins with a slash @returns {string} */
+/** The WebSocket URL of a path of the studio. @param {string} path that begins with a slash @returns {string} */
 export function socketAddressOf(path) {
   return addressOf(path).replace(/^http/, "ws");
 }

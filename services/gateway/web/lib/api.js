@@ -1,4 +1,4 @@
-// Requests to the HTTP API: the token in the header, errors as the server's one sentence.
+// Requests to the HTTP API, with the token in a header; errors have the server's sentence.
 
 import { addressOf, socketAddressOf } from "./address.js";
 import { element } from "./elements.js";
@@ -12,7 +12,8 @@ export class RefusedError extends Error {
   }
 }
 
-/** What a refusal says. @param {unknown} answer its JSON; the studio's own always has a sentence @param {number} status of HTTP */
+/** The sentence of a refusal. @param {unknown} answer its JSON; the studio's always has a sentence, a proxy's may not
+ * @param {number} status of HTTP */
 function refusalOf(answer, status) {
   const detail = answer && typeof answer === "object" && "detail" in answer ? answer.detail : undefined;
   return typeof detail === "string" ? detail
@@ -48,14 +49,14 @@ export class Api {
   }
 
   /**
-   * Send a form that may be large, and be told how much of it has gone.
+   * Send a form that may be large, with upload progress.
    * @param {string} path @param {FormData} form @param {Record<string, string>} headers
    * @param {(share: number) => void} onProgress 0 to 1
    * @returns {Promise<unknown>} the answer; rejects with an Error whose message is for the operator
    */
   upload(path, form, headers, onProgress) {
     return new Promise((resolve, reject) => {
-      const request = new XMLHttpRequest();  // fetch does not say how much has been sent
+      const request = new XMLHttpRequest();  // fetch does not report upload progress
       /** @param {string} message */
       const refuse = (message) => reject(new RefusedError(message, request.status));
       request.open("POST", addressOf(`/api/v1${path}`));
@@ -78,23 +79,23 @@ export class Api {
     return this.ask("PATCH", "./scene", changes);
   }
 
-  /** An image behind the token as a URL for an <img>. @param {string} path @returns {Promise<string>} */
+  /** Fetch an image that requires the token; returns an object URL for an <img>. @param {string} path @returns {Promise<string>} */
   async imageUrl(path) {
     return URL.createObjectURL(await (await this.ask("GET", path)).blob());
   }
 
-  /** Let the browser save a file that may be larger than a page's memory, by a ticket good for one download.
-   * @param {string} path of what is fetched @param {string} name of the file, "" for the studio's own */
+  /** Let the browser itself download a file, which may exceed a page's memory; a single-use ticket replaces the token.
+   * @param {string} path of the file, as for `ask` @param {string} name of the saved file, "" for the name that the studio gives */
   async download(path, name = "") {
     /** @type {import("./api_types.js").Ticket} */
     const { ticket } = await (await this.ask("POST", `${path}/ticket`)).json();
     element("a", { href: addressOf(`/api/v1${path}/download?ticket=${ticket}`), download: name }).click();
   }
 
-  /** Why no socket opens though requests are answered, "" where that cannot be told. A socket that is refused does not say it.
+  /** Why sockets do not open although requests are answered, "" if unknown. A refused WebSocket gives the page no reason.
    * @returns {Promise<string>} */
   async whyNoSocket() {
-    const answer = await this.ask("POST", "/version").catch((error) => error); // no such route: only who asks is looked at
+    const answer = await this.ask("POST", "/version").catch((error) => error); // the route does not exist, so the answer depends only on the access checks
     if (!(answer instanceof RefusedError) || answer.status >= 500) return "";
     return answer.status === 405 ? "A proxy in front of the studio does not forward WebSockets. See docs/proxy.md for the settings it needs." : answer.message;
   }

@@ -1,4 +1,4 @@
-// The gateway's channel clock, as seen from this page: offset from the quickest of the last pings.
+// The gateway's channel clock in this page, with the offset from the ping with the shortest round trip of the last ones.
 
 const KEPT = 16;
 

@@ -1,11 +1,11 @@
-// The camera and microphone of this browser: asking for them, and what became of them, each as a sentence.
+// The camera and microphone of this browser: opening and watching them, with a sentence for each failure.
 
 /** @typedef {"camera" | "microphone"} Device */
 
-/** What is asked of a microphone that a person speaks into. */
+/** Constraints for a microphone that a person speaks into. */
 export const SPEAKING = { echoCancellation: true, noiseSuppression: true, channelCount: 1 };
 
-/** Open devices. Rejects with a sentence about the one that is asked for.
+/** Open devices. Rejects with a sentence about the requested device.
  * @param {MediaStreamConstraints} wanted @param {Device} device @returns {Promise<MediaStream>} */
 export async function openDevices(wanted, device) {
   if (!navigator.mediaDevices) throw new Error("Browsers allow the camera and microphone only on localhost or HTTPS. Open this page at such an address.");
@@ -20,14 +20,16 @@ export async function openDevices(wanted, device) {
   }
 }
 
-/** Notice when a device is pulled out, taken by another program, switched off or on. @param {MediaStream} stream @param {() => void} notice */
+/** Call `notice` when a device is unplugged, taken by another program, or switched off or on.
+ * @param {MediaStream} stream @param {() => void} notice */
 export function watchDevices(stream, notice) {
   for (const track of stream.getTracks()) {
     for (const kind of ["ended", "mute", "unmute"]) track.addEventListener(kind, notice);
   }
 }
 
-/** Why a device gives nothing now, "" while it does. @param {MediaStreamTrack | undefined} track @param {Device} device @returns {string} */
+/** Why a device delivers nothing now, "" while it delivers.
+ * @param {MediaStreamTrack | undefined} track @param {Device} device @returns {string} */
 export function whySilent(track, device) {
   if (track?.readyState !== "live") return `The ${device} was unplugged or its permission withdrawn.`;
   return track.muted ? `The ${device} is sending nothing. Another program or its own switch may have turned it off.` : "";

@@ -1,7 +1,7 @@
-// Making and updating elements without losing the focus that is on them.
+// Creation and update of elements without losing the keyboard focus.
 
 /**
- * The element of this id, which must be in the page and of this kind.
+ * The element with this id, which must exist in the page and be of this kind.
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} id @param {new () => T} [kind] @returns {T}
  */
@@ -34,15 +34,15 @@ export function setAttribute(target, name, value) {
   if (target.getAttribute(name) !== value) target.setAttribute(name, value);
 }
 
-/** What `make` returned for each child of the lists, to be updated later. @type {WeakMap<Element, any>} */
+/** The result of `make` for each child of a list, for later updates. @type {WeakMap<Element, any>} */
 const partsOf = new WeakMap();
 
 /**
- * Children of a container by key: made once, updated in place, removed when their item is gone.
+ * Update the children of a container by key: make one for a new item, update it in place, remove it without its item.
  * @template T
  * @template {{root: HTMLElement}} P
  * @param {Element} container @param {T[]} items @param {(item: T) => string} key
- * @param {(item: T) => P} make the child, `root`, and those of its parts that `update` needs
+ * @param {(item: T) => P} make returns the child, `root`, and the parts of it that `update` needs
  * @param {(parts: P, item: T) => void} update
  */
 export function updateList(container, items, key, make, update) {
@@ -66,12 +66,12 @@ export function updateList(container, items, key, make, update) {
   for (const child of old.values()) child.remove();
 }
 
-/** What went wrong, in one sentence. @param {unknown} error @returns {string} */
+/** The message of an error as one sentence. @param {unknown} error @returns {string} */
 export function messageOf(error) {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Run an action of the operator; its error is shown beside it. @param {Element} place @param {() => Promise<unknown>} action */
+/** Run an action of the operator and show its error in `place`. @param {Element} place @param {() => Promise<unknown>} action */
 export async function attempt(place, action) {
   setText(place, "");
   try {
@@ -86,7 +86,7 @@ export const isField = (target) => target instanceof Element && target.matches("
 
 const ASK_TIME_MS = 5000;
 
-/** A button that asks once, in place: the second press within five seconds does it.
+/** Make a button ask for confirmation in place: a second press within five seconds performs the action.
  * @param {HTMLButtonElement} button @param {() => string} question "" when there is nothing to ask @param {() => void} action */
 export function askOnce(button, question, action) {
   let timer = 0;

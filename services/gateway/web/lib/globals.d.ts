@@ -1,24 +1,24 @@
-// What TypeScript does not know of the pages: the audio thread's names, what tests may ask, and the console's state.
+// Types that TypeScript does not know: globals of the audio thread, hooks for tests, and the console's state.
 
 import type { ChannelState, JobsState } from "./api_types.js";
 
-/** A frame's latencies of the last minute, milliseconds. */
+/** Latencies of the frames of the last minute, milliseconds. */
 export interface LatencyFigures {
   median: number;
   p95: number;
   count: number;
 }
 
-/** The channel's state with its jobs, once they have come. */
+/** The channel's state with its jobs, once they were received. */
 export type State = ChannelState & { jobs?: JobsState };
 
-/** What an engine's option is set to. */
+/** The value of an engine's option. */
 export type OptionValue = boolean | number | string;
 
-/** Options to set; null goes back to the default. */
+/** Options to change; null restores the default. */
 export type OptionChanges = Record<string, OptionValue | null>;
 
-/** One option in the JSON schema of an engine: flat, with a default. titles: what people read for the values of an enum. */
+/** One option in the JSON schema of an engine: flat, with a default. titles: display names of an enum's values. */
 export interface OptionSchema {
   type: "boolean" | "integer" | "number" | "string";
   title?: string;
@@ -40,7 +40,7 @@ export type Panel = (state: State, linked: boolean) => void;
 
 declare global {
   interface Window {
-    /** What tests and the curious may ask of the console. */
+    /** Hooks for tests and debugging of the console. */
     studio: {
       latency: () => LatencyFigures | null;
       forget: () => void;
@@ -51,7 +51,7 @@ declare global {
   }
 
   interface Window {
-    /** What tests may ask of the page of who watches by a link. */
+    /** Hooks for tests of the page for watching by a link. */
     watched: {
       frames: () => number;
       shown: () => string;
@@ -63,7 +63,7 @@ declare global {
     readonly port: MessagePort;
   }
 
-  /** Of the audio thread. */
+  /** Global of the audio thread. */
   const sampleRate: number;
 
   function registerProcessor(name: string, processor: new (options: { processorOptions: any }) => AudioWorkletProcessor): void;

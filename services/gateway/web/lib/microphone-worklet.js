@@ -1,11 +1,11 @@
-// Runs on the audio thread: float samples at the device's rate to s16 at the rate that is wanted, 20 ms a block.
+// Runs on the audio thread: converts float samples at the device's rate to s16 at the wanted rate, in blocks of 20 ms.
 
 const BLOCKS_A_SECOND = 50;
 const CROSSINGS = 16; // zero crossings of the filter on either side
-const PASSED = 0.9; // of the band that the lower rate can hold
-const PHASES = 256; // of the filter's table between two samples
+const PASSED = 0.9; // share of the lower rate's band that passes the filter
+const PHASES = 256; // positions between two samples in the filter's table
 
-/** A windowed sinc between two rates: what the lower cannot hold is filtered out, so that it does not fold back. */
+/** Converts between sample rates with a windowed sinc, which removes frequencies that would alias at the lower rate. */
 class Resampler {
   /** @param {number} from samples a second @param {number} to samples a second */
   constructor(from, to) {
@@ -19,7 +19,7 @@ class Resampler {
     });
     this.kept = new Float32Array(8 * this.reach);
     this.filled = 0;
-    this.at = this.reach; // of the next sample, counted in those that are kept
+    this.at = this.reach; // position of the next output sample, in kept input samples
   }
 
   /** @param {Float32Array} samples @param {(sample: number) => void} take */
@@ -58,7 +58,7 @@ class MicrophoneProcessor extends AudioWorkletProcessor {
     this.filled = 0;
   }
 
-  /** @param {Float32Array[][]} inputs of the node, each by channel @returns {boolean} true: go on */
+  /** @param {Float32Array[][]} inputs of the node, each by channel @returns {boolean} true: keep the processor running */
   process([[samples]]) {
     if (!samples) return true;
     if (this.resampler) this.resampler.push(samples, (sample) => this.take(sample));

@@ -1,4 +1,4 @@
-// The microphone as blocks of 16 bit mono, 20 ms each.
+// The microphone's sound in blocks of 20 ms, 16-bit mono.
 
 import { addressOf } from "./address.js";
 
@@ -15,7 +15,7 @@ export class Microphone {
   async start() {
     const { stream } = this;
     if (!stream?.getAudioTracks().length) return;
-    // At the device's own rate: not every browser connects a microphone to a context of another.
+    // Use the device's rate: not every browser connects a microphone to a context with a different rate.
     const context = new AudioContext({ latencyHint: "interactive" });
     this.context = context;
     try {
@@ -23,7 +23,7 @@ export class Microphone {
     } catch (error) {
       if (this.context === context) throw error;
     }
-    if (this.context !== context) return; // stopped meanwhile
+    if (this.context !== context) return; // stopped in the meantime
     const node = new AudioWorkletNode(context, "microphone", {
       numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit", processorOptions: { rate: this.rate },
     });

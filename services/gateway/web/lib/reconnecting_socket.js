@@ -1,4 +1,4 @@
-// A socket that comes back by itself.
+// A WebSocket that reconnects automatically.
 
 const FIRST_WAIT_MS = 250;
 const LONGEST_WAIT_MS = 2000;
@@ -9,7 +9,7 @@ export const BAD_TOKEN = 4401;
  * @param {{message: (event: MessageEvent) => void, up?: (socket: WebSocket) => void,
  *   down?: (event: CloseEvent) => void, isFinal?: (event: CloseEvent) => boolean}} on
  * @param {number} longest milliseconds between two attempts
- * @returns {() => void} closes it for good
+ * @returns {() => void} closes it permanently
  */
 export function keepOpen(connect, on, longest = LONGEST_WAIT_MS) {
   let wait = FIRST_WAIT_MS;
@@ -30,7 +30,7 @@ export function keepOpen(connect, on, longest = LONGEST_WAIT_MS) {
       if (ended) return;
       on.down?.(event);
       if (event.code === BAD_TOKEN || on.isFinal?.(event)) return;
-      timer = setTimeout(again, wait * (0.75 + Math.random() / 2)); // many who lost it together do not come back at once
+      timer = setTimeout(again, wait * (0.75 + Math.random() / 2)); // random, so that many pages do not reconnect at the same moment
       wait = Math.min(wait * 2, longest);
     });
   };

@@ -1,4 +1,4 @@
-// A spark line: a minute of one number, oldest left.
+// A sparkline: one number over the last minute, oldest value on the left.
 
 const SVG = "http://www.w3.org/2000/svg";
 const WIDTH = 120, HEIGHT = 22, SLOTS = 60;
@@ -19,7 +19,7 @@ export function makeSpark(label) {
   return made;
 }
 
-/** @param {SVGSVGElement} target @param {number[]} values @param {number} least what the top stands for at least */
+/** @param {SVGSVGElement} target @param {number[]} values @param {number} least lowest value for the top of the scale */
 export function drawSpark(target, values, least) {
   const top = Math.max(least, ...values) * 1.1;
   const points = values.map((value, i) => {

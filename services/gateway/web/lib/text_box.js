@@ -1,9 +1,9 @@
-// A box whose text is sent by Enter or its button: one after the other, and a text that was refused comes back to be corrected.
+// A text box that is sent with Enter or its button. Texts are sent one after the other; a refused text is put back for correction.
 
 import { attempt } from "./elements.js";
 
 /**
- * @param {HTMLFormElement} form @param {HTMLTextAreaElement} box @param {Element} failed where an error is shown
+ * @param {HTMLFormElement} form @param {HTMLTextAreaElement} box @param {Element} failed element that shows an error
  * @param {(text: string) => Promise<unknown>} send rejects with an Error whose message is for people
  */
 export function sendOnEnter(form, box, failed, send) {
@@ -23,7 +23,7 @@ export function sendOnEnter(form, box, failed, send) {
     }));
   });
   box.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // an input method's Enter chooses a word
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return; // Enter in an input method only selects a word
     event.preventDefault();
     form.requestSubmit();
   });

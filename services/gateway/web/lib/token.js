@@ -1,8 +1,8 @@
-// The operator's token: taken from the address once, kept for this tab only, never left in the address.
+// The operator's token: read from the address once and removed from it, stored for this tab only.
 
 import { BASE } from "./address.js";
 
-/** Of this studio: another one may be below another path of the same proxy. */
+/** Storage key; includes the path, because a proxy may serve another studio below another path. */
 const KEY = `persona-studio-token ${BASE.pathname}`;
 
 /** @returns {string} the token, or "" when the page was opened without one */

@@ -1,6 +1,6 @@
-// Numbers as people read them, each with its unit.
+// Formatting of numbers with their units.
 
-/** @param {number} number @returns {string} of two digits at least */
+/** @param {number} number @returns {string} with two digits at least */
 const pad = (number) => String(number).padStart(2, "0");
 
 /** @param {number} seconds @returns {string} h:mm:ss */
@@ -34,9 +34,9 @@ export function timeLeft(seconds) {
   return hours ? `${hours}:${rest}` : rest;
 }
 
-const LONG_MS = 10_000; // from which spans are shown in seconds
+const LONG_MS = 10_000; // spans from this length on are shown in seconds
 
-/** @param {...number} spans milliseconds @returns {string} all of them in one unit, slashes between */
+/** @param {...number} spans milliseconds @returns {string} the spans in one common unit, separated by slashes */
 export function timeSpans(...spans) {
   const long = Math.max(...spans) >= LONG_MS;
   return `${spans.map((span) => (long ? (span / 1000).toFixed(1) : span.toFixed(0))).join(" / ")} ${long ? "s" : "ms"}`;

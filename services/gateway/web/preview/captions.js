@@ -1,4 +1,4 @@
-// Captions: the line that is heard with the frame that is shown, below it, and the switch for it.
+// Captions: the line that is heard with the shown frame, displayed below the program, and the button to switch captions.
 
 import { setAttribute, setText } from "../lib/elements.js";
 
@@ -7,13 +7,13 @@ import { setAttribute, setText } from "../lib/elements.js";
 const KEPT = 8;
 
 export class CaptionLine {
-  /** Both are hidden until a caption comes. @param {HTMLElement} line @param {HTMLButtonElement} button */
+  /** Line and button are hidden until the first caption. @param {HTMLElement} line @param {HTMLButtonElement} button */
   constructor(line, button) {
     this.line = line;
     this.button = button;
     this.on = true;
     this.pts = 0;
-    /** The newest of each, oldest first. @type {Caption[]} */
+    /** The newest version of each caption, oldest caption first. @type {Caption[]} */
     this.captions = [];
     button.addEventListener("click", () => {
       this.on = !this.on;
@@ -21,20 +21,20 @@ export class CaptionLine {
     });
   }
 
-  /** One that has begun or changed. @param {Caption} caption */
+  /** Store a new or changed caption. @param {Caption} caption */
   receive(caption) {
     this.captions = [...this.captions.filter((each) => each.id !== caption.id), caption].slice(-KEPT);
     this.button.hidden = false;
     this.draw();
   }
 
-  /** The frame of this time is shown now. @param {number} pts microseconds */
+  /** Show the caption for the frame that is shown now. @param {number} pts microseconds */
   show(pts) {
     this.pts = pts;
     this.draw();
   }
 
-  /** Another connection: what was heard on the last is over. */
+  /** Remove all captions, because a new connection begins. */
   clear() {
     this.captions = [];
     this.draw();

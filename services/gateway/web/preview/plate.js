@@ -1,4 +1,4 @@
-// An avatar's plate in the page: fetched once, its frames decoded as they are shown.
+// An avatar's plate in the page: fetched once, with frames decoded when they are shown.
 
 const DECODED_BYTES = 96 << 20;
 
@@ -13,18 +13,18 @@ export class Plate {
     this.decoded = new Map();
   }
 
-  /** @param {import("../lib/api.js").Api} api @param {string} path of the plate, as `api` takes it @returns {Promise<Plate>} */
+  /** @param {import("../lib/api.js").Api} api @param {string} path of the plate, as for `Api.ask` @returns {Promise<Plate>} */
   static async fetch(api, path) {
     /** @type {import("../lib/api_types.js").PlateIndex} */
     const index = await (await api.ask("GET", `${path}/index`)).json();
     return new Plate(await (await api.ask("GET", path)).arrayBuffer(), index);
   }
 
-  /** One frame. @param {number} index @returns {Promise<ImageBitmap>} */
+  /** The decoded frame with this index. @param {number} index @returns {Promise<ImageBitmap>} */
   frame(index) {
     let found = this.decoded.get(index);
     if (found) {
-      this.decoded.delete(index); // and in again as the latest used
+      this.decoded.delete(index); // and insert it again as the most recently used
     } else {
       const jpeg = new Uint8Array(this.bytes, this.starts[index], this.starts[index + 1] - this.starts[index]);
       found = createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));

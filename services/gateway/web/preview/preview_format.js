@@ -1,7 +1,7 @@
-// The preview's binary format; the table is in services/gateway/preview/encoder.py.
+// Parser for the preview's binary format, which services/gateway/preview/encoder.py describes.
 
 export const FULL = 1, ROI = 2, LABEL = 3, SOUND = 4, DRIVER = 5;
-/** Side, in pixels, of the blocks that a ROI frame leaves out where they look like the plate. */
+/** Side, in pixels, of the blocks that a ROI frame leaves out if they equal the plate. */
 export const BLOCK = 16;
 const HEADER = 40;
 
@@ -35,7 +35,7 @@ export function decode(payload) {
   return createImageBitmap(new Blob([payload], { type: "image/jpeg" }));
 }
 
-/** Bytes of a ROI frame's block bits before its JPEG. @param {{w: number, h: number}} message @returns {number} */
+/** Number of bytes of the block bits that precede the JPEG of a ROI frame. @param {{w: number, h: number}} message @returns {number} */
 export function blockBytes({ w, h }) {
   return Math.ceil((Math.ceil(w / BLOCK) * Math.ceil(h / BLOCK)) / 8);
 }

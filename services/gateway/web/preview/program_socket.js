@@ -1,13 +1,13 @@
-// The program over a socket: the conversation is in services/gateway/preview/viewers.py, the format in services/gateway/preview/encoder.py.
+// The program over a socket. services/gateway/preview/viewers.py describes the protocol, services/gateway/preview/encoder.py the format.
 
 import { messageOf } from "../lib/elements.js";
 import { DRIVER, LABEL, ROI, SOUND, parse } from "./preview_format.js";
 
 const PING_PERIOD_MS = 2000;
 const RETRY_MS = 5000;
-const SOUNDS_AT_ONCE = 5; // that one acknowledgement is for; far fewer than may be on their way
+const SOUNDS_AT_ONCE = 5; // sounds per acknowledgement; far fewer than may be unacknowledged
 
-/** What a socket says first of an avatar: `avatar` to the console, `plate`, a name without meaning, to those who watch.
+/** Announcement of an avatar: the console gets its name, `avatar`; a watch page gets a name that does not reveal it, `plate`.
  * @typedef {{number: number, avatar?: string, plate?: string}} Hello */
 
 export class ProgramSocket {
@@ -21,7 +21,7 @@ export class ProgramSocket {
     this.captions = captions;
     stage.onDrawn = (pts) => captions.show(pts);
     this.fetchPlate = fetchPlate;
-    /** The mode that the last frame came in. */
+    /** The mode of the last frame. */
     this.shown = "";
     this.note = "";
     this.sounds = 0;
@@ -29,7 +29,7 @@ export class ProgramSocket {
     this.socket = null;
   }
 
-  /** Keep the conversation going, on whatever socket there is. */
+  /** Send periodic pings on the current socket, whichever it is. */
   start() {
     new ResizeObserver(() => this.sendView()).observe(this.stage.canvas);
     setInterval(() => this.send({ ping: performance.now() }), PING_PERIOD_MS);
@@ -41,7 +41,7 @@ export class ProgramSocket {
     this.sounds = 0;
     this.stage.begin(-1);
     this.captions.clear();
-    this.stage.clock.samples.length = 0; // a machine that slept has another offset
+    this.stage.clock.samples.length = 0; // the clock's offset changes if the machine was asleep
     this.send({ listen: this.stage.sound.listening });
     this.sendView();
     for (let i = 0; i < 4; i += 1) setTimeout(() => this.send({ ping: performance.now() }), 50 * i);
@@ -51,7 +51,7 @@ export class ProgramSocket {
     this.socket = null;
   }
 
-  /** How large the program is on this screen: more than that need not be sent. */
+  /** Report the program's size on this screen, so that no larger frames are sent than needed. */
   sendView() {
     const { clientWidth, clientHeight } = this.stage.canvas;
     const view = [clientWidth, clientHeight].map((side) => Math.ceil(side * devicePixelRatio));
@@ -93,7 +93,7 @@ export class ProgramSocket {
     }
   }
 
-  /** Show a frame or label; acknowledge it as soon as there is room for the next, drawn or not.
+  /** Show a frame or label; acknowledge it as soon as the next one can be accepted, even if it was not drawn.
    * @param {import("./preview_format.js").Message} message */
   async showFrame(message) {
     let waiting = message.kind !== LABEL;
@@ -110,7 +110,7 @@ export class ProgramSocket {
     acknowledge();
   }
 
-  /** Another avatar is on: fetch its plate; whole frames come until it is here. @param {Hello} hello */
+  /** Fetch the plate of a new avatar; full frames arrive until the page has it. @param {Hello} hello */
   changeAvatar(hello) {
     this.stage.begin(hello.number);
     this.takePlate(hello);
@@ -132,7 +132,7 @@ export class ProgramSocket {
     }
   }
 
-  /** The driver's frame, which only the console is sent. @param {import("./preview_format.js").Message} message */
+  /** Show the driver's frame, which only the console receives. @param {import("./preview_format.js").Message} message */
   showDriver(message) {
     void message;
   }

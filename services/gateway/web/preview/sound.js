@@ -1,14 +1,14 @@
-// Program sound: blocks scheduled one after the other on the audio clock, frames held until theirs is heard.
+// Program sound: schedules blocks one after the other on the audio clock, and holds frames until their sound is heard.
 
 const RATE_HZ = 48_000;
 const LEAD_S = 0.06;
 const SLACK_S = 0.09;
 
 export class ProgramSound {
-  /** @param {number} lead seconds between arrival and playing: what the network's jitter may be */
+  /** @param {number} lead seconds between arrival and playback, the network jitter that is tolerated */
   constructor(lead = LEAD_S) {
     this.lead = lead;
-    this.latest = lead + SLACK_S; // further ahead than this (the audio clock stood still) the schedule starts over
+    this.latest = lead + SLACK_S; // if sound is scheduled further ahead, because the audio clock stood still, the schedule is restarted
     /** @type {GainNode | null} */
     this.gain = null;
     this.loudness = 1;
@@ -17,7 +17,7 @@ export class ProgramSound {
     this.listening = false;
     /** Audio time at which the sample with this pts plays. @type {{pts: number, time: number} | null} */
     this.anchor = null;
-    /** Blocks that came from the program since one was made up, and whether the schedule begins at one that was. */
+    /** real: real blocks since the last substituted silence. putOff: whether the schedule was started by such silence. */
     this.real = 0;
     this.putOff = false;
   }
@@ -44,13 +44,13 @@ export class ProgramSound {
 
   /** One tick's sound.
    * @param {number} pts microseconds @param {Uint8Array<ArrayBuffer>} payload s16 mono
-   * @param {boolean} madeUp silence in place of what did not come in time, and so later than what does */
+   * @param {boolean} madeUp silence that the gateway substituted for missing sound; it arrives later than real sound */
   play(pts, payload, madeUp) {
     if (!this.listening || !this.context || !this.gain || this.context.state !== "running") return;
     const samples = new Int16Array(payload.buffer.slice(payload.byteOffset));
     const now = this.context.currentTime;
     let at = this.anchor === null ? now : this.anchor.time + (pts - this.anchor.pts) / 1e6;
-    // A schedule that was put off for such silence does not stay put off. The second block is the first that comes in its time.
+    // Substituted silence arrives late, so a schedule started by it is late too; restart it with the second real block, the first on time.
     this.real = madeUp ? 0 : this.real + 1;
     if (this.putOff && this.real === 1) return;
     if (this.anchor === null || at < now || at > now + this.latest || (this.putOff && !madeUp)) {
@@ -67,7 +67,7 @@ export class ProgramSound {
     source.start(at);
   }
 
-  /** Until the sound that belongs to a frame is heard; at once while the sound is off. @param {number} pts */
+  /** Wait until the sound of a frame is heard; returns immediately while the sound is off. @param {number} pts */
   async waitFor(pts) {
     if (!this.listening || this.anchor === null || !this.context) return;
     const heard = this.anchor.time + (pts - this.anchor.pts) / 1e6 + (this.context.outputLatency || 0);

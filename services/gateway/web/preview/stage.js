@@ -1,11 +1,11 @@
-// The program on its canvas: frames in order of ticks, either whole or plate, label and box.
+// The program's canvas: draws frames in the order of ticks, either full frames, or plate, label and box.
 
 import { Plate } from "./plate.js";
 import { BLOCK, LABEL, ROI, blockBytes, decode } from "./preview_format.js";
 
 /** @typedef {import("./preview_format.js").Message} Message */
 
-const WINDOW_MS = 60_000; // of latencies kept
+const WINDOW_MS = 60_000; // age up to which latencies are kept
 
 export class Stage {
   /**
@@ -23,7 +23,7 @@ export class Stage {
     this.plateNumber = -1;
     /** @type {{x: number, y: number, bitmap: Promise<ImageBitmap>} | null} */
     this.label = null;
-    /** What lies under the last box: plate, label, and where the box was.
+    /** What is drawn below the last box: plate and label, and the box's position.
      * @type {{plate: ImageBitmap, patch: ImageBitmap | undefined, x: number, y: number, w: number, h: number} | null} */
     this.under = null;
     this.tick = -1;
@@ -36,7 +36,7 @@ export class Stage {
     this.onDrawn = () => {};
   }
 
-  /** Another avatar: what was known of the last one's plate is void. @param {number} number */
+  /** Begin a new avatar: discard the plate and label of the previous one. @param {number} number */
   begin(number) {
     this.number = number;
     this.tick = -1;
@@ -56,7 +56,7 @@ export class Stage {
 
   /** Decode and draw one frame or label message.
    * @param {Message} message
-   * @param {() => void} decoded called once there is room for another frame */
+   * @param {() => void} decoded called once another frame can be accepted */
   async show(message, decoded) {
     if (message.kind === LABEL) {
       const bitmap = message.w ? decode(message.payload) : null;
@@ -75,7 +75,7 @@ export class Stage {
     await this.sound.waitFor(message.pts);
     if (message.number !== this.number || message.tick <= this.tick) return;
     this.tick = message.tick;
-    // A whole frame may come at half its size: what this page shows of it is smaller still.
+    // A full frame may arrive at half its size, because this page shows it smaller than that.
     if (roi) this.resize(message.width, message.height);
     else if (image) this.resize(image.width, image.height);
     if (plate) this.drawPlate(plate, message, label && patch && { x: label.x, y: label.y, patch });
@@ -88,8 +88,8 @@ export class Stage {
     this.measure(message.captured);
   }
 
-  /** The plate and the label on it. Where both are there already only the last box is painted over: a browser
-   * without a GPU takes milliseconds for a whole frame.
+  /** Draw the plate and its label. If both are drawn already, only the last box is painted over, because a browser
+   * without a GPU needs milliseconds for a whole frame.
    * @param {ImageBitmap} plate @param {Message} message @param {{x: number, y: number, patch: ImageBitmap} | null} label */
   drawPlate(plate, message, label) {
     const under = this.under;
@@ -105,7 +105,7 @@ export class Stage {
     this.under = { plate, patch: label?.patch, x: message.x, y: message.y, w: message.w, h: message.h };
   }
 
-  /** Only the blocks that differ from the plate. @param {ImageBitmap} image @param {Message} message */
+  /** Draw only the blocks that differ from the plate. @param {ImageBitmap} image @param {Message} message */
   drawBlocks(image, message) {
     const columns = Math.ceil(message.w / BLOCK), rows = Math.ceil(message.h / BLOCK);
     /** @param {number} at */
@@ -134,7 +134,8 @@ export class Stage {
     this.canvas.height = height;
   }
 
-  /** From the driver frame's capture to its pixels here. @param {number} captured microseconds, 0 for none */
+  /** Add a latency: from the capture of the driver frame until now, when its result was drawn.
+   * @param {number} captured microseconds, 0 for none */
   measure(captured) {
     if (!captured || captured === this.captured || !this.clock.known) return;
     this.captured = captured;
@@ -142,7 +143,7 @@ export class Stage {
     this.latencies.push({ at, ms: (this.clock.now() - captured) / 1000 });
   }
 
-  /** Of the last minute. @returns {import("../lib/globals.js").LatencyFigures | null} */
+  /** Latencies of the last minute. @returns {import("../lib/globals.js").LatencyFigures | null} */
   latency() {
     while (this.latencies.length && this.latencies[0].at < performance.now() - WINDOW_MS) this.latencies.shift();
     if (!this.latencies.length) return null;

@@ -9,7 +9,7 @@ import { keepOpen } from "../lib/reconnecting_socket.js";
 
 const RATE_HZ = 16_000;
 const SHOWN_LINES = 50;
-const DECAY = 0.85; // of the level from one block to the next
+const DECAY = 0.85; // factor of the level's decay from one block to the next
 const TYPE_INSTEAD = "You can type your question instead.";
 
 /** @typedef {import("../lib/api_types.js").ConversationLine} ConversationLine */
@@ -19,7 +19,7 @@ const TYPE_INSTEAD = "You can type your question instead.";
 
 export class Conversation {
   /**
-   * @param {() => WebSocket} connect a new socket, whose first message is the token
+   * @param {() => WebSocket} connect opens a new socket, whose first message is the token
    * @param {() => void} changed is called after each change, except of the level
    * @param {(level: number) => void} heard is called with the microphone's level, 0 to 1
    */
@@ -27,21 +27,21 @@ export class Conversation {
     this.connect = connect;
     this.changed = changed;
     this.heard = heard;
-    /** What the server does; "" while it has not said so. @type {"" | ConversationState["state"]} */
+    /** The state that the server reported, "" before the first report. @type {"" | ConversationState["state"]} */
     this.state = "";
-    this.lost = false; // whether the connection is being made again
+    this.lost = false; // whether the page is reconnecting
     this.muted = false;
     this.error = "";
-    /** What the microphone is not, "" while nothing is wrong with it. */
+    /** What is wrong with the microphone, "" for nothing. */
     this.note = "";
     this.level = 0;
-    /** The newest, oldest first. @type {ConversationLine[]} */
+    /** The newest lines of the transcript, oldest first. @type {ConversationLine[]} */
     this.lines = [];
-    /** Of the last answer. @type {TurnLatency | null} */
+    /** The latency of the last answer. @type {TurnLatency | null} */
     this.latency = null;
-    /** Ends the connection; one for each time that the conversation is begun. @type {(() => void) | null} */
+    /** Closes the connection; a different function for each start of the conversation. @type {(() => void) | null} */
     this.close = null;
-    /** The `close` of the conversation for which the browser asks for the microphone now. @type {(() => void) | null} */
+    /** The `close` of the conversation for which the browser is asking for permission to use the microphone. @type {(() => void) | null} */
     this.askedFor = null;
     /** @type {WebSocket | null} */
     this.socket = null;
@@ -49,11 +49,11 @@ export class Conversation {
     this.stream = null;
     /** @type {Microphone | null} */
     this.microphone = null;
-    /** Those who wait for the server's first word. @type {{done: () => void, refuse: (error: Error) => void}[]} */
+    /** Callers that are waiting for the server's first message. @type {{done: () => void, refuse: (error: Error) => void}[]} */
     this.waiting = [];
   }
 
-  /** Whether there is a conversation, or one is being begun. */
+  /** Whether a conversation is open or being opened. */
   get open() {
     return this.close !== null;
   }
@@ -63,12 +63,12 @@ export class Conversation {
     return this.stream !== null;
   }
 
-  /** Whether the browser asks for the microphone. */
+  /** Whether the browser is asking for permission to use the microphone. */
   get asking() {
     return this.close !== null && this.askedFor === this.close;
   }
 
-  /** Begin, and listen. A microphone that is not available leaves typing. */
+  /** Open the conversation and the microphone. Without a microphone, questions can still be typed. */
   async start() {
     this.begin();
     if (this.stream || this.asking) return;
@@ -78,7 +78,7 @@ export class Conversation {
     this.changed();
     try {
       const stream = await openDevices({ audio: SPEAKING }, "microphone");
-      if (this.close !== close) return closeDevices(stream); // stopped meanwhile
+      if (this.close !== close) return closeDevices(stream); // stopped in the meantime
       this.askedFor = null;
       this.stream = stream;
       watchDevices(stream, () => this.noticeTrack());
@@ -93,7 +93,7 @@ export class Conversation {
     this.changed();
   }
 
-  /** Connect, if that has not been done. */
+  /** Connect, unless connected already. */
   begin() {
     if (this.close) return;
     this.error = "";
@@ -111,13 +111,13 @@ export class Conversation {
     this.changed();
   }
 
-  /** End it, and give the microphone back. */
+  /** Close the conversation and release the microphone. */
   stop() {
     this.note = "";
     this.end("The conversation was stopped.");
   }
 
-  /** @param {string} why what is answered to those who still wait */
+  /** @param {string} why error sentence for callers that are still waiting */
   end(why) {
     this.closeMicrophone();
     this.close?.();
@@ -139,7 +139,7 @@ export class Conversation {
     this.heard(0);
   }
 
-  /** Ask by text. Rejects with a sentence when it cannot be asked. @param {string} text */
+  /** Send a typed question. Rejects with a sentence if it cannot be sent. @param {string} text */
   async ask(text) {
     this.begin();
     this.error = "";
@@ -147,7 +147,7 @@ export class Conversation {
     this.send({ type: "text", text });
   }
 
-  /** Have the host stop speaking. */
+  /** Make the host stop speaking. */
   interrupt() {
     this.send({ type: "interrupt" });
   }
@@ -166,7 +166,7 @@ export class Conversation {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
-  /** A block of the microphone. @param {Int16Array<ArrayBuffer>} block */
+  /** Send a block of the microphone's sound. @param {Int16Array<ArrayBuffer>} block */
   speak(block) {
     if (this.muted) return;
     if (this.state && this.socket?.readyState === WebSocket.OPEN) this.socket.send(block.buffer);
@@ -216,7 +216,7 @@ export class Conversation {
   }
 }
 
-/** Whether the studio has said with a reason that it will not go on. @param {CloseEvent} event */
+/** Whether the studio closed the socket with a reason, so that reconnecting is useless. @param {CloseEvent} event */
 function isRefusal({ code }) {
   return code >= 4400 && code < 4500;
 }

@@ -1,4 +1,4 @@
-// The conversation's panel, the same on every page: a button opens it and begins, the transcript grows in it.
+// The conversation panel, the same on every page: a button opens it and starts the conversation; it shows the transcript.
 
 import { element, messageOf, setAttribute, setText, updateList } from "../lib/elements.js";
 import { drawLevel } from "../lib/level.js";
@@ -6,18 +6,18 @@ import { sendOnEnter } from "../lib/text_box.js";
 import { timeSpans } from "../lib/units.js";
 import { Conversation } from "./conversation.js";
 
-const MOST_CHARACTERS = 2000; // of a question
+const MOST_CHARACTERS = 2000; // longest question
 const STATES = { listening: "Listening", hearing: "Hearing you", thinking: "Thinking", speaking: "Speaking" };
 const ROLES = { person: "You", host: "Host" };
-/** The parts of a turn's time, in their order. @type {["vad_ms" | "speech_to_text_ms" | "chat_ms" | "voice_ms", string][]} */
+/** The parts of a turn's latency, in order. @type {["vad_ms" | "speech_to_text_ms" | "chat_ms" | "voice_ms", string][]} */
 const PARTS = [["vad_ms", "end of speech"], ["speech_to_text_ms", "transcription"], ["chat_ms", "chat model"], ["voice_ms", "voice"]];
 
 /**
- * @param {HTMLButtonElement} opener that shows and hides the panel
+ * @param {HTMLButtonElement} opener button that shows and hides the panel
  * @param {HTMLElement} panel empty, hidden
  * @param {{ask: () => Promise<import("../lib/api_types.js").Conversation>, connect: () => WebSocket,
  *   sound: import("../preview/sound.js").ProgramSound, listen: (on: boolean) => Promise<unknown>}} page
- *   ask: whether there may be a conversation. connect: its socket. listen: the program's sound on or off.
+ *   ask: asks whether a conversation is possible. connect: opens its socket. listen: turns the program's sound on or off.
  */
 export function talkPanel(opener, panel, { ask, connect, sound, listen }) {
   const why = element("p", { class: "why", role: "status" });
@@ -63,7 +63,7 @@ export function talkPanel(opener, panel, { ask, connect, sound, listen }) {
     show(panel.hidden === true);
     if (panel.hidden) return conversation.stop();
     const silent = !sound.listening;
-    if (silent) listen(true).catch(() => {}); // at once: browsers allow it with the click
+    if (silent) listen(true).catch(() => {}); // now, because browsers permit sound only during a click
     const reason = await ask().then(({ available, why }) => (available ? "" : why), messageOf);
     setText(why, reason);
     body.hidden = reason !== "";
@@ -77,7 +77,7 @@ export function talkPanel(opener, panel, { ask, connect, sound, listen }) {
   draw();
 }
 
-/** What is going on, in a word or two. @param {Conversation} conversation */
+/** The conversation's state in a word or two. @param {Conversation} conversation */
 function wordOf({ open, lost, state, asking, listening, muted }) {
   if (!open) return "Stopped";
   if (asking) return "Waiting for the microphone…";
@@ -86,7 +86,7 @@ function wordOf({ open, lost, state, asking, listening, muted }) {
   return !listening ? "Ready for a question" : muted ? "Muted" : STATES.listening;
 }
 
-/** The transcript; it stays at its end while that is what is looked at.
+/** Draw the transcript; if it was scrolled to its end, it stays there.
  * @param {HTMLElement} list @param {import("../lib/api_types.js").ConversationLine[]} lines */
 function drawLines(list, lines) {
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 24;
@@ -94,7 +94,7 @@ function drawLines(list, lines) {
     const text = element("span", { dir: "auto" });
     return { root: element("li", { "data-role": role }, element("strong", {}, ROLES[role]), text), text };
   }, ({ root, text }, line) => {
-    setAttribute(root, "aria-busy", String(!line.final)); // read out when it is whole
+    setAttribute(root, "aria-busy", String(!line.final)); // screen readers announce the line once it is complete
     setText(text, line.text);
   });
   if (atEnd) list.scrollTop = list.scrollHeight;

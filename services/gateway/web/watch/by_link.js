@@ -11,19 +11,20 @@ import { Stage } from "../preview/stage.js";
 import { talkPanel } from "../talk/talk.js";
 import { captionLine, drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
 
-const LEAD_S = 0.25; // the line to a viewer is not that of the console
+const LEAD_S = 0.25; // a viewer's network is slower than the console's
 const LONGEST_WAIT_MS = 15_000;
 const PERIOD_MS = 1000;
-// Codes of services/gateway/audience/links.py, whose sentences come with them. Of the first a new link is the only way out.
+// Close codes of services/gateway/audience/links.py and api/watch_socket.py, sent with a sentence. After a FINAL one only a new
+// link helps.
 const FINAL = [4400, 4401, 4402, 4403];
 const FULL = [4429, 4430];
 
-/** @param {string} link its token */
+/** @param {string} link the link's token */
 export function watchByLink(link) {
   const canvas = byId("canvas", HTMLCanvasElement);
   const stage = new Stage(canvas, new Clock(), new ProgramSound(LEAD_S));
   const api = new Api(link, decodeURIComponent(location.pathname.split("/").pop() ?? ""));
-  /** The plate stays when the connection is lost, and is not fetched again. @type {{name: string, plate: Plate} | null} */
+  /** The plate is kept when the connection is lost, so that it is not fetched again. @type {{name: string, plate: Plate} | null} */
   let kept = null;
   const program = new ProgramSocket(stage, captionLine, async ({ plate: name = "" }) => {
     if (!name) throw new Error("there is none.");
@@ -31,7 +32,7 @@ export function watchByLink(link) {
     return kept.plate;
   });
   let bytes = 0, frames = 0;
-  let over = ""; // the sentence why there is no way back
+  let over = ""; // why the page cannot reconnect, a sentence; "" while it can
 
   keepOpen(() => api.socket("watch"), {
     up: (socket) => program.begin(socket),
@@ -66,7 +67,7 @@ export function watchByLink(link) {
   const opener = byId("talk-open", HTMLButtonElement);
   const ask = async () => (await api.ask("GET", "./watch/conversation")).json();
   talkPanel(opener, byId("talk"), { ask, connect: () => api.socket("watch/conversation"), sound: stage.sound, listen });
-  ask().then(({ available }) => { opener.hidden = !available; }, () => {}); // without an answer there is nothing to open
+  ask().then(({ available }) => { opener.hidden = !available; }, () => {}); // without an answer the button stays hidden
 
   setInterval(() => {
     const came = stage.frames - frames;

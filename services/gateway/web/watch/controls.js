@@ -1,4 +1,4 @@
-// What is below the program, whichever way it comes: its state, its sound, full screen.
+// The controls below the program, the same for LiveKit and for links: state, sound, full screen.
 
 import { byId, isField, setAttribute, setText } from "../lib/elements.js";
 import { CaptionLine } from "../preview/captions.js";
@@ -9,10 +9,10 @@ const captionsButton = byId("captions", HTMLButtonElement);
 const talkButton = byId("talk-open", HTMLButtonElement);
 const fullScreenButton = byId("full-screen", HTMLButtonElement);
 
-/** The line below the program and its switch. */
+/** The caption line below the program and its button. */
 export const captionLine = new CaptionLine(byId("caption"), captionsButton);
 
-/** @param {"live" | "wait" | "bad"} kind bad: it is over, and the sentence takes the program's place @param {string} sentence */
+/** @param {"live" | "wait" | "bad"} kind bad: watching has ended, and the sentence replaces the program @param {string} sentence */
 export function showState(kind, sentence) {
   if (kind === "bad") {
     setText(byId("poster"), sentence);
@@ -28,7 +28,7 @@ export function showFigures(line) {
   setText(byId("figures"), line);
 }
 
-/** Uncover what shows the program, or cover it again before there is one. @param {HTMLElement} program @param {boolean} there */
+/** Show the program's element, or hide it while there is no program. @param {HTMLElement} program @param {boolean} there */
 export function showProgram(program, there) {
   program.hidden = !there;
   byId("poster").hidden = there;

@@ -1,10 +1,10 @@
-// Watching in a LiveKit room: its video and sound in one element so that the browser keeps them together.
+// Watching a LiveKit room: video and sound are in one element, so that the browser keeps them in sync.
 
 import { addressOf } from "../lib/address.js";
 import { byId } from "../lib/elements.js";
 import { captionLine, drawSound, listenToControls, showFigures, showProgram, showState } from "./controls.js";
 
-/** The viewers' library, which has no types here: it is got at installation. @typedef {any} LiveKitClient */
+/** The LiveKit client library, untyped because it is downloaded at installation. @typedef {any} LiveKitClient */
 
 const LIBRARY = addressOf("/watch/assets/livekit-client.mjs");
 const RETRY_MS = 3000;
@@ -14,7 +14,7 @@ const TRANSCRIPTION = "lk.transcription";
 const video = byId("program", HTMLVideoElement);
 const stream = new MediaStream();
 
-/** @param {string} token @returns {number} milliseconds since 1970 at which it no longer opens a room; NaN for no token */
+/** @param {string} token @returns {number} milliseconds since 1970 at which it expires; NaN for no token */
 function expiry(token) {
   try {
     return JSON.parse(atob(token.split(".")[1].replace(/-/g, "+").replace(/_/g, "/"))).exp * 1000;
@@ -34,7 +34,7 @@ function drawTracks() {
   showProgram(video, stream.getVideoTracks().length > 0);
 }
 
-/** Show a track in the place of the last of its kind. @param {MediaStreamTrack} track */
+/** Show a track; it replaces the previous one of its kind. @param {MediaStreamTrack} track */
 function show(track) {
   for (const old of stream.getTracks()) if (old.kind === track.kind) stream.removeTrack(old);
   stream.addTrack(track);
@@ -46,18 +46,18 @@ function show(track) {
 /** @param {MediaStreamTrack} track */
 function hide(track) {
   stream.removeTrack(track);
-  if (!stream.getTracks().length) video.srcObject = null; // a page with an empty stream never stops loading
+  if (!stream.getTracks().length) video.srcObject = null; // with an empty stream the page would never finish loading
   drawTracks();
 }
 
-/** A sentence begins to be heard or is over: it comes with its sound, and needs no times. @param {any} reader of LiveKit's library */
+/** Show or end a caption. It arrives in sync with its sound, so it needs no times. @param {any} reader of LiveKit's library */
 async function hear(reader) {
   const said = reader.info.attributes ?? {}, text = await reader.readAll(), over = said["lk.transcription_final"] === "true";
   const id = String(said["lk.segment_id"]);
   captionLine.receive({ id, text, start: 0, end: over ? 0 : null, state: over ? "ended" : "started" });
 }
 
-/** Join, and stay for as long as the room lasts. @param {LiveKitClient} livekit @param {string} url @param {string} token */
+/** Join the room and stay until it ends. @param {LiveKitClient} livekit @param {string} url @param {string} token */
 async function watch(livekit, url, token) {
   const room = new livekit.Room({ adaptiveStream: false, disconnectOnPageLeave: true });
   const { RoomEvent } = livekit;
@@ -68,7 +68,7 @@ async function watch(livekit, url, token) {
   };
   room.on(RoomEvent.TrackSubscribed, (/** @type {any} */ track) => { show(track.mediaStreamTrack); draw(); });
   room.on(RoomEvent.TrackUnsubscribed, (/** @type {any} */ track) => { hide(track.mediaStreamTrack); draw(); });
-  // The first is of a connection that is taken up again, the second of one that is made from nothing, up to a quarter of a minute later.
+  // The first event is for resuming a connection, the second for a new connection, which may follow up to 15 seconds later.
   for (const lost of [RoomEvent.SignalReconnecting, RoomEvent.Reconnecting]) {
     room.on(lost, () => showState("wait", "Connection lost, reconnecting…"));
   }
@@ -85,7 +85,7 @@ async function watch(livekit, url, token) {
 
 let last = { bytes: 0, at: 0 };
 
-/** Size, rate and bit rate as received. @param {any} room of LiveKit's library @param {LiveKitClient} livekit */
+/** Show size, frame rate and bit rate of the received video. @param {any} room of LiveKit's library @param {LiveKitClient} livekit */
 async function drawFigures(room, livekit) {
   const publication = [...room.remoteParticipants.values()]
     .map((/** @type {any} */ participant) => participant.getTrackPublication(livekit.Track.Source.Camera))
@@ -121,7 +121,7 @@ export async function watchLiveKit(token) {
     try {
       await watch(livekit, url, token);
     } catch {
-      // The server is away or refuses; the sentence below is all a viewer can use.
+      // The server cannot be reached or refuses; the sentence below is all that helps a viewer.
     }
     for (const track of stream.getTracks()) hide(track);
     if (Date.now() < until) showState("wait", "Cannot reach the program, trying again…");

@@ -1,4 +1,4 @@
-// The viewers' page: by a link of the studio's own, or in a LiveKit room with a token for it.
+// The viewers' page: shows the program by a watch link, or in a LiveKit room with a token.
 
 import { watchByLink } from "./by_link.js";
 import { watchLiveKit } from "./livekit.js";

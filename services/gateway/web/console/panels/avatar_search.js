@@ -2,14 +2,14 @@
 
 import { byId, setAttribute, setText } from "../../lib/elements.js";
 
-const MANY = 12; // avatars from which there is a search box, and the list is dense and scrolls
+const MANY = 12; // number of avatars from which the list is dense, scrolls and has a search box
 /** @type {Record<string, number>} */
 const STEPS = { ArrowDown: 1, ArrowUp: -1, Home: -Infinity, End: Infinity };
 
 /** @param {number} count of avatars @returns {boolean} */
 export const isMany = (count) => count >= MANY;
 
-/** @param {() => void} changed draws the list for another search */
+/** @param {() => void} changed called when the search has changed, to draw the list */
 export function avatarSearch(changed) {
   const list = byId("avatars"), box = byId("avatar-search", HTMLInputElement);
   /** @returns {string[]} words in the search box, all of which a name has to contain */
@@ -47,7 +47,7 @@ export function avatarSearch(changed) {
 
   return {
     matches,
-    /** What is around the list, once it is drawn. @param {string[]} names of all avatars */
+    /** Update the search box and tab stops after the list was drawn. @param {string[]} names of all avatars */
     draw(names) {
       const many = isMany(names.length);
       if (!many && box.value) box.value = "";
@@ -59,13 +59,13 @@ export function avatarSearch(changed) {
   };
 }
 
-/** The button to focus of each row that is shown and has one. @param {HTMLElement} list @returns {HTMLButtonElement[]} */
+/** The focusable button of each visible row that has one. @param {HTMLElement} list @returns {HTMLButtonElement[]} */
 function buttonsOf(list) {
   const rows = [...list.children].filter((row) => row instanceof HTMLElement && !row.hidden);
   return rows.flatMap((row) => row.querySelector("button:enabled:not([hidden])") ?? []).map((button) => /** @type {HTMLButtonElement} */ (button));
 }
 
-/** Tab stops once in the list, at the row with the focus, else at the chosen one, else at the first.
+/** Give the list a single tab stop: the row with the focus, else the chosen one, else the first.
  * @param {HTMLElement} list @param {EventTarget | null} focused */
 function keepOneTabStop(list, focused) {
   const buttons = buttonsOf(list);

@@ -52,7 +52,7 @@ export function avatars(api) {
     return { root: element("li", {}, choose, remove, film), choose, why, remove };
   };
 
-  /** @param {AvatarRow} row once it is finished it is another entry, with its thumbnail */
+  /** @param {AvatarRow} row a finished avatar has a different key than while it was built, so that its thumbnail is loaded */
   const key = (row) => `${row.name}/${Boolean(row.building)}`;
 
   /** @type {import("../../lib/globals.js").State | null} */
@@ -69,7 +69,7 @@ export function avatars(api) {
     const on = state.scene.avatar === row.name;
     const found = search.matches(row.name);
     setAttribute(root, "data-found", String(found));
-    root.hidden = !on && !found; // the chosen one stays in view
+    root.hidden = !on && !found; // a search never hides the chosen avatar
     setAttribute(choose, "aria-pressed", String(on));
     choose.disabled = Boolean(row.building || row.unavailable);
     const progress = row.building ? `Building: ${row.building.stage}, ${Math.round(row.building.done * 100)} %` : "";

@@ -1,4 +1,4 @@
-// Motion to photon of an engine that takes several frames at a time: measured, beside what it cannot go below, and why.
+// Motion-to-photon latency of an engine that takes several frames at a time: the measured value, its lower bound, and the reasons.
 
 import { element, setText } from "../../lib/elements.js";
 import { drawSpark, makeSpark } from "../../lib/spark.js";
@@ -35,14 +35,14 @@ export function engineLatency(place) {
 /** @param {number} value @returns {string} in words */
 const count = (value) => COUNTS[value] ?? String(value);
 
-/** Milliseconds from one call to the next: it waits for its frames, or they for it. @param {EngineDelay} measured */
+/** Milliseconds between calls: the longer of collecting a call's frames and the call itself. @param {EngineDelay} measured */
 const callPeriod = ({ frames, interval_ms, call_ms }) => Math.max(frames * interval_ms, call_ms);
 
 /** @param {EngineDelay} measured @returns {string} what the engine waits for */
 const explainCalls = ({ frames, calls }) =>
   `The model takes ${count(frames)} driver frames per call, and a frame leaves its window after ${count(calls)} ${calls === 1 ? "call" : "calls"}.`;
 
-/** @param {EngineDelay} measured @returns {string} how its floor comes about */
+/** @param {EngineDelay} measured @returns {string} how the floor is made up */
 const explainFloor = (measured) => {
   const { frames, calls, interval_ms, call_ms } = measured;
   const fill = `Collecting ${frames} frames at ${Number((1000 / interval_ms).toFixed(1))} fps takes ${timeSpans((frames - 1) * interval_ms)}`;
@@ -51,7 +51,7 @@ const explainFloor = (measured) => {
     + "the previous call and pacing the frames evenly. The rows above also include compositing and delivery.";
 };
 
-/** @param {EngineDelay} measured @returns {string} what lowers it */
+/** @param {EngineDelay} measured @returns {string} how to lower it */
 const explainRemedy = ({ frames, interval_ms, call_ms }) => (frames * interval_ms >= call_ms
   ? "To lower it, use a driver with a higher frame rate: the model waits for the driver. A lower quality shortens only the last call."
   : "To lower it, choose a lower quality or a faster GPU: the driver waits for the model.");

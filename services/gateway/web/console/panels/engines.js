@@ -1,4 +1,4 @@
-// Engines: those that can go on air as cards; the others as lines, each with the reason and the command that helps.
+// Engines: those that can go on air are cards, the others are lines with the reason and the command that helps.
 
 import { attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
 
@@ -36,20 +36,20 @@ export function engines(api) {
   };
 }
 
-/** An engine that cannot be chosen. Its text can be selected, and so the command copied. */
+/** A line for an engine that cannot be chosen. Its text is selectable, so that the command can be copied. */
 function makeLine() {
   const title = element("strong"), why = element("span", { class: "why" }), terms = element("span", { class: "detail" });
   return { root: element("li", {}, title, " ", why, " ", terms), title, why, terms };
 }
 
-/** Set a reason, what is between backticks as code. @param {Element} target @param {string} reason */
+/** Show a reason, with text between backticks as code. @param {Element} target @param {string} reason */
 function setReason(target, reason) {
   const parts = reason.split("`");
   if (target.textContent === parts.join("")) return;
   target.replaceChildren(...parts.map((part, i) => (i % 2 ? element("code", {}, part) : part)));
 }
 
-/** Why an engine cannot go on air, "" where it can. @param {EngineRow} row */
+/** Why an engine cannot go on air, "" if it can. @param {EngineRow} row */
 function hindrance(row) {
   return row.unavailable || (!row.modes.length || row.modes.includes("live") ? "" : "Renders whole clips only: choose it in a job.");
 }

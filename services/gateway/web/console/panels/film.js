@@ -1,4 +1,4 @@
-// What an avatar's film shows: its contact sheet, and the choice of another still or of parts not to show.
+// Dialog for an avatar's film: its contact sheet, and the choice of another still or of parts to exclude.
 
 import { attempt, byId, setText } from "../../lib/elements.js";
 
@@ -6,7 +6,7 @@ import { attempt, byId, setText } from "../../lib/elements.js";
 
 /**
  * @param {import("../../lib/api.js").Api} api
- * @param {HTMLElement} failed where an error is shown
+ * @param {HTMLElement} failed element that shows an error
  * @returns {(name: string) => Promise<void>} opens the dialog for an avatar
  */
 export function filmDialog(api, failed) {

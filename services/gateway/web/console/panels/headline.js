@@ -1,4 +1,4 @@
-// The one state word: in its place, in the tab's title, with a sign beside its colour.
+// The channel's state word, in the headline and in the tab's title, with a sign in addition to its colour.
 
 import { askOnce, attempt, byId, setAttribute, setText } from "../../lib/elements.js";
 import { clockTime } from "../../lib/units.js";

@@ -1,4 +1,4 @@
-// Health: one row per stage, and what is wrong in words.
+// Health: one row per service, with a sentence about what is wrong.
 
 import { attempt, byId, element, setAttribute, setText, updateList } from "../../lib/elements.js";
 import { drawSpark, makeSpark } from "../../lib/spark.js";
@@ -45,16 +45,16 @@ export function health(api) {
   });
 }
 
-/** @param {ServiceHealth} service @returns {number} driver frames skipped a second, 0 where that is next to none */
+/** @param {ServiceHealth} service @returns {number} driver frames skipped a second, 0 if negligible */
 function skipping(service) {
   const rate = service.drop_rates[SKIPPED] ?? 0;
   return rate >= 1 ? rate : 0;
 }
 
 /**
- * What is wrong with a stage, in words.
+ * What is wrong with a service, in words.
  * @param {string} name @param {ServiceHealth} service @param {boolean} stepped whether its engine has several qualities
- * @param {EngineQuality | undefined} rung the next lower one
+ * @param {EngineQuality | undefined} rung the next lower quality
  */
 function complaint(name, service, stepped, rung) {
   if (service.state === "recovering") return `${name} has not responded for ${(service.age ?? 0).toFixed(0)} s and is being restarted.`;

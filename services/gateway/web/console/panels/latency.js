@@ -1,4 +1,4 @@
-// Latency: driver to program as the gateway measures it, driver to canvas as this page does.
+// Latency: driver to program, measured by the gateway, and driver to canvas, measured by this page.
 
 import { byId, element, setText } from "../../lib/elements.js";
 import { drawSpark, makeSpark } from "../../lib/spark.js";
@@ -26,8 +26,8 @@ export function latency(stage) {
   }, 1000);
   return (state) => {
     const gateway = state.services.gateway;
-    // A mouth that is driven by a voice hears what comes next before it moves, and an engine that takes several frames at a
-    // time waits for them: that is not slowness.
+    // A voice-driven mouth needs to hear ahead before it moves, and an engine that takes several frames at a time waits for
+    // them. These inherent delays do not count as slowness.
     const ahead = state.program.by_voice ? state.program.voice_delay_ms : state.engine.delay?.floor_ms ?? 0;
     drawRow(rows.program, gateway.p95 ? { median: gateway.p50, p95: gateway.p95 } : null, gateway.history.p95, ahead);
     drawRow(rows.canvas, stage.latency(), seen, ahead);
@@ -47,7 +47,7 @@ function latencyRow(short, long) {
 
 /**
  * @param {ReturnType<typeof latencyRow>} target @param {{median: number, p95: number} | null} measured milliseconds
- * @param {number[]} history milliseconds, oldest first @param {number} ahead milliseconds that are not slowness
+ * @param {number[]} history milliseconds, oldest first @param {number} ahead inherent delay in milliseconds, which does not count as slowness
  */
 function drawRow(target, measured, history, ahead) {
   const budget = BUDGET_MS + ahead;

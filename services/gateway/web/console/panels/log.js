@@ -1,4 +1,4 @@
-// The log line: what happened, newest first.
+// The event log, newest event first.
 
 import { byId, element, updateList } from "../../lib/elements.js";
 import { timeOfDay } from "../../lib/units.js";

@@ -1,4 +1,4 @@
-// The options of the engine that is wanted; of a ladder of qualities the one it is at, and what the engine says of itself.
+// The options of the scene's engine, the quality that it currently runs at, and the engine's note.
 
 import { byId, setText } from "../../lib/elements.js";
 import { optionFields, optionsOf } from "../option_fields.js";
@@ -18,13 +18,13 @@ export function options(api) {
   };
 }
 
-/** The qualities of the engine that is wanted, best first. @param {State} state @returns {EngineQuality[]} */
+/** The qualities of the scene's engine, best first. @param {State} state @returns {EngineQuality[]} */
 export function qualitiesOf(state) {
   const schema = optionsOf(wantedEngine(state)).find(([name]) => name === "quality")?.[1];
   return (schema?.enum ?? []).map((name) => ({ name, title: schema?.titles?.[name] ?? name }));
 }
 
-/** The next one down from where the engine is, if there is one. @param {State} state @returns {EngineQuality | undefined} */
+/** The next quality below the engine's current one, if there is one. @param {State} state @returns {EngineQuality | undefined} */
 export function nextLower(state) {
   const rungs = qualitiesOf(state), at = rungs.findIndex((rung) => rung.name === state.engine.quality?.name);
   return at < 0 ? undefined : rungs[at + 1];

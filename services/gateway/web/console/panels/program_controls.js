@@ -1,4 +1,4 @@
-// The controls below the program: driver, voice level, and what is pressed most often.
+// The controls below the program: driver, voice level, and the most frequent actions.
 
 import { attempt, byId, setAttribute, setText } from "../../lib/elements.js";
 import { QUIETEST_DB, decibels, drawLevel } from "../../lib/level.js";
@@ -38,7 +38,7 @@ function draw(state, preview) {
   const unseen = state.program.by_voice ? "voice" : state.program.by_template ? "recorded motion" : "";
   const present = state.program.present;
   setText(byId("driver-note"), unseen ? `driver: ${unseen}` : present === null ? "no driver yet" : present ? "driver: face found" : "driver: no face found");
-  // What is not seen has no frame: that of the driver before it would be taken for its own.
+  // Such a driver has no image. Blank the frame, or the previous driver's image would be mistaken for its own.
   byId("driver-frame").classList.toggle("blank", Boolean(unseen));
   const empty = state.program.width === 0;
   setText(byId("stage-note"), preview.note || (empty ? "Waiting for the first frame…" : ""));

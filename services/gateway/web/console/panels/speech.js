@@ -1,4 +1,4 @@
-// Speech: a file is dropped on the page or chosen, and said; what waits; interrupt and clear.
+// Speech: files that are dropped on the page or chosen are spoken; the queue; interrupt and clear.
 
 import { attempt, byId, element, setAttribute, setText } from "../../lib/elements.js";
 
@@ -7,7 +7,7 @@ export function speech(api) {
   const failed = byId("control-error");
   const chooser = byId("speak-file", HTMLInputElement);
   let sent = Promise.resolve();
-  /** Files are sent one after the other, in the order in which they came. @param {File[]} files */
+  /** Send files one after the other, in the given order. @param {File[]} files */
   const speak = (files) => (sent = sent.then(() => attempt(failed, async () => {
     for (const file of files) {
       const form = new FormData();
@@ -37,12 +37,12 @@ export function speech(api) {
   };
 }
 
-/** A file dragged over the page is announced, and spoken when it is let go. @param {(files: File[]) => void} speak */
+/** Show a hint while files are dragged over the page, and speak them when they are dropped. @param {(files: File[]) => void} speak */
 function acceptDrops(speak) {
   const note = element("div", { class: "drop-notice", role: "status", hidden: "" }, "Drop speech files to play them");
   document.body.append(note);
   let inside = 0;
-  /** @param {number} change of the elements the file is inside of */
+  /** @param {number} change in the number of elements that the file is over */
   const show = (change) => {
     inside = Math.max(0, inside + change);
     note.hidden = inside === 0;

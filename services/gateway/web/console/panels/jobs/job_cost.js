@@ -1,13 +1,13 @@
-// What a new job would cost, in words below the form, asked again when the form changes.
+// The estimated cost of a new job, shown below the form and requested again when the form changes.
 
 import { messageOf, setText } from "../../../lib/elements.js";
 
-const REST_MS = 500;  // without a change, before it is asked
+const REST_MS = 500;  // time without a change before the cost is requested
 
 /**
  * @param {import("../../../lib/api.js").Api} api @param {HTMLElement} place
- * @param {() => FormData | null} contents what would be sent; null: nothing is asked
- * @returns {() => void} to be called when the form changes
+ * @param {() => FormData | null} contents the form's fields; null: request no estimate
+ * @returns {() => void} call it when the form changes
  */
 export function jobCost(api, place, contents) {
   let newest = 0;
@@ -30,7 +30,7 @@ async function wordsOf(api, body) {
       const seconds = await secondsOf(file);
       if (seconds) body.append("seconds", String(seconds));
     }
-    if (body?.has("text")) return ""; // its length is not known before a voice has spoken it
+    if (body?.has("text")) return ""; // the length of the speech is unknown until a voice has spoken the text
     if (!body?.has("seconds") && !body?.has("inbox")) return "";
     /** @type {import("../../../lib/api_types.js").JobCostAnswer} */
     const cost = await (await api.ask("POST", "/jobs/cost", body)).json();
@@ -40,7 +40,7 @@ async function wordsOf(api, body) {
   }
 }
 
-/** How long a file of sound is, 0 where the browser cannot say. @param {File} file @returns {Promise<number>} */
+/** Length of a sound file in seconds, 0 if the browser cannot tell. @param {File} file @returns {Promise<number>} */
 function secondsOf(file) {
   const sound = document.createElement("audio"), url = URL.createObjectURL(file);
   return new Promise((resolve) => {

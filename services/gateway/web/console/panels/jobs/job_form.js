@@ -1,4 +1,4 @@
-// A new job: which avatar, which engine, which driver, and what comes out.
+// The form for a new job: avatar, engine, driver and output.
 
 import { attempt, byId, element, messageOf, setAttribute, setText, updateList } from "../../../lib/elements.js";
 import { optionFields } from "../../option_fields.js";
@@ -6,17 +6,18 @@ import { offerVoices } from "../../voice_choice.js";
 import { jobCost } from "./job_cost.js";
 
 /**
- * The form's parts. fields: what it sends. file, inbox, text: fields with their labels, shown where they are asked for. options: of
- * the engine. note: of the inbox or the voices. cost: of a job of a clip engine. terms, absent, absentList: what the chosen engine's weights may be used for, why others are not available.
+ * The form's parts. fields: its controls. file, inbox, text: driver fields with their labels; only those of the chosen source are
+ * shown. options: fields of the engine's options. note: a sentence about the inbox or the voices. cost: estimate for an offline
+ * engine. terms: what the chosen engine's weights may be used for. absent, absentList: engines that are not available, with reasons.
  * @typedef {ReturnType<typeof fillForm>} Parts
  */
 
 /** @type {[string, string][]} */
 const CODECS = [["h264", "H.264 (.mp4)"], ["hevc", "HEVC (.mp4)"], ["prores", "ProRes (.mov)"], ["vp9", "VP9 with alpha (.webm)"]];
 const INBOX = "inbox", TEXT = "text", FILE = "file";
-const MOST_TEXT = 20_000; // characters: 80 KB, whatever they are
-const TITLE = 40; // characters of a text that the job is called by
-/** Fields that are sent when they say something. @type {("avatar" | "engine" | "priority" | "codec" | "size" | "fps")[]} */
+const MOST_TEXT = 20_000; // characters: at most 80 KB as UTF-8
+const TITLE = 40; // characters of a text that are used as the job's name
+/** Fields that are sent if they are not empty. @type {("avatar" | "engine" | "priority" | "codec" | "size" | "fps")[]} */
 const SENT = ["avatar", "engine", "priority", "codec", "size", "fps"];
 
 /** @param {import("../../../lib/api.js").Api} api @returns {(state: import("../../../lib/globals.js").State) => void} */
@@ -39,7 +40,7 @@ export function jobForm(api) {
   };
   opener.addEventListener("click", () => show(Boolean(form.hidden)));
   form.addEventListener("keydown", (event) => { if (event.key === "Escape") show(false); });
-  // Another content is another job; the same one sent twice, after a lost answer, is the same job.
+  // Changed content needs a new key; sending the same content twice, after a lost answer, must not make a second job.
   form.addEventListener("change", () => { key = newKey(); costChanged(); });
   fields.source.addEventListener("change", () => showSource(parts));
   showSource(parts);
@@ -73,7 +74,7 @@ export function jobForm(api) {
   return (state) => {
     offer(fields.avatar, state.avatars.filter((row) => !row.building).map((row) => [row.name, row.name, row.unavailable]), state.scene.avatar);
     const staffed = new Set(state.jobs?.workers?.engines ?? []);
-    /** One that a worker elsewhere can run can be had. @type {(row: import("../../../lib/globals.js").State["engines"][number]) => string} */
+    /** Why an engine cannot be chosen; one that a worker on another machine can run is available. @type {(row: import("../../../lib/globals.js").State["engines"][number]) => string} */
     const hindrance = (row) => staffed.has(row.name) ? "" : row.unavailable;
     offer(fields.engine, state.engines.map((row) => [row.name, row.title || row.name, hindrance(row)]), state.scene.engine);
     const chosen = state.engines.find((row) => row.name === fields.engine.value);
@@ -150,7 +151,7 @@ function contents({ fields, options }) {
   return body;
 }
 
-/** Only what is asked for is shown, and required. @param {Parts} parts */
+/** Show and require only the fields of the chosen source. @param {Parts} parts */
 function showSource({ fields, file, inbox, text, note, listed, voices }) {
   const from = fields.source.value;
   file.hidden = !(fields.driver.required = from === FILE);
@@ -172,10 +173,10 @@ async function listInbox(api, parts) {
   }
 }
 
-/** One that can be had. @param {string} value @param {string} text @returns {[string, string, string]} */
+/** An option that is available. @param {string} value @param {string} text @returns {[string, string, string]} */
 const option = (value, text) => [value, text, ""];
 
-/** Options by value; the first time there are any, `first` is chosen.
+/** Update the options of a select; `first` is chosen when the first options appear.
  * @param {HTMLSelectElement} select @param {[string, string, string][]} rows value, text, why it is not available
  * @param {string} first */
 function offer(select, rows, first) {
@@ -190,7 +191,7 @@ function offer(select, rows, first) {
   if (fresh && rows.some(([value]) => value === first)) select.value = first;
 }
 
-/** Not crypto.randomUUID: a console opened from another machine without TLS does not have it. */
+/** A random key; crypto.randomUUID does not exist in a console opened from another machine without TLS. */
 function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }

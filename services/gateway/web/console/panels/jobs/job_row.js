@@ -1,4 +1,4 @@
-// One job in the list: how it is, how far, what hinders it, and what can be done with it.
+// One job in the list: its state, progress, problems and actions.
 
 import { askOnce, attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
 import { bytes, timeLeft, timeOfDay } from "../../../lib/units.js";
@@ -6,12 +6,13 @@ import { bytes, timeLeft, timeOfDay } from "../../../lib/units.js";
 /** @typedef {import("../../../lib/api.js").Api} Api */
 /** @typedef {import("../../../lib/api_types.js").JobRow} JobRow */
 /** @typedef {JobRow["state"]} JobState */
-/** What a preview shows, and is to show. @typedef {{api: Api, path: string, image: HTMLImageElement, seen: boolean,
+/** The preview image of a job. shown, wanted: versions of the shown and of the newest image.
+ * @typedef {{api: Api, path: string, image: HTMLImageElement, seen: boolean,
  *   shown: string, wanted: string, at: number, timer: number}} JobPreview */
 
 /** @type {Record<JobState, string>} */
 const SIGNS = { queued: "○", rendering: "●", assembling: "◐", done: "✓", paused: "‖", cancelled: "⊘", parked: "✕" };
-/** Verb of the API, its button, the states in which it can be had, and what is asked before it is done.
+/** The API's verb, the button's title, the states that allow the action, and the question before it.
  * @type {[string, string, JobState[], string][]} */
 const ACTIONS = [
   ["pause", "Pause", ["queued", "rendering", "assembling"], ""],
@@ -20,11 +21,11 @@ const ACTIONS = [
   ["cancel", "Cancel", ["queued", "rendering", "assembling", "paused", "parked"], "Cancel job?"],
   ["remove", "Remove", ["done", "cancelled"], "Remove job?"],
 ];
-const REFRESH_MS = 2000; // that a preview image stands at least
+const REFRESH_MS = 2000; // shortest time between two updates of a preview image
 /** @type {Record<string, string>} */
 const CELLS = { d: "done", r: "rendering", w: "waiting", f: "failing" };
 
-/** Of each element that shows one: only previews that can be seen are fetched. @type {WeakMap<Element, JobPreview>} */
+/** Previews by element; only visible ones are fetched. @type {WeakMap<Element, JobPreview>} */
 const previews = new WeakMap();
 const visible = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
@@ -35,7 +36,7 @@ const visible = new IntersectionObserver((entries) => {
   }
 });
 
-/** A job as a child of the list, with the parts that change. @param {Api} api @param {JobRow} row */
+/** Make the list element of a job; returns it with the parts that change. @param {Api} api @param {JobRow} row */
 export function makeJob(api, row) {
   const failed = element("p", { class: "bad", role: "alert" });
   const image = element("img", { alt: "", hidden: "" });
@@ -89,14 +90,14 @@ export function updateJob({ group, name, word, percent, progress, filled, speed,
   refreshPreview(preview);
 }
 
-/** How fast it goes, or how far its units are, and how long it takes, or what came of it. @param {JobRow} row @returns {string} */
+/** Speed or unit progress and the remaining time; of a finished job its result. @param {JobRow} row @returns {string} */
 function speedLine(row) {
   if (row.state === "done") return [row.result, row.bytes ? bytes(row.bytes) : ""].filter(Boolean).join(" · ");
   if (row.state !== "rendering") return "";
   return [row.fps ? `${row.fps.toFixed(1)} fps` : row.steps, row.eta === null ? "" : `${timeLeft(row.eta)} left`].filter(Boolean).join(" · ");
 }
 
-/** The time of day, and the day where it was another. @param {number} at seconds since 1970 */
+/** The time of day, preceded by the date unless it is today. @param {number} at seconds since 1970 */
 function when(at) {
   /** @param {Date} date */
   const day = (date) => date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
@@ -104,14 +105,14 @@ function when(at) {
   return made === day(new Date()) ? timeOfDay(at) : `${made} ${timeOfDay(at).slice(0, 5)}`;
 }
 
-/** What hinders it. @param {JobRow} row @returns {string} */
+/** What hinders the job, with the failing segment. @param {JobRow} row @returns {string} */
 function hindrance(row) {
   if (!row.failing) return row.reason || row.notes.join(" ");
   const { number, unit, attempts, reason } = row.failing;
   return `${unit ? `unit ${unit}` : `segment ${number}`}, attempt ${attempts}: ${reason || row.reason}`;
 }
 
-/** One cell a segment, or a cell for several: height and colour say how it is, its name in words.
+/** Draw the segments' states, a cell for one or several segments, with counts in words as the strip's label.
  * @param {HTMLElement} strip @param {string} cells one of CELLS a segment @param {boolean} ofUnits of a clip engine */
 function drawStrip(strip, cells, ofUnits) {
   strip.hidden = cells.length < 2;
@@ -142,7 +143,7 @@ async function refreshPreview(preview) {
     setAttribute(image, "alt", "preview");
     preview.shown = wanted;
   } catch {
-    // the image that is there stays; the next state asks again
+    // keep the current image; the next state triggers another attempt
   }
 }
 

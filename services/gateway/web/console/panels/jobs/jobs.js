@@ -9,7 +9,7 @@ import { jobForm } from "./job_form.js";
 /** @typedef {JobsState["counts"]} Counts */
 
 const PAGE = 50;
-/** What the line at the bottom shows, in this order. @type {[string, JobRow["state"][]][]} */
+/** The counts in the line at the bottom, in this order: title, states. @type {[string, JobRow["state"][]][]} */
 const LINE_PARTS = [["running", ["rendering", "assembling"]], ["queued", ["queued"]], ["paused", ["paused"]], ["parked", ["parked"]]];
 /** @type {JobRow["state"][]} */
 const STATES = ["rendering", "assembling", "queued", "paused", "parked", "done", "cancelled"];
@@ -19,7 +19,7 @@ export function jobs(api) {
   const tabs = makeTabs();
   const drawForm = jobForm(api);
   const filter = byId("jobs-filter", HTMLSelectElement);
-  /** Asked for by "More": beyond what the state carries. @type {Map<string, JobRow>} */
+  /** Jobs that "More" has loaded, in addition to those in the state. @type {Map<string, JobRow>} */
   const older = new Map();
   /** @type {JobsState | null} */
   let shown = null;
@@ -95,7 +95,7 @@ function drawFilter(filter, counts) {
   updateList(filter, rows, ([value]) => value || "all", ([value]) => ({ root: element("option", { value }) }), ({ root }, [, text]) => setText(root, text));
 }
 
-/** The two tabs of the right column: arrow keys go between them, the line at the bottom and J go there and back. */
+/** The two tabs of the right column. Arrow keys switch between them; the line at the bottom and J toggle the jobs tab. */
 function makeTabs() {
   const tabs = [["tab-program", "program-side"], ["tab-jobs", "jobs-side"]];
   let current = "tab-program";

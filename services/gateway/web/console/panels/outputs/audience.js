@@ -1,4 +1,4 @@
-// Links for the audience: made here, copied, revoked; who watches by each now.
+// Watch links for the audience: make, copy and revoke them; the number of viewers of each.
 
 import { askOnce, attempt, byId, element, setText, updateList } from "../../../lib/elements.js";
 

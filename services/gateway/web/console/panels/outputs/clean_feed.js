@@ -1,4 +1,4 @@
-// The clean feed: which outputs leave the AI label out, and what allows it.
+// The clean feed: which outputs omit the AI label, and the right that permits it.
 
 import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
 

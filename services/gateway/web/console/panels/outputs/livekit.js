@@ -1,4 +1,4 @@
-// LiveKit: how the publication is, what its viewers get, and a link for one who has no token.
+// LiveKit: the state of the publication, what viewers receive, and a link for a viewer without a token.
 
 import { addressOf } from "../../../lib/address.js";
 import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";

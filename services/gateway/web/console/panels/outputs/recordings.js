@@ -1,4 +1,4 @@
-// Recordings made before: listed when they are asked for, and fetched.
+// Earlier recordings: listed on request, with downloads.
 
 import { attempt, byId, element, setText, updateList } from "../../../lib/elements.js";
 import { bytes } from "../../../lib/units.js";

@@ -1,9 +1,9 @@
-// The RTMP push: on or off, how it is, and why it is not available.
+// The RTMP push: on or off, its state, and why it is not available.
 
 import { attempt, byId, element, setAttribute, setText } from "../../../lib/elements.js";
 import { clockTime } from "../../../lib/units.js";
 
-/** The state of an output, with its sign. */
+/** The states of an output as words with a sign. */
 export const OUTPUT_WORDS = { off: "○ off", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
 
 /**

@@ -1,8 +1,8 @@
-// Sessions in other applications' rooms: how many, how each is, and the way to end one. Nothing where there may be none.
+// Sessions in other applications' rooms: their number, the state of each, and a button to end it. Hidden if sessions are off.
 
 import { askOnce, attempt, byId, element, setText, updateList } from "../../../lib/elements.js";
 
-/** The state of a session, with its sign. @type {Record<string, string>} */
+/** The states of a session as words with a sign. @type {Record<string, string>} */
 const WORDS = { opening: "◌ opening", connecting: "◌ connecting…", live: "● live", reconnecting: "▲ reconnecting", failed: "✕ failed" };
 
 /** @param {import("../../../lib/api.js").Api} api @returns {import("../../../lib/globals.js").Panel} */
@@ -28,7 +28,7 @@ export function sessions(api) {
       const { fps, viewers } = row.figures;
       const parts = [WORDS[row.state] ?? row.state, `${row.avatar}, ${row.engine}`, row.avatar_identity];
       if (fps !== undefined) parts.push(`${fps} fps`, `${viewers} in the room`);
-      // Lines break between the parts. The id is what the log calls the session by.
+      // Lines break only between the parts. The id is shown because the log identifies a session by it.
       setText(line, [...parts, row.session_id].map((part) => part.replaceAll(" ", "\u00a0")).join(" · "));
       setText(note, row.note);
       if (!stop.dataset.asking) setText(stop, "Stop");

@@ -10,7 +10,7 @@ export function say(api) {
   const failed = byId("say-error");
   const box = byId("say-text", HTMLTextAreaElement);
   const voice = byId("say-voice", HTMLSelectElement);
-  /** Have a text said. @param {string} text @returns {Promise<string>} the utterance's id */
+  /** Queue a text for speech. @param {string} text @returns {Promise<string>} the utterance's id */
   const send = async (text) => {
     const answer = await api.ask("POST", "./speech", { text, voice: voice.value });
     /** @type {import("../../../lib/api_types.js").UtteranceRow} */

@@ -1,5 +1,5 @@
-// The script: lines that are said one after the other, kept in this browser. Each line is an utterance of the speech queue; what
-// is marked as being said is what the queue says, not what was pressed.
+// The script: lines that are spoken one after the other, stored in this browser. Each line is an utterance of the speech queue. The
+// line marked as being spoken is the one that the queue reports, not the one that was pressed.
 
 import { attempt, byId, element, setAttribute, setText, updateList } from "../../../lib/elements.js";
 
@@ -16,11 +16,11 @@ export function script(api, send) {
   const failed = byId("say-error");
   const box = byId("script-text", HTMLTextAreaElement);
   box.value = localStorage.getItem(LINES_KEY) ?? "";
-  let place = Number(localStorage.getItem(PLACE_KEY)) || 0; // of the line that is spoken, or is next
+  let place = Number(localStorage.getItem(PLACE_KEY)) || 0; // index of the line that is spoken now or next
   let playing = false;
   let sending = false;
   let interrupts = 0; // how often Interrupt was pressed
-  let said = ""; // the utterance of the line at `place`, "" while it is not being said
+  let said = ""; // id of the utterance of the line at `place`, "" while it is not in the queue
   /** @type {import("../../../lib/globals.js").State | null} */
   let newest = null;
 
@@ -36,14 +36,14 @@ export function script(api, send) {
     draw();
   };
 
-  /** What was pressed is done one after the other: a line has its utterance before it can be dropped. */
+  /** Actions run one after the other, so that a line's utterance exists before it can be dropped. */
   let work = Promise.resolve();
-  /** @param {(wanted: () => boolean) => Promise<void>} job wanted: whether Interrupt was not pressed since */
+  /** @param {(wanted: () => boolean) => Promise<void>} job wanted: whether Interrupt has not been pressed since the action was queued */
   const next = (job) => {
     const before = interrupts;
     return (work = work.then(() => job(() => interrupts === before)));
   };
-  /** Say the line at `place`. @param {() => boolean} wanted */
+  /** Speak the line at `place`. @param {() => boolean} wanted */
   const sayLine = async (wanted) => {
     const line = lines()[place];
     if (!line || !wanted()) return;
@@ -52,7 +52,7 @@ export function script(api, send) {
     await attempt(failed, async () => {
       try {
         said = await send(line.text);
-        if (!wanted()) await drop(); // it came to the queue after the interrupt
+        if (!wanted()) await drop(); // the line was queued after the interrupt
       } catch (error) {
         playing = false;
         throw error;
@@ -62,13 +62,13 @@ export function script(api, send) {
     if (playing && !said) next(sayLine); // Play was pressed after an interrupt
     draw();
   };
-  /** End the line that is being said, and no other. */
+  /** Drop the utterance of the line at `place`, and no other. */
   const drop = async () => {
     const gone = said;
     said = "";
-    if (gone) await api.ask("DELETE", `./speech/${gone}`).catch(() => {}); // it has just ended
+    if (gone) await api.ask("DELETE", `./speech/${gone}`).catch(() => {}); // the utterance may have just ended
   };
-  /** @param {number} to a line, spoken when the one before has been dropped */
+  /** @param {number} to index of the line to speak after the current one was dropped */
   const jump = (to) => next(async (wanted) => {
     await drop();
     moveTo(to);
@@ -88,7 +88,7 @@ export function script(api, send) {
     if (playing && !said && !sending) next(sayLine);
     draw();
   });
-  byId("interrupt").addEventListener("click", () => { // between two lines too, when there is nothing to interrupt in the queue
+  byId("interrupt").addEventListener("click", () => { // needed also between two lines, when the queue is empty
     interrupts += 1;
     playing = false;
     draw();
@@ -134,13 +134,13 @@ export function script(api, send) {
     byId("script-skip", HTMLButtonElement).disabled = place >= all.length;
     byId("script-repeat", HTMLButtonElement).disabled = all.length === 0 || (place === 0 && !said);
   };
-  /** What became of the line that was said. @param {import("../../../lib/globals.js").State} state */
+  /** Go on to the next line when the current one has ended. @param {import("../../../lib/globals.js").State} state */
   const follow = (state) => {
     if (!said || sending) return;
     const ended = state.speech.recent.find((row) => row.id === said);
     if (!ended) return;
     if (ended.note) setText(failed, ended.note);
-    if (ended.state === "interrupted" || ended.note) playing = false; // the same line is next
+    if (ended.state === "interrupted" || ended.note) playing = false; // the same line is spoken next
     else moveTo(place + 1);
     over();
     if (playing && place < lines().length) next(sayLine);
