@@ -25,7 +25,7 @@ FOREIGN_PAGE = "Another site's page may not control the studio; open its own pag
 
 
 class ForwardedError(Exception):
-    """A trusted proxy's header has an impossible value; the message is a sentence for users."""
+    """Raised when a trusted proxy's header has an impossible value; the message is a sentence for users."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Front:
 
     @cached_property
     def same_origin(self) -> bool:
-        """Whether the request comes from the studio's own page, or from no page at all, when only the token counts."""
+        """Whether the request comes from the studio's page, or from no page; for the latter only the token counts."""
         if self.origin is None:
             return True
         try:

@@ -107,7 +107,7 @@ async def state_socket(socket: WebSocket, channel: str) -> None:
 
 
 async def _send_captions(gateway: Gateway, socket: WebSocket) -> None:
-    """Send the last captions whenever one of them changes."""
+    """Send the last captions, and again whenever one of them changes."""
     changed = asyncio.Event()
 
     def hear(_: Caption) -> None:

@@ -1,1 +1,1 @@
-"""The audience: links that may only watch, who watches by them, and what that costs."""
+"""The audience: watch links, the viewers who use them, and the limits on both."""

@@ -39,7 +39,7 @@ RECENT_LINES = 4  # sentences in the channel's state
 
 
 class QueueFullError(StudioError):
-    """The queue holds as many utterances as it can."""
+    """Raised when the queue already holds MAX_UTTERANCES."""
 
 
 class Utterance:

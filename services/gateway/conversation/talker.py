@@ -70,7 +70,7 @@ class Talker:
                 self._listener.end_turn(event)
 
     def _in_time(self, seconds: float) -> bool:
-        """Whether this much sound can have been recorded since the previous block; drops faster than real time."""
+        """Return whether this much sound can have been recorded since the previous block; False if it came too fast."""
         at = time.monotonic()
         self._allowed_to = max(self._allowed_to, at - BURST_S)
         if self._allowed_to + seconds > at:

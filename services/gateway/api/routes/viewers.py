@@ -55,7 +55,7 @@ async def add_viewer(request: Request, gateway: ChannelGateway, wanted: ViewerRe
 
 @pages.get("/watch/{channel}", include_in_schema=False)
 async def watch_page(gateway: ChannelGateway) -> Response:
-    """The page a viewer opens; its policy lets it speak to the LiveKit server alone."""
+    """Serve the page that a viewer opens; its policy allows connections to the LiveKit server only."""
     url = public_url(gateway.settings)
     page = PAGE.read_text(encoding="utf-8").replace("{{livekit-url}}", html.escape(url, quote=True))
     return HTMLResponse(page, headers={"content-security-policy": policy(url, gateway.settings.frame_ancestors)})
