@@ -1,4 +1,4 @@
-"""The `studio` command: arguments in, calls out."""
+"""The `studio` command: parses arguments and calls the services."""
 
 import codecs
 import io
@@ -30,7 +30,7 @@ from shared.runtime.logs import set_up_logs
 from shared.runtime.private_files import as_open_as_umask, keep_files_private
 from shared.voices.registry import settings_of_voices
 
-SAMPLES = ("sample", "sample-video")  # avatars that are made where they are asked for
+SAMPLES = ("sample", "sample-video")  # avatars that are built when a command asks for them
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -134,7 +134,7 @@ def render(
     from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: nothing half-done is left
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, SIGTERM leaves no partial files
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted | {"burn_captions": burn_captions})
     output.check_path(to)
@@ -258,15 +258,15 @@ def config(
 
 
 def main() -> None:
-    """Run the command; what a user can put right is one sentence and exit code 1."""
+    """Run the command. A StudioError, which the user can resolve, is printed as one sentence; the exit code is 1."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that is not UTF-8 lacks some of the signs; one that is lacks only bytes of names that are no
-            # text.
+            # A terminal without UTF-8 cannot print some of our characters: they become "?". With UTF-8 only bytes of
+            # file names that are not valid text cannot be printed: they are shown as escapes.
             utf8 = codecs.lookup(stream.encoding).name == "utf-8"
             stream.reconfigure(errors="backslashreplace" if utf8 else "replace")
     keep_files_private()
-    set_up_logs("studio", "warning")  # what is noted for a service's log is none of a command's words
+    set_up_logs("studio", "warning")  # a command does not print what services log below a warning
     try:
         app(standalone_mode=True)
     except StudioError as error:

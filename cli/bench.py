@@ -1,4 +1,4 @@
-"""`studio bench`: what this machine does, measured."""
+"""`studio bench`: run the benchmarks on this machine and print their figures."""
 
 import json
 from pathlib import Path

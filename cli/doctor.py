@@ -1,4 +1,4 @@
-"""`studio doctor`: what this machine can do, and what is missing."""
+"""`studio doctor`: check what a channel needs on this machine and report what is missing."""
 
 import os
 import platform
@@ -28,7 +28,7 @@ BROWSERS = ("chromium", "google-chrome", "chromium-browser", "firefox")
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One row: `failed` stops a channel, `missing` only means that something cannot be used."""
+    """Result of one check: `failed` means that no channel can run, `missing` that one feature cannot be used."""
 
     what: str
     state: FindingState
@@ -40,7 +40,7 @@ class Finding:
 
 
 def find_problems(settings: Settings) -> list[Finding]:
-    """Try what a channel needs on this machine."""
+    """Run all checks of what a channel needs on this machine, including one for each engine."""
     checks: dict[str, Callable[[Settings], tuple[FindingState, str]]] = {
         "machine": _machine,
         "home": _home,

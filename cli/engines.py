@@ -1,4 +1,4 @@
-"""`studio engines`: what can animate a host here, and why the others cannot."""
+"""`studio engines`: the engines that can run on this machine, and why the others cannot."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def list_engines(as_json: JsonOption = False) -> None:
 
 
 def moved_by(row: dict[str, Any]) -> str:
-    """What drives an engine, in words; "" where that is not known."""
+    """Return the drivers of an engine in words, such as "a face or a voice"; "" if they are not known."""
     words = [DRIVERS[each] for each in _words(row["inputs"])]
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 

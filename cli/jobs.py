@@ -28,8 +28,8 @@ JobsJsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard o
 Job = Annotated[str, typer.Argument(help="A job's id.")]
 INTERRUPTED = 130
 AT_WORK = ("rendering", "assembling")
-MOST_ROWS, QUIET = 60, ("done", "waiting")  # a clip's units may be thousands: then those that are neither
-REDIS_WAIT_S = 15.0  # seconds in which the studio's own Redis has come up
+MOST_ROWS, QUIET = 60, ("done", "waiting")  # a clip may have thousands of units; beyond MOST_ROWS hide the QUIET ones
+REDIS_WAIT_S = 15.0  # time within which the studio's own Redis has started
 
 
 @jobs.command()
@@ -68,7 +68,7 @@ def submit(
     _make_samples(settings)
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted | {"burn_captions": burn_captions})
-    brought = to if wait and not isinstance(store, LocalStore) else None  # the workers' machines have no such path
+    brought = to if wait and not isinstance(store, LocalStore) else None  # workers on other machines have no such path
     if brought is not None:
         output.check_path(brought)
     given = driver_file(driver, text, voice, settings)
@@ -116,7 +116,7 @@ def list_jobs(
     settings = load_settings(home=home)
     store = open_store(settings.jobs_url)
     index = JobIndex(store, JobQueue(settings))
-    # The index may be behind: unfinished jobs are looked at again, those at work and the newest first.
+    # The index may be out of date: read unfinished jobs again, first those in progress, then the newest.
     unfinished = [(each not in AT_WORK, name) for name, each in reversed(index.order()) if each in UNFINISHED]
     for _, name in sorted(unfinished, key=lambda pair: pair[0])[:limit]:
         index.refresh(name)
@@ -271,7 +271,7 @@ def _steer(job: str, how: WantedState | Literal["retry"], as_json: bool, home: P
 
 
 def _tell_workers(settings: Settings, store: Store, job: str) -> None:
-    """Announce work: where no worker runs, the studio's own is started."""
+    """Announce work to the workers; start the studio's own worker if none is running."""
     from services.local.render_farm import start_farm
     from shared.jobs.index import JobIndex
     from shared.jobs.manifest import read_job_manifest
@@ -285,7 +285,7 @@ def _tell_workers(settings: Settings, store: Store, job: str) -> None:
 
 
 def _make_samples(settings: Settings) -> None:
-    """The sample avatars are made when they are first asked for."""
+    """Build the sample avatars if the settings name one and it does not exist yet."""
     from cli.progress import progress_bar, stages
     from services.local.samples import ensure_samples
     from shared.avatar.build import list_avatars
@@ -310,7 +310,7 @@ def _watched(settings: Settings, store: Store, job: str, as_json: bool) -> int:
 
 
 def _copy_result(store: Store, job: str, to: Path) -> None:
-    """Copy the result from a store that is elsewhere."""
+    """Copy a finished job's result from a remote store to `to`. Raises StudioError when it no longer exists."""
     from services.renderer.job.assemble_unit import deliver
     from shared.jobs.manifest import folder
     from shared.jobs.status import result

@@ -1,4 +1,4 @@
-"""Watching a job on the terminal, until it ends."""
+"""Follow a job on the terminal until it ends."""
 
 import json
 import time
@@ -19,20 +19,20 @@ SIGNS = {
 STRIP = str.maketrans({"d": "█", "r": "▄", "w": "▁", "f": "✕"})
 CELLS = 30
 LOOK_S = 0.5
-WAIT_S = 4.0  # for a worker, before the reason is shown why none comes: the studio's own takes a moment to start
-# How `watch` and `submit --wait` end: parked and cancelled are told from an error of the command, which is 1.
+WAIT_S = 4.0  # time to wait for a worker before printing why there is none: the studio's own takes a moment to start
+# Exit codes of `watch` and `submit --wait`; an error of the command itself is 1.
 ENDED = {"done": 0, "parked": 3, "cancelled": 4}
 
 
 def place(store: Store, found: JobView) -> str:
-    """Path of a finished job's file; "" before that."""
+    """Return the path of a finished job's output file, "" for a job that is not done."""
     if found.state != "done":
         return ""
     return read_job_manifest(store, found.id).out or f"{store.url}/{folder(found.id)}/{found.result}"
 
 
 def time_left(seconds: float | None) -> str:
-    """m:ss, or h:mm:ss from an hour on; nothing where it is not known."""
+    """Format a duration as m:ss, or as h:mm:ss from one hour on; "" if it is None."""
     if seconds is None:
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -41,7 +41,7 @@ def time_left(seconds: float | None) -> str:
 
 
 def pace(found: JobView) -> str:
-    """Frames a second, or how far its units are, and the time that is left, while it continues."""
+    """Return a rendering job's frames per second, or its unit progress, and the time left; "" in any other state."""
     words = [f"{found.fps:.1f} fps" if found.fps else found.steps, time_left(found.eta)]
     return " · ".join(word for word in words if word) if found.state == "rendering" else ""
 
@@ -56,8 +56,9 @@ def watch_job(
 ) -> int:
     """Report the progress of a job until it is done, parked or cancelled; returns the exit code that says which.
 
-    as_json: one object a line, whenever something has changed. explained: gives a view the reason why it waits. tend:
-    called at each look, to see to it that a worker is there. Raises StudioError when the job is removed meanwhile.
+    as_json: print one JSON object per line, each time the job has changed. explained: adds to a view the reason why the
+    job waits. tend: called at every poll, to ensure that a worker is running. Raises StudioError when the job is
+    removed meanwhile.
     """
 
     def look() -> JobView:
@@ -70,7 +71,7 @@ def watch_job(
 
 
 def sentence(store: Store, found: JobView) -> str:
-    """How a job has ended."""
+    """Return the sentence that says how a job has ended."""
     if found.state == "done":
         return f"Job {found.id} is done: {place(store, found)}"
     if found.state == "parked":
@@ -101,7 +102,7 @@ def _bar(look: Callable[[], JobView], console: Console, tend: Callable[[], None]
         TextColumn("{task.fields[strip]}", style="dim"),
     )
     word = why = ""
-    since = time.monotonic()  # when it was last not waiting for a worker
+    since = time.monotonic()  # the last time at which the job was not waiting for a worker
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("", total=100.0, pace="", strip="")
         while True:

@@ -1,4 +1,4 @@
-"""`studio live`: make what is missing, start the channel, say where it is, end it cleanly."""
+"""`studio live`: build missing samples, start a channel, print its address and stop it cleanly."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 
 def scene_driver_for_file(given: str, engines: Mapping[str, str] = NONE) -> str:
-    """What the scene calls a driver given on the command line.
+    """Return the scene's name of a driver that was given on the command line.
 
     engines: see `engines.registry.load`. Raises StudioError for a file that is not there.
     """
@@ -89,7 +89,10 @@ def run_live(
 
 @contextmanager
 def own_livekit(settings: Settings) -> Iterator[LiveKitServer | None]:
-    """A LiveKit server that ends with the studio, where one is wanted and none is named. Raises StudioError."""
+    """Run a LiveKit server while the context is open, if the settings want LiveKit and name no server.
+
+    Yields None otherwise. Raises StudioError when only some of the LiveKit settings are given.
+    """
     keys = (settings.livekit_url, settings.livekit_api_key, settings.livekit_api_secret.get_secret_value())
     if not settings.livekit or all(keys):
         yield None
@@ -101,7 +104,7 @@ def own_livekit(settings: Settings) -> Iterator[LiveKitServer | None]:
 
 
 def settings_with_livekit(settings: Settings, server: LiveKitServer | None) -> Settings:
-    """The settings with the address and the keys of the studio's own LiveKit server."""
+    """Return the settings with the address and keys of the studio's own LiveKit server; unchanged without one."""
     if server is None:
         return settings
     keys = {"livekit_url": server.url, "livekit_api_key": server.key, "livekit_api_secret": SecretStr(server.secret)}
@@ -110,7 +113,11 @@ def settings_with_livekit(settings: Settings, server: LiveKitServer | None) -> S
 
 @dataclass(slots=True)
 class LiveRun:
-    """What the terminal shows while a channel runs, and when its time is up."""
+    """A running channel's terminal messages, periodic work and time limit.
+
+    duration: seconds on air, None for no limit. page: URL to open in a browser once the gateway runs, "" for none.
+    since: monotonic seconds at which the channel went on air, None before.
+    """
 
     supervisor: Supervisor
     livekit: LiveKitServer | None
@@ -140,7 +147,7 @@ class LiveRun:
 
 
 def _has_display() -> bool:
-    """Whether there is a desktop to open a page on; without one a text browser would take the terminal."""
+    """Whether this machine has a desktop for a browser; without one a text browser would take over the terminal."""
     return sys.platform == "darwin" or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 

@@ -1,4 +1,4 @@
-"""`studio motion`: a driver's motion, kept without its frames."""
+"""`studio motion`: record a driver's motion without its frames."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ out = Console(markup=False)
 
 @motion.callback()
 def group() -> None:
-    """Keep `record` a subcommand although it is the only one."""
+    """Make typer keep `record` as a subcommand although it is the only one."""
 
 
 @motion.command()

@@ -20,9 +20,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on sta
 
 
 def given_options(words: Sequence[str] | None, quality: str = "") -> dict[str, str]:
-    """The options of an engine that were given, by name; as text, which the engine reads by their types.
+    """Return the engine options given on the command line, by name; the values stay text, which the engine parses.
 
-    Raises StudioError.
+    words: KEY=VALUE each. quality: value of the option "quality", "" if not given. Raises StudioError for a malformed
+    word.
     """
     given = {"quality": quality} if quality else {}
     for word in words or ():

@@ -17,7 +17,7 @@ from rich.progress import (
 
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
-    """A bar on standard error, so that standard output stays for results."""
+    """Show progress bars on standard error; standard output is reserved for results."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -29,7 +29,7 @@ def progress_bar() -> Iterator[Progress]:
 
 
 def stages(bar: Progress) -> Callable[[str, float], None]:
-    """A callback (stage, 0..1) that shows one bar a stage."""
+    """Return a callback (stage, fraction done 0..1) that shows one progress bar per stage."""
     tasks: dict[str, TaskID] = {}
 
     def show(stage: str, done: float) -> None:
@@ -42,7 +42,7 @@ def stages(bar: Progress) -> Callable[[str, float], None]:
 
 @contextmanager
 def transfer_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A callback (name, bytes done, bytes expected) that shows one bar a file, on standard error."""
+    """Yield a callback (name, bytes done, bytes expected) that shows one bar per file on standard error."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -53,7 +53,7 @@ def transfer_bar() -> Iterator[Callable[[str, int, int], None]]:
     bar, tasks = Progress(*columns, console=Console(stderr=True), transient=True), dict[str, TaskID]()
 
     def show(name: str, done: int, expected: int) -> None:
-        bar.start()  # not before there is something to show: a question may come first
+        bar.start()  # not earlier: a bar would disturb a question that is asked before the first file
         if name not in tasks:
             tasks[name] = bar.add_task(name, total=expected or None)
         bar.update(tasks[name], completed=done)

@@ -52,7 +52,7 @@ KINDS: dict[Any, str] = {bool: "true, false", int: "integer", float: "number", s
 def settings_page(settings: Settings) -> str:
     """Return the page as Markdown. It holds defaults, never the values of this machine.
 
-    settings: names the engines whose settings are listed beside those of the installed ones.
+    settings: its `engines` are listed in addition to the installed ones.
     """
     models: list[tuple[str, type[LayeredSettings]]] = [("Studio", Settings)]
     for own in (*settings_of_engines(settings), *settings_of_voices(), ConversationSettings()):
@@ -66,7 +66,7 @@ def _rows(model: type[LayeredSettings]) -> Iterator[str]:
         kind = _without_none(field.annotation)
         key = f"{model.TABLE}.{name}" if model.TABLE else name
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            # A table within the table: its variable is one JSON object for all of it.
+            # A nested table: one environment variable holds all of it as a JSON object.
             for inner, described in kind.model_fields.items():
                 yield _row(f"{key}.{inner}", f"`{model.variable(name)}` (JSON)", described)
             continue
@@ -82,7 +82,7 @@ def _row(key: str, variable: str, field: FieldInfo) -> str:
 
 
 def _values(field: FieldInfo) -> str:
-    """The values that a setting takes: its choices, or its kind with its bounds."""
+    """Return the values that a setting accepts: its choices, or its type with bounds."""
     kind = _without_none(field.annotation)
     origin = get_origin(kind)
     if origin is Literal:
@@ -98,7 +98,7 @@ def _values(field: FieldInfo) -> str:
 
 
 def _bounds(metadata: Sequence[Any]) -> str:
-    """The bounds of a number, such as ", 0 to 65535"; "" for a setting without them."""
+    """Return the bounds of a number as text, such as ", 0 to 65535"; "" without bounds."""
     low = next((each.ge for each in metadata if hasattr(each, "ge")), None)
     high = next((each.le for each in metadata if hasattr(each, "le")), None)
     if low is None:
@@ -120,7 +120,7 @@ def _default(field: FieldInfo) -> str:
 
 
 def _without_none(annotation: Any) -> Any:
-    """The annotation without the None of a setting that may be left out."""
+    """Return `X` for an annotation `X | None`, any other annotation as it is."""
     if get_origin(annotation) in (Union, types.UnionType):
         others = [each for each in get_args(annotation) if each is not type(None)]
         if len(others) == 1:

@@ -1,4 +1,4 @@
-"""The `studio` command's first second: Ctrl-C while its modules are loaded ends it as later on, without a traceback."""
+"""Entry point of the `studio` command; Ctrl-C ends it without a traceback even while its modules are imported."""
 
 import sys
 
@@ -6,7 +6,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Load the command and run it."""
+    """Import the command and run it; exit code 130 on Ctrl-C."""
     try:
         from cli.app import main as run
 

@@ -1,4 +1,4 @@
-"""`studio voices`: what speaks texts here, and why the others cannot; and the speech of a text for a render."""
+"""`studio voices`: the voices that can speak on this machine, and why others cannot; speech of `--text` for renders."""
 
 import json
 from dataclasses import asdict
@@ -45,7 +45,7 @@ def list_voices(as_json: JsonOption = False) -> None:
 
 
 class DriverFile(NamedTuple):
-    """A driver. title: what to call it, "" for its own name. captions: WebVTT of a text that it speaks."""
+    """A driver's file. title: its display name, "" for the file's name. captions: WebVTT file of the spoken text."""
 
     path: Path
     title: str = ""
@@ -53,7 +53,10 @@ class DriverFile(NamedTuple):
 
 
 def driver_file(driver: Path | None, text: Path | None, voice: str, settings: Settings) -> DriverFile:
-    """The file that was given, or the speech of the text, with a progress bar. Raises StudioError."""
+    """Return the driver file as given, or the speech made from the text, with a progress bar.
+
+    Exactly one of driver and text is given; anything else raises StudioError.
+    """
     if (driver is None) == (text is None):
         raise StudioError("Give either --driver, a file that moves the host, or --text, a text that it speaks.")
     if driver is not None:

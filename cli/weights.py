@@ -1,4 +1,4 @@
-"""`studio weights`: official checkpoints of the engines; arguments in, calls out."""
+"""`studio weights`: list, download, add and verify the official checkpoints of the engines."""
 
 import json
 import sys
