@@ -1,1 +1,1 @@
-"""What benchmarks and tests share: a running channel, a browser, subscribers, stand-in weights, measures of quality."""
+"""Shared by benchmarks and tests: a running channel, a browser, subscribers, stand-in weights, quality measures."""

@@ -1,4 +1,4 @@
-"""One service in a run folder where the caller plays everybody else, and messages that no service sends."""
+"""A service that runs alone, with the caller in the place of all other services; and malformed messages for it."""
 
 import os
 import subprocess
@@ -24,13 +24,13 @@ INPUTS = {
     "sessions": ("sessions", "face"),
     "faces": ("sessions", "voice"),
 }
-# Of the services that serve many sessions: where their streams come in, and the program.
+# For the services that serve many sessions: the endpoint of each input stream, and the module and arguments to run.
 ENDPOINTS = {"sessions": {"sessions": "rooms", "face": "faces"}, "faces": {"sessions": "casts", "voice": "voices"}}
 PROGRAMS = {"faces": ("services.generator", "--sessions")}
 
 
 class Alone:
-    """A running service; `senders` are the sockets of the streams that it reads."""
+    """A running service. `senders`: a bound PUB socket for each stream that it reads."""
 
     def __init__(self, service: str, home: Path, run_root: Path) -> None:
         self.service, self.run_dir = service, run_root / "main"
@@ -53,7 +53,7 @@ class Alone:
         return cast("zmq.Socket[Any]", socket)
 
     def pulse(self) -> Pulse | None:
-        """The newest pulse; sends the scene again so that the service has something to do."""
+        """Return the service's newest pulse, None before the first; a service that follows a scene is sent it again."""
         if "scene" in self.senders:
             self.send("scene", facts=Scene(revision=self.revision, driver="browser").as_dict())
         for message in self.pulses.read():
@@ -61,27 +61,27 @@ class Alone:
         return self.last
 
     def follows(self) -> bool:
-        """Whether it beats, and follows the scene that it was told where it gets one."""
+        """Whether the service sends pulses and, if it follows a scene, has received the current revision."""
         pulse = self.pulse()
         return pulse is not None and (pulse.scene == self.revision or "scene" not in self.senders)
 
     def send(self, stream: str, **fields: Any) -> None:
-        """A well-formed message."""
+        """Send a well-formed message. fields: fields of `Message`; `pts` is now unless given."""
         self.sequence += 1
         message = Message(stream, "main", 1, 1, self.sequence, fields.pop("pts", now()), **fields)
         self.senders[stream].send_multipart(encode_message(message))
 
     def drops(self, stream: str) -> dict[str, int]:
-        """Messages of a stream that the service dropped, by reason."""
+        """Return how many messages of a stream the service dropped, by reason."""
         pulse = self.pulse()
         return {k.split(" ", 1)[1]: n for k, n in pulse.drops.items() if k.startswith(f"{stream} ")} if pulse else {}
 
     def dropped(self, stream: str, reason: str) -> int:
-        """How many messages of a stream the service dropped for this reason."""
+        """Return how many messages of a stream the service dropped for this reason."""
         return self.drops(stream).get(reason, 0)
 
     def close(self) -> None:
-        """Kill the service."""
+        """Kill the service and close all sockets."""
         self.process.kill()
         self.process.wait()
         for socket in self.senders.values():
@@ -91,7 +91,7 @@ class Alone:
 
 
 def junk(stream: str, generator: np.random.Generator) -> list[list[bytes]]:
-    """Messages that are broken in every layer: parts, header, version, shape, facts, time, step."""
+    """Return multipart messages, each broken in one respect: parts, header, version, shape, facts, pts or sequence."""
     name, header, payload = encode_message(Message(stream, "main", 1, 1, 1, now(), "s16", np.zeros(64, np.int16)))
     values = msgpack.unpackb(header)
     damaged = bytearray(header)

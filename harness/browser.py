@@ -1,7 +1,7 @@
-"""A bare headless Chromium: asked questions now and then, and otherwise left alone.
+"""A headless Chromium with a debugging connection only while an expression is evaluated.
 
-A test driver listens to all network traffic of a page, which costs as much as drawing the preview; an operator's
-browser does not.
+A browser automation tool subscribes to all network traffic of a page, which costs as much as drawing the preview. An
+operator's browser has no such cost, so measurements use this one.
 """
 
 import json
@@ -32,7 +32,7 @@ FLAGS = (
 
 
 def installed() -> str | None:
-    """The path of a Chromium on this machine."""
+    """Return the path of a Chromium on this machine, None if there is none."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
@@ -44,7 +44,7 @@ class Page:
         self._url = next(t["webSocketDebuggerUrl"] for t in targets if t["type"] == "page")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of an expression in the page; None while it loads."""
+        """Return the value of a JavaScript expression in the page; None while the page loads."""
         with connect(self._url, max_size=None, compression=None, open_timeout=10) as socket:
             question = {"expression": expression, "returnByValue": True, "awaitPromise": True}
             socket.send(json.dumps({"id": 1, "method": "Runtime.evaluate", "params": question}))
@@ -56,7 +56,7 @@ class Page:
 
 @contextmanager
 def page(url: str) -> Iterator[Page]:
-    """A browser showing this page."""
+    """Run a headless browser that shows this page; it ends with the context."""
     path = installed()
     assert path is not None
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:

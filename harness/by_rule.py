@@ -1,7 +1,7 @@
-"""Weights by rule: every tensor of a network is a function of its name alone.
+"""Deterministic stand-in weights: every tensor of a network is computed from its name and shape alone.
 
-Two processes have the same ones with no file between them. What they produce is noise with the magnitudes of a trained
-network's values: matrices are scaled by their inputs, scales lie near 1, offsets near 0.
+Two processes get the same weights without sharing a file. The values are noise with the magnitudes of a trained
+network: matrices are scaled by their number of inputs, scale factors are near 1, offsets near 0.
 """
 
 import hashlib
@@ -12,20 +12,23 @@ import numpy as np
 import torch
 from torch import nn
 
-TABLES = ("pe", "pos_embed", "idx_tensor", "position_ids", "num_batches_tracked")  # stay as the network made them
-GAIN = 0.5  # of a matrix: less than 1, or a deep untrained network amplifies every rounding
-CALM = 0.02  # of the last layer: an untrained network predicts no noise, and dividing by its level would blow it up
-STILL = 0.02  # of the heads that place the head: its key points then lie about where a face's would
+TABLES = ("pe", "pos_embed", "idx_tensor", "position_ids", "num_batches_tracked")  # buffers that keep their own values
+GAIN = 0.5  # of every matrix; with 1 a deep untrained network would amplify every rounding error
+CALM = 0.02  # factor on the last layer: its output is not the real noise, and dividing by the noise level amplifies it
+STILL = 0.02  # factor on the head-pose weights: key points then stay roughly where a face's would be
 
 
 def seeded(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Normal numbers that depend on a name only."""
+    """Return float64 normal random numbers of this shape, seeded by the name alone."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     return np.random.Generator(np.random.PCG64(seed)).standard_normal(shape)
 
 
 def by_rule(network: Any, name: str) -> Any:
-    """The network, in its own precision and on its own device, with every tensor from its name."""
+    """Fill the network's tensors with values computed from their names, in place, and return it.
+
+    Precision and device do not change.
+    """
 
     def fill(entry: tuple[str, torch.Tensor]) -> None:
         key, tensor = entry
@@ -33,7 +36,7 @@ def by_rule(network: Any, name: str) -> Any:
             with torch.no_grad():
                 tensor.copy_(torch.from_numpy(_values(f"{name}/{key}", tuple(tensor.shape))))
 
-    with ThreadPoolExecutor() as pool:  # numpy lets go of the interpreter: gigabytes take seconds
+    with ThreadPoolExecutor() as pool:  # numpy releases the GIL, so gigabytes take seconds
         list(pool.map(fill, network.state_dict().items()))
     return network
 
@@ -48,14 +51,14 @@ def _values(name: str, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.fl
 
 
 def calmed(denoising: nn.Module) -> Any:
-    """The denoising network, predicting next to no noise."""
+    """Scale the denoising network's last layer so that it predicts almost no noise, and return the network."""
     with torch.no_grad():
         denoising.get_submodule("conv_out").get_parameter("weight").mul_(CALM)
     return denoising
 
 
 def place_key_points(extractor: Any) -> Any:
-    """The motion extractor, its key points a face's in the middle of the frame, moved a little by what is seen."""
+    """Set the motion extractor's heads to key points of a centred face that depend slightly on the input; return it."""
     heads = extractor.detector
     spread = torch.from_numpy(np.clip(seeded("points", (63,)) * 0.2, -0.4, 0.4))
     with torch.no_grad():

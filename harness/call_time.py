@@ -1,4 +1,4 @@
-"""Time of one call on a GPU or a CPU, and the number of threads it may use."""
+"""Measure the time of one call on a GPU or a CPU, and set the number of threads that it may use."""
 
 import statistics
 import time
@@ -6,15 +6,15 @@ from collections.abc import Callable
 
 import cv2
 
-WARM_CALLS = 5  # on a GPU, not counted: graphs are recorded by the first ones
+WARM_CALLS = 5  # uncounted calls on a GPU, because the first ones record CUDA graphs
 MIN_GPU_CALLS = 30
 
 
 def median_call_ms(work: Callable[[], object], rounds: int, seconds: float = 0.0) -> float:
-    """Milliseconds of one call.
+    """Return the milliseconds that one call of `work` takes, from at least `rounds` calls over at least `seconds`.
 
-    On a GPU the median of `rounds` or MIN_GPU_CALLS, the larger, done when the device is; on a CPU, where a call takes
-    seconds, the least of `rounds` or more after one that is not counted.
+    On a GPU: the median over at least MIN_GPU_CALLS calls, each timed until the device has finished. On a CPU, where a
+    call takes seconds: the minimum processor time, after one call that is not counted.
     """
     import torch
 
@@ -36,7 +36,7 @@ def median_call_ms(work: Callable[[], object], rounds: int, seconds: float = 0.0
 
 
 def use_threads(count: int) -> None:
-    """Set the threads of PyTorch and OpenCV; 0 leaves the number to them."""
+    """Set the number of threads of PyTorch and OpenCV; 0 keeps their defaults."""
     import torch
 
     if count:

@@ -1,4 +1,4 @@
-"""A whole channel, started as a user starts it, and eyes on its streams."""
+"""A complete channel in a child process, started with `studio live` as by a user, and readers of its streams."""
 
 import json
 import os
@@ -21,13 +21,16 @@ from shared.wire.bus import Reader, endpoint
 from shared.wire.message import Message
 
 URL = re.compile(r"(http://[^/\s]+)/#token=(\S+)")
-PATIENCE_S = 180.0  # until a wait has failed: it costs nothing where it passes, and a slow machine needs it
+PATIENCE_S = 180.0  # timeout of a wait: a long one costs nothing when the test passes, and a slow machine needs it
 NOTHING: Mapping[str, str] = {}
 SERVICES = ("capture", "generator", "compositor", "gateway")
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE_S, what: str = "", every: float = 0.02) -> Any:
-    """Wait for a condition, asked `every` so many seconds; returns its first true value."""
+    """Poll a condition and return its first true value; raises AssertionError after `seconds`.
+
+    what: name of the condition in the error. every: seconds between two polls.
+    """
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if value := condition():
@@ -37,7 +40,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = PATIENCE_S, what: st
 
 
 class Studio:
-    """`studio live` in a process of its own."""
+    """`studio live` in a child process, with its API and its streams."""
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Studio:
         self._readers: list[Reader] = []
 
     def console(self) -> "Studio":
-        """Wait until there is a console to ask."""
+        """Wait until the console's address is in the log, and store it as `base` and `token`."""
         wait_for(
             lambda: URL.search(self.log.read_text(encoding="utf-8")) or self.process.poll() is not None,
             what="console address",
@@ -87,7 +90,7 @@ class Studio:
         return self
 
     def state(self) -> dict[str, Any]:
-        """The channel's state from the API, {} while the gateway cannot answer."""
+        """Return the channel's state from the API, {} while the gateway cannot answer."""
         try:
             answer = httpx2.get(
                 f"{self.base}/api/v1/channels/{self.channel}", headers=self._auth, timeout=PATIENCE_S, trust_env=False
@@ -97,7 +100,7 @@ class Studio:
             return {}
 
     def patch(self, **changes: object) -> httpx2.Response:
-        """Change the scene."""
+        """Change the scene's fields to these values and return the API's response."""
         url = f"{self.base}/api/v1/channels/{self.channel}/scene"
         return httpx2.patch(url, json=changes, headers=self._auth, timeout=PATIENCE_S, trust_env=False)
 
@@ -106,7 +109,7 @@ class Studio:
         return {"Authorization": f"Bearer {self.token}"}
 
     def pids(self) -> dict[str, int]:
-        """The services' process ids, as the kernel knows them."""
+        """Return the process id of each running service, read from /proc."""
         found = {}
         for pid in children(self.process.pid):
             words = command(pid)
@@ -116,13 +119,13 @@ class Studio:
         return found
 
     def read(self, stream: str, *, newest: bool = False) -> Reader:
-        """One more reader of a stream."""
+        """Open another reader of a stream; `close` closes it."""
         reader = Reader(self._context, endpoint(self.run_dir, stream), stream, self.channel, newest=newest)
         self._readers.append(reader)
         return reader
 
     def collect_messages(self, stream: str, seconds: float) -> list[tuple[float, Message]]:
-        """(time of arrival, message) of everything on a stream for a while."""
+        """Read a stream for some seconds and return (monotonic seconds of arrival, message) of every message."""
         reader, got = self.read(stream), []
         ends = time.monotonic() + seconds
         while time.monotonic() < ends:
@@ -133,12 +136,12 @@ class Studio:
         return got
 
     def end(self, number: int = signal.SIGINT, seconds: float = PATIENCE_S) -> int:
-        """Send a signal and wait for the end; the exit code."""
+        """Send a signal, wait until the process has ended and return its exit code."""
         self.process.send_signal(number)
         return self.process.wait(seconds)
 
     def close(self) -> None:
-        """Kill whatever is left."""
+        """Close the readers and kill the processes that still run."""
         for reader in self._readers:
             reader.close()
         self._context.term()
@@ -160,7 +163,7 @@ def studio(
     engines: Mapping[str, str] | None = None,
     environment: Mapping[str, str] = NOTHING,
 ) -> Iterator[Studio]:
-    """A channel for the length of a test."""
+    """Run a channel for the length of a test; see `Studio` for the arguments."""
     run_root.mkdir(mode=0o700, exist_ok=True)
     started = Studio(home, run_root, *arguments, channel=channel, engines=engines, environment=environment)
     try:
@@ -173,7 +176,10 @@ def studio(
 def sample_channel(
     *arguments: str, engines: Mapping[str, str] | None = None, environment: Mapping[str, str] = NOTHING
 ) -> Iterator[tuple[Studio, float]]:
-    """The sample channel on air, in a home of its own, and the seconds it took from the command to a driven face."""
+    """Run a channel with the sample avatar in a temporary home, and yield it once it is on air.
+
+    The second value is the time in seconds from the command to a driven face.
+    """
     from services.local.samples import ensure_samples
 
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
@@ -189,7 +195,7 @@ def sample_channel(
 
 
 def children(pid: int) -> list[int]:
-    """Process ids of a process's children."""
+    """Return the process ids of a process's children, [] if the process has ended."""
     try:
         return [int(n) for n in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()]
     except (FileNotFoundError, ProcessLookupError):
@@ -197,7 +203,7 @@ def children(pid: int) -> list[int]:
 
 
 def command(pid: int) -> list[str]:
-    """A process's command line."""
+    """Return a process's command line, [] if the process has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
     except (FileNotFoundError, ProcessLookupError):
@@ -205,15 +211,15 @@ def command(pid: int) -> list[str]:
 
 
 def resident_bytes(pid: int) -> int:
-    """A process's resident memory in bytes."""
+    """Return a process's resident memory in bytes."""
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def longest_gap(frames: list[tuple[float, Message]], watched: float = 0.0) -> float:
-    """Seconds between the two consecutive arrivals that are furthest apart.
+    """Return the longest time between two consecutive arrivals, in seconds; infinite for fewer than two frames.
 
-    watched: for how many seconds they were watched; what of that lies before the first and after the last counts as one
-    gap.
+    watched: seconds for which the stream was read. Its part before the first and after the last arrival together counts
+    as one gap.
     """
     at = [arrival for arrival, _ in frames]
     return max(watched - (at[-1] - at[0]), *(b - a for a, b in pairwise(at))) if len(at) > 1 else float("inf")

@@ -1,10 +1,8 @@
-"""Speech as a viewer of a real LiveKit server sees and hears it.
+"""Latency of speech at a viewer in a LiveKit room: until it begins, and until silence after an interrupt.
 
-How soon it begins, and how soon an interrupt is silence.
-
-A whole channel, driven by speech, is published to a server of its own; a subscriber in a process of its own writes down
-when the sound began, when the mouth moved, and when it fell silent. A vowel is sent as a voice agent sends it, in
-blocks of 20 ms as they are produced, and interrupted at a moment that has nothing to do with the program's ticks.
+A complete channel, driven by speech, is published to its own LiveKit server. A subscriber in a separate process records
+when the sound began, when the mouth moved and when the sound stopped. A vowel is sent as a voice agent does, in blocks
+of 20 ms as they are produced, and interrupted at a random phase of the program's ticks.
 """
 
 import contextlib
@@ -31,12 +29,12 @@ from shared.runtime.clock import SOUND_RATE_HZ
 
 BLOCK_SAMPLES = SOUND_RATE_HZ // 50
 TRIALS = 10
-REST, SPEAK = 2.5, 1.4  # seconds between two vowels, and of a vowel until it is interrupted
-CLEAR = 4.0  # a change of the mouth counts from this many times the unrest of a waiting face
+REST, SPEAK = 2.5, 1.4  # seconds of silence before each vowel, and of a vowel before its interrupt
+CLEAR = 4.0  # the mouth counts as moved when it differs by this many times the variation of a waiting face
 
 
 def vowel(seconds: float) -> NDArray[np.int16]:
-    """An "a": 120 Hz and its harmonics, loudest near 700, 1100 and 2500 Hz."""
+    """Return the vowel "a", (n,) int16 at SOUND_RATE_HZ: harmonics of 120 Hz, formants at 730, 1090 and 2440 Hz."""
     at = np.arange(round(seconds * SOUND_RATE_HZ)) / SOUND_RATE_HZ
     sound = np.zeros(len(at))
     for number in range(1, 34):
@@ -47,10 +45,10 @@ def vowel(seconds: float) -> NDArray[np.int16]:
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds until the subscriber hears and sees a voice, and until it hears the last of one that is interrupted.
+    """Measure a voice's latency at the subscriber, in milliseconds over TRIALS trials.
 
-    Counted from the sending of the first block to the first sound and the first movement of the mouth, and from the
-    interrupt to the last sound.
+    first_sound_ms, first_frame_ms: from sending the first block to the first sound and to the first movement of the
+    mouth. silence_ms: from the interrupt to the last sound. Returns {"skipped": reason} without a LiveKit server.
     """
     if find_server() is None:
         return {"skipped": "there is no livekit-server; deploy/livekit.sh builds one"}
@@ -78,7 +76,7 @@ def measure() -> dict[str, Any]:
 
 @contextlib.contextmanager
 def subscribed(run: Studio, seconds: float) -> Iterator[Any]:
-    """A viewer of the channel that looks at the mouth."""
+    """Run a subscriber process that records the channel and its mouth region for some seconds."""
     given = httpx2.post(
         f"{run.base}/api/v1/channels/main/viewers", headers={"Authorization": f"Bearer {run.token}"}, trust_env=False
     ).raise_for_status()
@@ -90,7 +88,7 @@ def subscribed(run: Studio, seconds: float) -> Iterator[Any]:
 
 
 def mouth_box(run: Studio) -> PixelBox:
-    """Where the sample avatar's lips are in the program, with room for an open mouth."""
+    """Return (x, y, w, h) of the sample avatar's lips in the program, with room for an open mouth."""
     avatar = load_avatar(run.home / "avatars" / "sample")
     lips = avatar.face.points[np.concatenate([INNER_UPPER, INNER_LOWER]), :2]
     placed = apply_similarity(avatar.plate.placements[0], lips)
@@ -99,7 +97,7 @@ def mouth_box(run: Studio) -> PixelBox:
 
 
 def speak_and_interrupt(run: Studio) -> tuple[float, float]:
-    """(when the first block was sent, when the interrupt was), on the monotonic clock in seconds."""
+    """Send a vowel and interrupt it; return the times of the first block and of the interrupt, monotonic seconds."""
     time.sleep(REST)
     sound = vowel(SPEAK + 1)
     with connect(f"ws{run.base[4:]}/api/v1/channels/main/speech", compression=None, proxy=None) as socket:
@@ -115,14 +113,14 @@ def speak_and_interrupt(run: Studio) -> tuple[float, float]:
 
 
 def _produce(socket: ClientConnection, sound: NDArray[np.int16], begun: float, seconds: float) -> None:
-    """Send each block when a synthesiser that keeps time would have it."""
+    """Send the sound in real time, each block at the time at which a synthesiser would have produced it."""
     for number in range(int(seconds / 0.02)):
         time.sleep(max(0.0, begun + number * 0.02 - time.monotonic()))
         socket.send(sound[number * BLOCK_SAMPLES : (number + 1) * BLOCK_SAMPLES].tobytes())
 
 
 def first_movement(received: Received, begun: float) -> list[float]:
-    """When the mouth first looked different from the second before; empty when it never did."""
+    """Return [time] of the first change of the mouth against the second before `begun`, [] if there was none."""
     before = np.array([luma for at, luma in received.box if begun - 1 < at < begun])
     if len(before) < 5:
         return []
@@ -133,7 +131,7 @@ def first_movement(received: Received, begun: float) -> list[float]:
 
 
 def spread(values: list[float]) -> dict[str, float | int]:
-    """Median, 95th and number of some milliseconds."""
+    """Return median, 95th percentile and number of values in milliseconds."""
     if not values:
         return {"count": 0}
     return {

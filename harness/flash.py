@@ -1,7 +1,7 @@
-"""A program that can be measured: a flash and a beep at the same instant once a second, through a real gateway.
+"""A test program for synchronisation: a flash and a beep once a second, sent through a real gateway.
 
-Flash and beep begin with the same tick, so at a viewer the time between them is what the way there did to them. A bar
-moves so that every frame differs; fine grain gives the encoder the work that cloth and hair give it.
+Flash and beep begin with the same tick, so the time between them at a viewer is the error added on the way. A moving
+bar makes every frame different; fine grain gives the encoder as much work as cloth and hair.
 """
 
 import math
@@ -35,13 +35,13 @@ from shared.wire.pulse import Meter
 FLASH_S = 0.2
 BEEP_HZ = 1000
 BRIGHT, DARK = 225, 60
-# Standard deviation of the luma, as of a camera in good light. At 6 a 1080p frame cannot be coded in its bit rate: the
-# flash then takes 200 ms to send, and the receiver needs half a minute to move the sound to it.
+# Standard deviation of the luma, as from a camera in good light. With 6, a 1080p frame does not fit the bit rate: the
+# flash then takes 200 ms to send, and the receiver needs half a minute to align the sound with it.
 GRAIN = 2.0
 
 
 class FlashProgram(threading.Thread):
-    """Sends program and sound as the compositor does; `size` may be changed while it runs."""
+    """Thread that sends "program" and "sound" like a compositor. `size` and `muted` may be changed while it runs."""
 
     def __init__(self, settings: Settings, size: tuple[int, int]) -> None:
         super().__init__(daemon=True)
@@ -50,7 +50,7 @@ class FlashProgram(threading.Thread):
         self._stop_asked = threading.Event()
 
     def stop(self) -> None:
-        """End the thread."""
+        """Stop the thread and wait for it."""
         self._stop_asked.set()
         self.join()
 
@@ -85,7 +85,7 @@ class FlashProgram(threading.Thread):
 
 
 class FlashFrames:
-    """Dark and bright frames with a moving bar; a ring of buffers, because the bus sends them without a copy."""
+    """Dark and bright frames with a moving bar, in a ring of buffers because the bus sends frames without a copy."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         self.size = width, height = size
@@ -98,7 +98,7 @@ class FlashFrames:
         self._ring = [np.empty_like(self._grounds[0]) for _ in range(8)]
 
     def frame_at(self, tick: int, rate: Fraction) -> NDArray[np.uint8]:
-        """The frame of a tick, (H * 3 / 2, W) I420."""
+        """Return the frame of a tick, (H * 3 / 2, W) I420. Its buffer is reused after eight ticks."""
         width, height = self.size
         made = self._ring[tick % len(self._ring)]
         np.copyto(made, self._grounds[flashing(tick, rate)])
@@ -108,12 +108,12 @@ class FlashFrames:
 
 
 def flashing(tick: int, rate: Fraction) -> bool:
-    """Whether the tick is bright: FLASH_S from the first tick of each second on."""
+    """Whether the tick's frame is bright: the first FLASH_S of each second."""
     return tick % round(rate) < round(FLASH_S * rate)
 
 
 def beep(tick: int, rate: Fraction, muted: bool = False) -> NDArray[np.int16]:
-    """The tick's sound: a tone while it is bright, nothing else."""
+    """Return (n,) int16 of the tick's sound: a tone while the frame is bright, otherwise silence."""
     first, end = sound_samples(tick, rate, SOUND_RATE_HZ)
     if muted or not flashing(tick, rate):
         return np.zeros(end - first, np.int16)
@@ -122,7 +122,7 @@ def beep(tick: int, rate: Fraction, muted: bool = False) -> NDArray[np.int16]:
 
 
 class FlashGateway:
-    """A gateway process on the flash program, and its API."""
+    """A gateway process that receives the flash program, and a client of its API."""
 
     def __init__(self, folder: Path, size: tuple[int, int], **changes: Any) -> None:
         self.settings = Settings(home=folder / "home", run_root=folder / "run", log_level="warning", port=0, **changes)
@@ -141,23 +141,23 @@ class FlashGateway:
         self.wait(lambda: self.state()["on_air_state"] == "ON AIR")
 
     def state(self) -> dict[str, Any]:
-        """The channel's state."""
+        """Return the channel's state."""
         return dict(self.http.get(f"/channels/{self.settings.channel}").raise_for_status().json())
 
     def livekit(self) -> dict[str, Any]:
-        """The LiveKit output's state."""
+        """Return the state of the LiveKit output."""
         return dict(self.state()["outputs"]["livekit"])
 
     def patch(self, **changes: Any) -> httpx2.Response:
-        """Change the scene."""
+        """Change the scene's fields to these values and return the API's response."""
         return self.http.patch(f"/channels/{self.settings.channel}/scene", json=changes)
 
     def post(self, path: str, body: Any = None) -> httpx2.Response:
-        """Ask the channel for something."""
+        """Send a POST request to a path below the channel."""
         return self.http.post(f"/channels/{self.settings.channel}/{path}", json=body)
 
     def wait(self, true: Callable[[], Any]) -> Any:
-        """The first true value; a gateway that is not there yet is asked again."""
+        """Poll `true` and return its first true value; HTTP errors count as not yet. AssertionError on timeout."""
         deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             try:
@@ -171,12 +171,12 @@ class FlashGateway:
         )
 
     def cpu(self) -> float:
-        """Seconds of processor time the gateway has used."""
+        """Return the seconds of processor time that the gateway has used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
-        """Stop the gateway."""
+        """Stop the gateway and the program."""
         self.process.terminate()
         try:
             self.process.wait(PATIENCE_S)
@@ -197,19 +197,20 @@ class FlashGateway:
 
 
 def preferred() -> None:
-    """Run this process and its children before others on this machine, as the supervisor's services are.
+    """Raise the priority of this process and its future children to that of the supervisor's services.
 
-    Far ends that would be machines of their own otherwise wait for this one's processor, and that is measured instead.
+    In a test, viewers share this machine's processor with the studio. At normal priority the measurement would include
+    the time that they wait for it.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, PRIORITY)
     except OSError:
-        pass  # without the right to raise priority, the machine should be quiet
+        pass  # not permitted: the figures then hold only on an otherwise idle machine
 
 
 @contextmanager
 def flash_gateway(size: tuple[int, int], **changes: Any) -> Iterator[FlashGateway]:
-    """A gateway on air with the flash program, in a folder with a short path."""
+    """Run a gateway on air with the flash program, in a temporary folder whose path is short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         running = FlashGateway(Path(folder), size, **changes)
         try:

@@ -1,4 +1,4 @@
-"""How well a mouth follows speech whose closures are known to the millisecond."""
+"""Measures of how well a mouth follows synthetic speech whose lip closures are known to the millisecond."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -17,7 +17,7 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 
 RATE = Fraction(25)
 CLOSED = 0.35  # a seal (see `MeshMotion`) below this is a closed mouth
-CLOSURE_TOLERANCE_US = 40_000  # us between a closure heard and seen
+CLOSURE_TOLERANCE_US = 40_000  # us between a closure in the sound and in the frames
 VOICES = ("en-us+f3", "en-us+m4", "it+linda", "it+david", "nl+f5", "nl+pablo")
 TEXTS = {
     "en-us": "Maybe Bob and Peter bought a map. My mom made pumpkin pie. Please move the piano, and open the box by "
@@ -28,9 +28,9 @@ TEXTS = {
 
 
 def speech(voice: str) -> tuple[AudioSamples, list[tuple[int, int]], list[tuple[int, int]]]:
-    """(n,) int16 at 48 kHz of a voice's sentences, and (from, to) microseconds of its lip closures and of its vowels.
+    """Return a voice's sentences, (n,) int16 at 48 kHz, and (from, to) microseconds of its lip closures and its vowels.
 
-    A stop is closed from where the sound before it ends to its burst.
+    In a stop consonant the lips are closed from the end of the sound before it until its burst.
     """
     from training.visemes.espeak import speak_text
     from training.visemes.material import VISEME
@@ -66,7 +66,7 @@ def _quiet(sound: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def speak_sound(face: Face, sound: AudioSamples, block: int = 960) -> list[SpeechMotion]:
-    """The motion that a speaker makes of a sound in blocks."""
+    """Return the speech motion that the mesh engine makes of a sound, fed in blocks of `block` samples."""
     speaker = Speaker(face, RATE)
     said: list[SpeechMotion] = []
     for at in range(0, len(sound), block):
@@ -75,12 +75,12 @@ def speak_sound(face: Face, sound: AudioSamples, block: int = 960) -> list[Speec
 
 
 def opening(said: list[SpeechMotion], own: float) -> NDArray[np.float64]:
-    """How far the lips are apart (eye distances) on a face whose own are `own` apart."""
+    """Return (n,) distance of the lips per frame in eye distances. own: their distance in the avatar's portrait."""
     return np.array([own * float(s.motion.seal[0]) + float(s.motion.lips[2:7].mean()) for s in said])
 
 
 def closures(face: Face) -> dict[str, float | int]:
-    """Figures of the lip closures in speech: how many are seen, how many are wrong, and how far off they are."""
+    """Measure lip closures over all VOICES: the share that is seen, the share that is wrong, and the time error."""
     there = seen = shown = wrong = 0
     off: list[int] = []
     for voice in VOICES:
@@ -106,14 +106,14 @@ def closures(face: Face) -> dict[str, float | int]:
 
 
 def _spoken(sound: AudioSamples, pts: int) -> bool:
-    """Whether the 80 ms round a time are not a pause."""
+    """Whether there is sound, not a pause, in the 80 ms around a time."""
     at = pts * SOUND_RATE_HZ // US
     near = sound[max(0, at - 1920) : at + 1920].astype(np.float64)
     return bool(np.sqrt(np.mean(near**2)) > 0.02 * np.abs(sound).max()) if len(near) else False
 
 
 def follows(face: Face, own: float) -> dict[str, float]:
-    """Correlation of the mouth's opening with the loudness of what is voiced, over one text in each language."""
+    """Return per voice, one in each language, the correlation of the mouth's opening with the loudness of vowels."""
     result = {}
     for voice in VOICES[::2]:
         sound, _, vowels = speech(voice)
@@ -133,7 +133,10 @@ def _smooth(value: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def resting_movement(face: Face, own: float) -> dict[str, float]:
-    """Share of frames in which the mouth leaves its rest by more than 0.01 eye distances though there is no speech."""
+    """Return per kind of noise the share of frames in which the mouth moves without speech.
+
+    A movement is an opening that differs from rest by more than 0.01 eye distances.
+    """
     chance, seconds = np.random.default_rng(4), 6
     rooms = {"silence": 0.0, "quiet_room": 30.0, "loud_room": 1500.0}
     result = {}
@@ -145,7 +148,7 @@ def resting_movement(face: Face, own: float) -> dict[str, float]:
 
 
 def same_however_cut(face: Face) -> bool:
-    """Whether every number of every frame is the same for blocks of other sizes."""
+    """Whether the motion is exactly equal for every size of the blocks in which the sound is fed."""
     sound = np.random.default_rng(6).normal(0, 2000, 2 * SOUND_RATE_HZ).astype(np.int16)
     ways = [speak_sound(face, sound, block) for block in (len(sound), 960, 441, 5000)]
     return all(

@@ -1,6 +1,6 @@
-"""A network camera: one client at a time, H.264 and G.711 over RTSP as they lie on a camera's wire.
+"""A simulated network camera that serves one client at a time with H.264 and G.711 over RTSP (interleaved in TCP).
 
-It sends in real time, and a client joins in the middle.
+It sends in real time, and a client joins at the current position of the film.
 """
 
 import base64
@@ -22,12 +22,11 @@ REQUEST_END = b"\r\n\r\n"
 
 
 class RtspCamera:
-    """Shows the first `seconds` of a film again and again from the moment it is made.
+    """A camera that loops the first `seconds` of a film, beginning when the object is created.
 
-    `key_frames`: frames from one key frame to the next.
-
-    opened, refused: connections that were let in, and those that came while there was a client. sound: a track of
-    silence as well. sprop: the session description holds the parameter sets, as most cameras' do.
+    key_frames: frames from one key frame to the next. sound: whether there is an audio track, of silence. sprop:
+    whether the session description holds the parameter sets, as with most cameras. opened, refused: number of
+    connections that were accepted, and of those closed because there was already a client.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class RtspCamera:
         threading.Thread(target=self._accept, name="camera", daemon=True).start()
 
     def close(self) -> None:
-        """Let no further client in."""
+        """Accept no further clients."""
         self._listener.close()
 
     def _accept(self) -> None:
@@ -116,7 +115,7 @@ class RtspCamera:
 
 @contextmanager
 def rtsp_camera(film: Path, *, key_frames: int = 50, sound: bool = True, sprop: bool = True) -> Iterator[RtspCamera]:
-    """A camera that shows this film."""
+    """Run a camera that loops this film while the context is open."""
     camera = RtspCamera(film, key_frames=key_frames, sound=sound, sprop=sprop)
     try:
         yield camera
@@ -125,7 +124,7 @@ def rtsp_camera(film: Path, *, key_frames: int = 50, sound: bool = True, sprop: 
 
 
 def encoded_frames(film: Path, count: int, key_frames: int) -> list[bytes]:
-    """Access units of H.264 with start codes, of a film's first frames."""
+    """Encode a film's first `count` frames and return their H.264 access units with start codes."""
     with av.open(str(film)) as source:
         images = [
             np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
@@ -146,18 +145,18 @@ def encoded_frames(film: Path, count: int, key_frames: int) -> list[bytes]:
 
 
 def units_of(frame: bytes) -> list[bytes]:
-    """The NAL units of an access unit with start codes."""
+    """Split an access unit with start codes into its NAL units."""
     parts = frame.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1")
     return [part for part in parts if part]
 
 
 def parameter_sets(key_frame: bytes) -> str:
-    """SPS and PPS as a session description holds them."""
+    """Return a key frame's SPS and PPS as the value of sprop-parameter-sets: base64, separated by a comma."""
     return ",".join(base64.b64encode(unit).decode() for unit in units_of(key_frame) if unit[0] & 31 in (7, 8))
 
 
 def payloads(frame: bytes) -> Iterator[bytes]:
-    """RTP payloads of an access unit (RFC 6184): single units, and FU-A of those that are too large."""
+    """Yield the RTP payloads of an access unit (RFC 6184): single NAL units, and FU-A fragments of large ones."""
     for unit in units_of(frame):
         if len(unit) <= LARGEST_RTP_BYTES:
             yield unit
@@ -170,13 +169,13 @@ def payloads(frame: bytes) -> Iterator[bytes]:
 
 
 def interleaved(channel: int, number: int, kind: int, stamp: int, payload: bytes) -> bytes:
-    """An RTP packet as RTSP carries it over TCP."""
+    """Return an RTP packet framed for RTSP over TCP. kind: payload type and marker bit. stamp: RTP timestamp."""
     packet = struct.pack(">BBHII", 128, kind, number & 0xFFFF, stamp & 0xFFFFFFFF, 1 + channel) + payload
     return struct.pack(">BBH", 36, channel, len(packet)) + packet
 
 
 def requests(peer: socket.socket) -> Iterator[tuple[str, str, str]]:
-    """Method, address and head of each request; what a client says of its reception is passed over."""
+    """Yield method, address and header text of each request; the client's RTCP reports are skipped."""
     kept = b""
     while True:
         if kept[:1] == b"$":

@@ -1,4 +1,4 @@
-"""The sample avatar on its own plate, cut from the astronaut's portrait, for engines alone."""
+"""The sample avatar on its own plate, made from the astronaut's portrait, for engines without a studio home."""
 
 import atexit
 import shutil
@@ -15,13 +15,14 @@ from shared.avatar.samples import astronaut
 from shared.face.landmarks import SURFACE
 from shared.face.tracker import FaceTracker
 
-SIDE = 1.9  # of the ROI over the face, as `studio avatar add` crops it
+SIDE = 1.9  # side of the ROI in sizes of the face, as `studio avatar add` crops it
 
 
 def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Avatar:
-    """The astronaut as an avatar.
+    """Return the astronaut as an avatar, in a temporary folder that is deleted at exit.
 
-    own_plate: False for the mask of a face on a foreign body, though the plate is its own.
+    own_plate: False gives the mask of a face on a foreign body, although the plate is still the portrait itself. rest:
+    see `Avatar`.
     """
     portrait = np.asarray(cv2.resize(astronaut(), None, fx=2.0, fy=2.0, interpolation=cv2.INTER_CUBIC), np.uint8)
     tracker = FaceTracker(still=True)
@@ -43,7 +44,7 @@ def sample_avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)
         mask[:] = 0
         hull = cv2.convexHull(face.points[:SURFACE, :2].copy())
         cv2.fillConvexPoly(mask, hull.astype(np.int32), (255,))
-    folder = tempfile.mkdtemp(prefix="studio-bench-")  # where engines keep what they read of it
+    folder = tempfile.mkdtemp(prefix="studio-bench-")  # engines store here what they measure of the avatar
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     build_own_plate(Path(folder), portrait, matrix)
     return Avatar(

@@ -1,6 +1,6 @@
 """The mesh engine, declared to need the driver's image.
 
-It shows what that costs the stream, without a network's weights.
+It serves to measure the cost of sending that image, without the weights of a neural network.
 """
 
 from dataclasses import replace
@@ -12,6 +12,6 @@ ENGINES = {NAME: "harness.seeing:SeeingEngine"}  # for the setting `engines`
 
 
 class SeeingEngine(MeshEngine):
-    """Moves the face as `mesh` does."""
+    """The `mesh` engine under another name, with `needs_image` set."""
 
     info = replace(INFO, name=NAME, title="Seeing", needs_image=True)

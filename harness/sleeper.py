@@ -1,4 +1,7 @@
-"""An engine of fixed cost per frame: it sleeps, and shows a card. It measures what a farm adds, not a model."""
+"""An engine with a fixed cost per frame, which sleeps and returns a grey card.
+
+With it a benchmark measures the overhead of a render farm, independent of any model.
+"""
 
 import os
 import time
@@ -19,12 +22,12 @@ from shared.avatar.model import Avatar
 
 NAME = "sleeper"
 ENGINES = {NAME: "harness.sleeper:Sleeper"}  # for the setting `engines`
-COST = "SLEEPER_MS"  # environment: milliseconds a frame
+COST = "SLEEPER_MS"  # environment variable: milliseconds per frame
 ROI_SIDE_PX = 64
 
 
 class Sleeper(FrameEngine):
-    """Stateless, so that its segments may be rendered in any order."""
+    """The sleeping engine. Its frames are independent, so segments may be rendered in any order."""
 
     info = EngineInfo(name=NAME, title="Sleeper", inputs=frozenset({"motion"}), roi_size=ROI_SIDE_PX)
 
@@ -33,7 +36,7 @@ class Sleeper(FrameEngine):
 
 
 class SleeperSession(EngineSession):
-    """Sleeps `cost` seconds a frame."""
+    """Session that sleeps `cost` seconds per frame."""
 
     def __init__(self, cost: float) -> None:
         self._cost = cost

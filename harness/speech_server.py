@@ -1,4 +1,4 @@
-"""A server with the OpenAI speech API whose voice is a tone; it streams, stalls, fails and answers late on request."""
+"""A test server with OpenAI's speech API whose voice is a tone; it can stream, stall, fail and answer late."""
 
 import json
 import threading
@@ -16,16 +16,16 @@ KEY = "sk-secret-of-the-tests"
 
 
 def speech(text: str) -> bytes:
-    """What is spoken for a text: s16 at 24 kHz, a tone whose pitch follows from the text's length."""
+    """Return the speech for a text, s16 at 24 kHz: a tone whose duration and pitch depend on the text's length."""
     time = np.arange(int(RATE_HZ * SECONDS_A_CHARACTER * len(text))) / RATE_HZ
     return (np.sin(2 * np.pi * (200 + 10 * (len(text) % 40)) * time) * 9000).astype("<i2").tobytes()
 
 
 class StandInServer:
-    """An HTTP server on a free port of loopback that answers POST requests, each in a thread.
+    """Base class of test servers: HTTP on a free loopback port; POST requests are answered in a thread each.
 
-    heard: to be set with a request. release: what holds an answer back waits for it. closed: set when a client left
-    before it had all.
+    heard: event that `answer` sets when a request has arrived. release: event set by the test, for which `wait` blocks
+    a response. closed: event set when a client disconnects before its response is complete.
     """
 
     def __init__(self) -> None:
@@ -55,13 +55,13 @@ class StandInServer:
         self._thread.start()
 
     def answer(self, request: BaseHTTPRequestHandler, body: bytes) -> None:
-        """Answer one request. Raises OSError where the client is gone."""
+        """Answer one request. Raises OSError when the client has disconnected."""
         raise NotImplementedError
 
     def send_whole(
         self, request: BaseHTTPRequestHandler, status: int, body: bytes, kind: str = "application/json"
     ) -> None:
-        """An answer of known length."""
+        """Send a complete response with a content length."""
         request.send_response(status)
         request.send_header("content-type", kind)
         request.send_header("content-length", str(len(body)))
@@ -69,19 +69,19 @@ class StandInServer:
         request.wfile.write(body)
 
     def begin_stream(self, request: BaseHTTPRequestHandler, kind: str) -> None:
-        """Send the head of a chunked response."""
+        """Send the status line and headers of a chunked response."""
         request.send_response(200)
         request.send_header("content-type", kind)
         request.send_header("transfer-encoding", "chunked")
         request.end_headers()
 
     def send_block(self, request: BaseHTTPRequestHandler, block: bytes) -> None:
-        """A block of it; an empty one is its end."""
+        """Send one chunk of a chunked response; an empty chunk ends it."""
         request.wfile.write(f"{len(block):x}\r\n".encode() + block + b"\r\n")
         request.wfile.flush()
 
     def wait(self, request: BaseHTTPRequestHandler) -> None:
-        """Wait until released. Raises OSError when the client has gone."""
+        """Wait until `release` is set. Raises OSError when the client disconnects meanwhile."""
         request.connection.settimeout(0.02)
         while not self.release.is_set():
             try:
@@ -100,12 +100,12 @@ class StandInServer:
 
 
 class SpeechServer(StandInServer):
-    """Answers as `mode` says.
+    """Speech server whose `mode` selects how it responds.
 
-    "stream", "late" (headers only when `release` is set), "stall" (a block, then the rest when `release` is set),
-    "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no byte), "break" (the
-    connection ends in the middle), "endless". endless: a sentence that has this in it comes to no end either.
-    asked: the requests' bodies.
+    mode: "stream", "late" (sends headers only when `release` is set), "stall" (one block, then the others when
+    `release` is set), "refuse" (401), "fail" (500 with the key in its message), "json", "mp3", "wav", "silent" (no
+    bytes), "break" (the connection closes in the middle), "endless". endless: speech for a sentence that contains this
+    text does not end in any mode; "" for none. asked: bodies of the requests, with their path and authorization.
     """
 
     def __init__(self) -> None:
@@ -155,7 +155,7 @@ class SpeechServer(StandInServer):
 
 @contextmanager
 def speech_server() -> Iterator[SpeechServer]:
-    """A running server."""
+    """Run a speech server while the context is open."""
     server = SpeechServer()
     try:
         yield server

@@ -1,4 +1,4 @@
-"""Times of pieces of work on a GPU or a CPU, and how fast the device multiplies matrices, to hold them against."""
+"""Stopwatch for work on a GPU or a CPU, and the device's matrix multiplication rate as a reference for its times."""
 
 import resource
 import time
@@ -12,10 +12,10 @@ TRIES = 8
 
 
 class Stopwatch:
-    """Milliseconds between marks.
+    """Measures the milliseconds between marks.
 
-    On a GPU marks are events, which nothing waits for; on a CPU they are processor time of all threads, which other
-    work on the machine does not change much.
+    On a GPU a mark is a CUDA event, which does not synchronise. On a CPU it is the processor time of all threads, which
+    other work on the machine hardly changes.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -23,7 +23,7 @@ class Stopwatch:
         self._marks: list[Any] = []
 
     def mark(self) -> None:
-        """Here one piece ends and the next begins."""
+        """Set a mark: the end of one lap and the beginning of the next."""
         if self._gpu:
             event = torch.cuda.Event(enable_timing=True)
             event.record()
@@ -32,7 +32,7 @@ class Stopwatch:
             self._marks.append(time.process_time())
 
     def laps(self) -> list[float]:
-        """The pieces between the marks so far, which are forgotten."""
+        """Return the milliseconds between consecutive marks, and clear the marks."""
         marks, self._marks = self._marks, []
         if self._gpu:
             torch.cuda.synchronize()
@@ -41,7 +41,7 @@ class Stopwatch:
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """TFLOP/s of the best of a few large matrix products."""
+    """Return the device's TFLOP/s in the fastest of TRIES large matrix products."""
     side = LARGE[device.type]
     a, b = (torch.randn(side, side, device=device).to(dtype) for _ in range(2))
     watch, best = Stopwatch(device), float("inf")
@@ -55,12 +55,12 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def describe(device: torch.device) -> str:
-    """The device in words."""
+    """Return the name of the GPU, or "CPU" with its number of threads."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
 
 
 def memory_mb(device: torch.device) -> int:
-    """Peak memory so far: of the GPU since its counter was last reset, otherwise of the process."""
+    """Return the peak memory in MiB: of the GPU since its counter was last reset, otherwise of the process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_reserved(device)) >> 20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

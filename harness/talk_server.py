@@ -1,4 +1,4 @@
-"""A server with OpenAI's transcription and chat APIs that streams, stalls, fails and answers late on request."""
+"""A test server with OpenAI's transcription and chat APIs that can stream, stall, fail and answer late."""
 
 import asyncio
 import json
@@ -16,23 +16,24 @@ from shared.voices.speech import spoken_sentence
 
 QUESTION = "What is the weather like?"
 REPLY = "It is warm and sunny today. There is not a cloud in the sky! Shall I tell you more?"
-STALL_WORDS = 9  # of an answer until a server stalls, breaks off or fails: more than its first sentence
+STALL_WORDS = 9  # words of a reply before the server stalls, breaks off or fails; more than the first sentence has
 WAV_HEAD_BYTES = 44
 
 
 class TalkServer(StandInServer):
-    """Writes down `question`, whatever it hears, and answers with `reply`, a word at a time.
+    """Server that transcribes any sound as `question` and answers any chat with `reply`, one word at a time.
 
-    ears: "write", "late" (when `release` is set), "refuse" (401), "fail" (500 with the key in its message), "json"
-    (no transcript), "html", "break" (the connection ends in the middle), "endless", "empty" (no words).
+    ears: mode of the transcription: "write" (the normal one), "late" (when `release` is set), "refuse" (401), "fail"
+    (500 with the key in its message), "json" (JSON without a transcript), "html", "break" (the connection closes in the
+    middle), "endless", "empty" (no words).
 
-    mouth: "stream", "late", "stall" (in the second sentence, until `release` is set), "refuse", "fail", "html",
-    "garbage" (events that are no JSON), "break", "error" (in the stream), "whole" (not streamed), "endless", "empty",
-    "thought" (reasons first), "cut" (the stream ends in its place, without an end mark), "unmarked" (whole, with a
-    reason for the end and no mark).
+    mouth: mode of the chat: "stream" (the normal one), "late", "stall" (in the second sentence, until `release` is
+    set), "refuse", "fail", "html", "garbage" (an event that is not JSON first), "break", "error" (an error event in the
+    stream), "whole" (not streamed), "endless", "empty", "thought" (reasoning before the reply), "cut" (the stream ends
+    after STALL_WORDS without an end mark), "unmarked" (complete, with a finish reason but without an end mark).
 
-    turns: bytes of sound in each request to write down. asked: the bodies of those for an answer, with
-    "authorization".
+    turns: bytes of sound in each transcription request; forms: its multipart body without the sound. asked: bodies of
+    the chat requests, with "authorization".
     """
 
     def __init__(self) -> None:
@@ -118,7 +119,7 @@ class TalkServer(StandInServer):
 
 @contextmanager
 def talk_server() -> Iterator[TalkServer]:
-    """A running server."""
+    """Run a talk server while the context is open."""
     server = TalkServer()
     try:
         yield server
@@ -127,9 +128,9 @@ def talk_server() -> Iterator[TalkServer]:
 
 
 def spoken_pcm(text: str) -> bytes:
-    """A text by espeak-ng, as a microphone sends it: s16 mono at 16 kHz.
+    """Return a text spoken by espeak-ng in the format of a microphone: s16 mono at 16 kHz.
 
-    Raises VoiceError where it is not installed.
+    Raises VoiceError when espeak-ng is not installed.
     """
 
     async def parts() -> list[NDArray[np.int16]]:
@@ -142,6 +143,6 @@ def spoken_pcm(text: str) -> bytes:
 
 
 def quiet_pcm(seconds: float) -> bytes:
-    """A quiet room, as a microphone sends it."""
+    """Return the noise of a quiet room in the format of a microphone: s16 mono at 16 kHz."""
     noise = np.random.default_rng(1).normal(0, 10, round(seconds * 16_000))
     return noise.astype("<i2").tobytes()

@@ -1,1 +1,1 @@
-"""Faces to find, and how closely one follows another."""
+"""Images with faces for tests of face tracking, and measures of how closely an engine follows its driver."""

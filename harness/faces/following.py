@@ -1,4 +1,4 @@
-"""How closely an engine's frames follow their driver, by tracking them again."""
+"""Measure how closely an engine's frames follow their driver, by tracking the face in them."""
 
 from collections.abc import Iterable
 from typing import TypedDict
@@ -21,7 +21,11 @@ SENSOR_NOISE = 1.5  # standard deviation of a still camera's pixels, grey levels
 
 
 class Followed(TypedDict):
-    """How one signal of the output follows the driver's: its range, correlation and slope."""
+    """How one signal of the output follows the driver's.
+
+    range: of the driver's signal. correlation: Pearson's. gain: slope of the output over the driver. moves: whether the
+    driver's range is above the noise.
+    """
 
     range: float
     correlation: float
@@ -30,7 +34,7 @@ class Followed(TypedDict):
 
 
 def compare_following(faces: Iterable[Face], frames: Iterable[ImageArray]) -> dict[str, Followed]:
-    """Track the frames again and compare every signal with the driver's faces."""
+    """Track the face in each output frame and compare every signal with the driver's face of that frame."""
     tracker = FaceTracker()
     driver, output = [], []
     for face, frame in zip(faces, frames, strict=True):
@@ -52,13 +56,13 @@ def compare_following(faces: Iterable[Face], frames: Iterable[ImageArray]) -> di
 
 
 def neutral_frame(session: EngineSession, avatar: Avatar) -> ImageArray:
-    """What comes out when the driver's face is its own neutral."""
+    """Return the engine's RGB frame for a driver whose face equals its neutral. Resets the session."""
     session.reset()
     return session.step(Driving(0, avatar.face, avatar.face))[0].pixels[..., :3]
 
 
 def psnr(a: ImageArray, b: ImageArray) -> float:
-    """Peak signal-to-noise ratio in dB; 99 for equal frames."""
+    """Return the peak signal-to-noise ratio in dB, at most 99 (the value for equal frames)."""
     error = float(np.mean((a.astype(np.float64) - b) ** 2))
     return 99.0 if error == 0.0 else min(99.0, 10.0 * float(np.log10(255.0**2 / error)))
 
@@ -66,10 +70,11 @@ def psnr(a: ImageArray, b: ImageArray) -> float:
 def still_jitter(avatar: Avatar, frames: int = 60, settle: int = 15) -> float:
     """RMS deviation (pixels) of the output's landmarks from their mean while the driver is still.
 
-    The driver is a still image with a camera's noise, tracked and smoothed as the capture service does.
+    The driver is a still image with a camera's noise, tracked and smoothed as the capture service does. `settle` frames
+    precede the `frames` that are measured; the last of them is the neutral.
 
-    The output is tracked frame by frame: the video tracker feeds its last crop back and wanders by 0.29 px
-    (measured) even over one constant frame.
+    The output is tracked frame by frame, because the video tracker uses its last crop as input and its points drift by
+    0.29 px (measured) even on one constant frame.
     """
     chance = np.random.default_rng(1)
     tracker, smoother = FaceTracker(), FaceSmoother()

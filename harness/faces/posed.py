@@ -1,4 +1,4 @@
-"""The sample portrait in poses: what face tracking is compared on."""
+"""The sample portrait in several poses, the input for comparisons of face tracking."""
 
 import cv2
 import numpy as np
@@ -9,12 +9,12 @@ from shared.media.array_types import ImageArray
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 MOVING_FRAMES = 21
-FACE = (448.0, 265.0)  # its middle in the portrait, pixels
+FACE = (448.0, 265.0)  # centre of the face in the portrait, pixels
 GREY = (128, 128, 128)
 
 
 def moving_face() -> NDArray[np.uint8]:
-    """(21, 480, 640, 3) uint8 RGB: a video in which the portrait shifts, turns and grows."""
+    """Return (21, 480, 640, 3) uint8 RGB: a video in which the portrait shifts, turns and grows."""
     times = np.linspace(0.0, 1.0, MOVING_FRAMES)
     return np.stack(
         [_posed(200 + 240 * t, 250 + 30 * np.sin(9 * t), 40 * np.sin(5 * t), 0.55 + 0.35 * t) for t in times]
@@ -22,22 +22,22 @@ def moving_face() -> NDArray[np.uint8]:
 
 
 def two_faces() -> ImageArray:
-    """(480, 640, 3) uint8 RGB: a large face, and a smaller one, turned, beside it."""
+    """Return (480, 640, 3) uint8 RGB: a large face with a smaller, rotated one beside it."""
     image = _posed(170, 230, 0, 0.8)
     image[:, 330:] = _posed(480, 240, 25, 0.6)[:, 330:]
     return image
 
 
 def small_face() -> ImageArray:
-    """(480, 640, 3) uint8 RGB: a face 60 pixels high."""
+    """Return (480, 640, 3) uint8 RGB: a face 60 pixels high."""
     return _posed(420, 180, 0, 0.25)
 
 
 def _posed(x: float, y: float, degrees: float, scale: float) -> ImageArray:
-    """The portrait with its face's middle at (x, y), turned clockwise."""
+    """Return the portrait with the centre of its face at (x, y), rotated clockwise by `degrees`."""
     matrix = np.asarray(cv2.getRotationMatrix2D(FACE, -degrees, scale), np.float64)
     matrix[:, 2] += np.array([x, y]) - FACE
     shrunk = sample_portrait()
-    if scale < 0.5:  # averaged first: sampling would skip pixels
+    if scale < 0.5:  # blurred first: sampling alone would skip pixels
         shrunk = np.asarray(cv2.GaussianBlur(shrunk, (0, 0), 0.4 / scale), np.uint8)
     return np.asarray(cv2.warpAffine(shrunk, matrix, (WIDTH_PX, HEIGHT_PX), borderValue=GREY), np.uint8)

@@ -1,1 +1,1 @@
-"""Sessions for tests and measurements: a studio that serves nothing else, and agents in its rooms."""
+"""Sessions for tests and measurements: a studio that serves sessions only, and voice agents in its rooms."""

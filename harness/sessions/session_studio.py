@@ -1,6 +1,6 @@
-"""Sessions without a channel beside them.
+"""A studio that serves sessions and no channel.
 
-A LiveKit server, a gateway and the two processes that serve sessions, watched.
+It consists of a LiveKit server, a gateway and the two services of sessions, run by a supervisor.
 """
 
 import tempfile
@@ -27,7 +27,7 @@ STARTS_S = 60.0
 
 
 class SessionStudio:
-    """The studio's processes, started and watched as `studio live` does, and its API."""
+    """A studio's processes without a channel, supervised as by `studio live`, and a client of its API."""
 
     def __init__(
         self,
@@ -37,9 +37,10 @@ class SessionStudio:
         max_sessions: int,
         engines: Mapping[str, str] | None = None,
     ) -> None:
-        """home: with avatars.
+        """Start all processes and wait until the gateway answers.
 
-        max_sessions: the setting; 0 for as many as the machine can serve. engines: the setting.
+        home: studio folder that has avatars. max_sessions: the setting; 0 for as many as the machine can serve.
+        engines: the setting.
         """
         self.server = server
         allowed: Any = {"allowed_livekit_urls": [server.url], "max_sessions": max_sessions}
@@ -59,40 +60,40 @@ class SessionStudio:
         wait_for(lambda: set(self.pids()) == set(SERVED_BY) and self.answers(), STARTS_S, "the studio of sessions")
 
     def pids(self) -> dict[str, int]:
-        """Process id of each service that sends pulses."""
+        """Return the process id of each service that sends pulses."""
         return {name: pulse.pid for name, pulse in self.pulses().items()}
 
     def pulses(self) -> dict[str, Pulse]:
-        """The newest pulse of each service since it started."""
+        """Return the newest pulse of each service; none of a service that has not sent one since its start."""
         return dict(self._supervisor.pulses)
 
     def draws(self, session: str) -> bool:
-        """Whether the faces' process draws for a session, by its last pulse."""
+        """Whether the "faces" service draws for a session, according to its last pulse."""
         pulse = self.pulses().get("faces")
         rows = pulse.facts.get("sessions", {}) if pulse else {}
         return bool(rows.get(session, {}).get("state") == "open")
 
     def answers(self) -> bool:
-        """Whether the gateway answers."""
+        """Whether the gateway answers requests."""
         try:
             return self.http.get("/capacity").status_code == 200
         except httpx2.HTTPError:
             return False
 
     def ask(self, room: str = "", **more: Any) -> httpx2.Response:
-        """Ask for a session in a room, one of its own where none is named."""
+        """Request a session in a room, by default a new one, and return the response. more: further body fields."""
         named = room or f"room-{uuid.uuid4().hex[:8]}"
         body = {"livekit_url": self.server.url, "livekit_token": avatar_token(self.server, named)}
         return self.http.post("/sessions", json=body | more)
 
     def open_session(self, room: str = "", **more: Any) -> str:
-        """Open a session; its id."""
+        """Open a session as `ask` does and return its id; raises HTTPStatusError if it is refused."""
         answer = self.ask(room, **more)
         answer.raise_for_status()
         return str(answer.json()["session_id"])
 
     def row(self, session: str) -> dict[str, Any]:
-        """A session as the API shows it."""
+        """Return a session's state from the API."""
         return dict(self.http.get(f"/sessions/{session}").json())
 
     def end_session(self, session: str) -> None:
@@ -100,11 +101,11 @@ class SessionStudio:
         self.http.delete(f"/sessions/{session}").raise_for_status()
 
     def capacity(self) -> dict[str, Any]:
-        """How many more sessions fit, as the API says."""
+        """Return the API's answer on how many more sessions can be served."""
         return dict(self.http.get("/capacity").json())
 
     def close(self) -> None:
-        """End all processes."""
+        """Stop all processes."""
         self._over.set()
         self._thread.join()
         self._supervisor.close()
@@ -113,9 +114,9 @@ class SessionStudio:
 
 @contextmanager
 def session_studio(max_sessions: int = 0) -> Iterator[SessionStudio]:
-    """A studio of sessions in a home of its own, with a LiveKit server of its own.
+    """Run a studio of sessions in a temporary home, with its own LiveKit server.
 
-    Raises StudioError where there is no server.
+    Raises StudioError when no LiveKit server is installed.
     """
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
         home = Path(folder) / "home"

@@ -1,4 +1,4 @@
-"""An agent as LiveKit Agents' avatar protocol has it, on LiveKit's SDK alone; and a viewer who hears its avatar."""
+"""A voice agent that speaks LiveKit Agents' avatar protocol with LiveKit's SDK alone, and watches its avatar."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ LOUD = 500
 
 
 def room_token(server: LiveKitServer, room: str, identity: str, **claims: Any) -> str:
-    """An access token with every right in one room."""
+    """Return an access token with all permissions in one room. claims: further claims of the JWT."""
     video = {"roomJoin": True, "room": room, "canPublish": True, "canSubscribe": True, "canPublishData": True}
     now = int(time.time())
     said = {"iss": server.key, "sub": identity, "nbf": now - 10, "exp": now + 600, "video": video, **claims}
@@ -27,17 +27,17 @@ def room_token(server: LiveKitServer, room: str, identity: str, **claims: Any) -
 
 
 def avatar_token(server: LiveKitServer, room: str) -> str:
-    """An avatar's that belongs to the agent."""
+    """Return the access token of an avatar that publishes on behalf of the agent."""
     return room_token(server, room, AVATAR, kind="agent", attributes={"lk.publish_on_behalf": AGENT})
 
 
 @dataclass(slots=True)
 class VoiceAgent:
-    """One agent in a room, who is also its viewer.
+    """A voice agent in a room that also receives its avatar's audio and video.
 
-    watching: whether it hears and sees its avatar. started: how often sound began. finished: (seconds, interrupted) of
-    each segment. frames: (width, height) of each that came; arrivals: when, by the monotonic clock. loud: times, by the
-    monotonic clock, at which the avatar was heard.
+    watching: whether it subscribes to the avatar's tracks. started: number of `lk.playback_started` calls. finished:
+    (playback position in seconds, interrupted) of each segment of speech. frames: (width, height) of each frame
+    received; arrivals: its monotonic time in seconds. loud: monotonic times in seconds of audio frames above LOUD.
     """
 
     server: LiveKitServer
@@ -53,7 +53,7 @@ class VoiceAgent:
     tasks: set["asyncio.Task[None]"] = field(default_factory=set)
 
     async def connect(self) -> None:
-        """Join the room as its agent."""
+        """Join the room as its agent and register the avatar protocol's callbacks."""
         self.room.on("track_subscribed", self._subscribed)
         token = room_token(self.server, self.room_name, self.identity, kind="agent")
         await self.room.connect(self.server.url, token, rtc.RoomOptions(auto_subscribe=self.watching))
@@ -62,7 +62,7 @@ class VoiceAgent:
         me.register_rpc_method("lk.playback_finished", self._on_finished)
 
     async def say(self, samples: NDArray[np.int16], rate: int = 24_000, *, pause: float = 0.0) -> None:
-        """One segment, as fast as it goes. pause: seconds in its middle without a byte."""
+        """Send one segment of speech without pacing. pause: seconds to wait in its middle."""
         writer = await self.room.local_participant.stream_bytes(
             name="voice",
             topic="lk.audio_stream",
@@ -76,13 +76,13 @@ class VoiceAgent:
         await writer.aclose()
 
     async def interrupt(self) -> str:
-        """Have the avatar stop; returns its answer."""
+        """Interrupt the avatar's speech and return its answer."""
         return await self.room.local_participant.perform_rpc(
             destination_identity=AVATAR, method="lk.clear_buffer", payload=""
         )
 
     async def until(self, true: Callable[[], object], seconds: float = 60.0) -> None:
-        """Wait until `true()` holds; raises AssertionError after so many seconds."""
+        """Wait until `true()` is true; raises AssertionError after `seconds`."""
         deadline = time.monotonic() + seconds
         while not true():
             assert time.monotonic() < deadline, (self.started, self.finished, len(self.frames), len(self.loud))
@@ -122,6 +122,6 @@ class VoiceAgent:
 
 
 def buzz(seconds: float, rate: int = 24_000) -> NDArray[np.int16]:
-    """(n,) int16: a tone that is never silent for long."""
+    """Return a continuous 300 Hz tone, (n,) int16."""
     at = np.arange(int(seconds * rate)) / rate
     return (np.sin(2 * np.pi * 300 * at) * 9000).astype(np.int16)

@@ -1,1 +1,1 @@
-"""Stand-ins for engines' weights and files, by seed or by rule and as small as can be, one module an engine."""
+"""Minimal stand-ins for the weights and files of engines, one module per engine; their values are deterministic."""

@@ -1,6 +1,6 @@
 """Stand-ins for DH_live's files: a mesh, its blend shapes, masks and teeth in the published counts and ranges.
 
-None of the authors' data is in them. Their weights are by rule (`harness.by_rule`): what they draw is noise.
+They contain none of the authors' data. The weights are computed from names (`harness.by_rule`) and draw noise.
 """
 
 import pickle
@@ -28,36 +28,36 @@ from engines.dhlive.control.mesh import (
     mesh_lines,
 )
 
-POINTS = 478  # of a tracked face
-LOUDNESS = 60.0  # of the audio network's outputs, so that a mouth moves as far as a trained one's
-AROUND, UPPER = 20, 11  # vertices of each ring around the mouth, and those of it that are of the upper lip
+POINTS = 478  # landmarks of a tracked face
+LOUDNESS = 60.0  # factor on the audio network's last layer, so that the mouth moves as far as with trained weights
+AROUND, UPPER = 20, 11  # vertices of each ring around the mouth, and how many of them belong to the upper lip
 LIP_RINGS, FACE_RINGS = 4, 4
-MIDDLE = np.array([500.0, 745.0])  # of the mouth in canonical space
-OPENING = (-0.46, -0.49, -1.58, -0.69, 0.31, 0.60)  # by which a unit of each coefficient parts the inner lips
+MIDDLE = np.array([500.0, 745.0])  # centre of the mouth in canonical space
+OPENING = (-0.46, -0.49, -1.58, -0.69, 0.31, 0.60)  # per unit of a coefficient; negative parts the inner lips
 
 
 def _ring(radius: float, height: float, depth: float) -> NDArray[np.float64]:
-    """(20, 3) an ellipse around the mouth, the upper lip's middle first."""
+    """Return (20, 3) vertices of an ellipse around the mouth, beginning at the middle of the upper lip."""
     turn = 2 * np.pi * np.arange(AROUND) / AROUND - np.pi / 2
     x, y = radius * np.cos(turn), height * np.sin(turn)
     return np.column_stack([MIDDLE[0] + x, MIDDLE[1] + y, depth + 0.3 * np.abs(x)])
 
 
 def _strip(top: float, bottom: float, depth: float) -> NDArray[np.float64]:
-    """(18, 3) nine columns of two teeth's edges."""
+    """Return (18, 3) vertices of a row of teeth: nine columns of a top and a bottom edge."""
     x = np.repeat(np.linspace(430, 570, 9), 2)
     return np.column_stack([x, np.tile([top, bottom], 9), np.full(18, depth)])
 
 
 def _between(inner: NDArray[np.int64], outer: NDArray[np.int64]) -> list[tuple[int, int, int]]:
-    """The triangles between two rings."""
+    """Return the triangles between two rings of vertices."""
     a, b, c, d = inner, np.roll(inner, -1), outer, np.roll(outer, -1)
     return [t for row in zip(a, b, c, d, strict=True) for t in ((row[0], row[1], row[2]), (row[1], row[3], row[2]))]
 
 
 @cache
 def stand_in_mesh() -> FaceMesh:
-    """267 vertices, 460 triangles, and of each category as many as the published mesh has."""
+    """Return a mesh with the published counts: 267 vertices in their categories and 460 triangles."""
     rings = [_ring(95 + 12 * k, 3 + 12 * k, -190.0) for k in range(LIP_RINGS)]
     rings += [_ring(150 + 30 * k, 60 + 35 * k, -180.0 + 20 * k) for k in range(FACE_RINGS)]
     rings += [_ring(255, 190, -90.0), _ring(290, 225, -80.0)]
@@ -66,7 +66,7 @@ def stand_in_mesh() -> FaceMesh:
     wall[:, :2] = MIDDLE + np.column_stack(
         [85 * np.cos(np.arange(12) * np.pi / 6), 45 * np.sin(np.arange(12) * np.pi / 6)]
     )
-    spare = np.tile([500.0, 420.0, -100.0], (17, 1))  # vertices of no triangle
+    spare = np.tile([500.0, 420.0, -100.0], (17, 1))  # vertices that no triangle uses
     parts = [
         *((ring, lip) for ring in rings[:LIP_RINGS]),
         *((ring, [0.0] * AROUND) for ring in rings[LIP_RINGS : LIP_RINGS + FACE_RINGS]),
@@ -86,9 +86,9 @@ def stand_in_mesh() -> FaceMesh:
     for first in (231, 249):
         triangles += [t for k in range(first, first + 16, 2) for t in ((k, k + 1, k + 2), (k + 2, k + 1, k + 3))]
     found = np.array(triangles, np.int64)
-    found = np.where((_areas(vertices, found) > 0)[:, None], found[:, ::-1], found)  # the front's area is negative
-    found = np.concatenate([found, found[: TRIANGLES - len(found), ::-1]])  # the rest show their backs
-    order = numbers.copy()  # the inner lips' middles under the numbers that the published mesh has them under
+    found = np.where((_areas(vertices, found) > 0)[:, None], found[:, ::-1], found)  # areas of front faces are negative
+    found = np.concatenate([found, found[: TRIANGLES - len(found), ::-1]])  # back faces, up to the published count
+    order = numbers.copy()  # gives the middles of the inner lips the vertex numbers of the published mesh
     for number, place in ((UPPER_INNER, 0), (LOWER_INNER, AROUND // 2)):
         other = int(np.flatnonzero(order == place)[0])
         order[[number, other]] = order[[other, number]]
@@ -103,7 +103,10 @@ def _areas(vertices: NDArray[np.float64], triangles: NDArray[np.int64]) -> NDArr
 
 @cache
 def stand_in_offsets() -> NDArray[np.float32]:
-    """(6, 267, 3) blend shapes: the lips part, fading over the face; beyond the tracked vertices the image's zeros."""
+    """Return (6, 267, 3) blend shapes that part the lips, less with the distance from the mouth.
+
+    Vertices that are not tracked have -1, the value of a zero pixel in the published image.
+    """
     away = stand_in_mesh().vertices[:TRACKED, :2] - MIDDLE
     fades = np.exp(-((away / (140, 110)) ** 2).sum(axis=1))
     offsets = np.full((6, VERTICES, 3), -1.0)
@@ -117,7 +120,7 @@ def stand_in_offsets() -> NDArray[np.float32]:
 
 
 def write_blend_shapes(path: Path, offsets: NDArray[np.float32]) -> None:
-    """Write blend shapes in the form of the published image: 16x256 RGBA, a row for each shape."""
+    """Write blend shapes in the format of the published image: 16x256 RGBA, one row per shape."""
     image = np.full((16, 256, 4), 127, np.uint8)
     image[:6] = 0
     image[:6, :TRACKED, :3] = np.rint((offsets[:, :TRACKED] + 1) * 127.5)
@@ -125,7 +128,7 @@ def write_blend_shapes(path: Path, offsets: NDArray[np.float32]) -> None:
 
 
 def placement(side: int, yaw: float = 0.0, shift: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
-    """(4, 4) from canonical space to a crop of this side, in pixels. yaw: degrees."""
+    """Return the (4, 4) transform from canonical space to pixels of a crop with this side. yaw: degrees."""
     turn, scale = np.radians(yaw), 0.53 * side / 184
     matrix = np.eye(4)
     matrix[:3, :3] = scale * np.array([[np.cos(turn), 0, np.sin(turn)], [0, 1, 0], [-np.sin(turn), 0, np.cos(turn)]])
@@ -135,18 +138,18 @@ def placement(side: int, yaw: float = 0.0, shift: tuple[float, float] = (0.0, 0.
 
 
 def landmarks_of(mesh: FaceMesh, matrix: NDArray[np.float64]) -> NDArray[np.float32]:
-    """(209, 2) of a face at rest under a placement."""
+    """Return the (209, 2) pixel positions of a resting face's vertices under a (4, 4) placement."""
     return np.asarray(mesh.vertices[:TRACKED] @ matrix[:2, :3].T + matrix[:2, 3], np.float32)
 
 
 def mask(width: int, height: int, ramp: int) -> NDArray[np.uint8]:
-    """(height, width) uint8: 0 at the edge, 255 from `ramp` pixels inside on."""
+    """Return a (height, width) uint8 mask that rises from 0 at the edge to 255 at `ramp` pixels inside."""
     across, down = (np.minimum(np.arange(n), np.arange(n)[::-1]) / ramp for n in (width, height))
     return np.asarray(np.minimum(np.minimum.outer(down, across), 1) * 255, np.uint8)
 
 
 class MouthImages:
-    """Attributes of a scikit-learn PCA as its pickle has them: `mean_` (1350,) and `components_` (7, 1350)."""
+    """The attributes that a pickled scikit-learn PCA has: `mean_` (1350,) and `components_` (7, 1350)."""
 
     def __init__(self) -> None:
         chance = np.random.default_rng(6)
@@ -155,7 +158,7 @@ class MouthImages:
 
 
 def write_stand_ins(folder: Path) -> dict[str, Path]:
-    """Every file of the engine's manifest below `folder`, by its name there. Needs PyTorch."""
+    """Write every file of the engine's manifest below `folder` and return their paths by name. Needs PyTorch."""
     import torch
 
     from engines.dhlive import file_names as files

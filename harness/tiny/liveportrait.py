@@ -1,4 +1,4 @@
-"""Narrow LivePortrait networks that run in a moment."""
+"""Sizes of narrow LivePortrait networks that run in milliseconds on a CPU."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -31,11 +31,11 @@ UNET: dict[str, Any] = {
     "out_channels": 4,
     "sample_size": 64,
 }
-VIVID = 4.0  # of the small decoder's last layer, for frames that are not all black
+VIVID = 4.0  # factor on the small decoder's last layer, without which its frames are almost black
 
 
 def make_weights(folder: Path) -> None:
-    """Write the folder, as the authors lay theirs out."""
+    """Write the weights folder in the authors' layout."""
     own, base = folder / "personalive", folder / "sd-image-variations-diffusers"
     (base / "unet").mkdir(parents=True, exist_ok=True)
     own.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ BIN = "diffusion_pytorch_model.bin"
 
 
 def tiny_vae() -> AutoencoderKL:
-    """A VAE of eight channels, with random weights."""
+    """Return a VAE with eight channels and random weights."""
     return AutoencoderKL(
         block_out_channels=(8, 8, 8, 8),
         down_block_types=("DownEncoderBlock2D",) * 4,
@@ -91,7 +91,7 @@ def tiny_vae() -> AutoencoderKL:
 
 
 def small_vae() -> AutoencoderTiny:
-    """A small decoder of eight channels, with random weights."""
+    """Return a small autoencoder (TAESD) with eight channels and random weights."""
     return AutoencoderTiny(
         encoder_block_out_channels=(8, 8, 8, 8),
         decoder_block_out_channels=(8, 8, 8, 8),
@@ -101,7 +101,7 @@ def small_vae() -> AutoencoderTiny:
 
 
 def main() -> int:
-    """Write the weights into the folder that is named; returns the exit code."""
+    """Write the weights into the folder given on the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     make_weights(parser.parse_args().folder)

@@ -39,7 +39,7 @@ CONFIG_JSON: dict[str, Any] = {
 
 
 def make_weights(folder: Path) -> None:
-    """Write the folder, as the authors lay theirs out."""
+    """Write the weights folder in the authors' layout."""
     for name in (SQUARE, CONFIG, TOKENIZER, f"{HEARING}/config.json"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG).write_text(json.dumps(CONFIG_JSON), encoding="utf-8")
@@ -67,7 +67,7 @@ def make_weights(folder: Path) -> None:
 
 
 def text_state() -> dict[str, Tensor]:
-    """Weights of the text encoder, by the names that the authors publish."""
+    """Return the text encoder's weights under the published names."""
     from engines.stableavatar.networks.encoders import UMT5_NAMES
 
     config = UMT5Config(
@@ -84,7 +84,7 @@ def text_state() -> dict[str, Tensor]:
 
 
 def clip_state() -> dict[str, Tensor]:
-    """The vision tower's, by the names that the authors publish."""
+    """Return the vision encoder's weights under the published names."""
     from engines.stableavatar.networks.encoders import CLIP_NAMES
 
     config = CLIPVisionConfig(
@@ -114,7 +114,7 @@ def clip_state() -> dict[str, Tensor]:
 
 
 def main() -> int:
-    """Write the weights into the folder that is named; returns the exit code."""
+    """Write the weights into the folder given on the command line; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     make_weights(parser.parse_args().folder)

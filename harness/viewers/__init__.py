@@ -1,1 +1,1 @@
-"""Viewers for tests and measurements: of the preview, of watch links, in a LiveKit room."""
+"""Simulated viewers for tests and measurements: of the preview, of watch links and in a LiveKit room."""

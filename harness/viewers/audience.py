@@ -1,4 +1,4 @@
-"""An audience that stays: viewers by one watch link, in a process of their own."""
+"""Viewers of one watch link that stay connected, run in a separate process."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ FRAMES = (FULL, ROI)
 
 @dataclass
 class AudienceCounts:
-    """What the viewers were sent while they were counted. fewest: frames of the one that got fewest."""
+    """Sums over all viewers while counting. viewers: still connected. fewest: frames of the viewer that got fewest."""
 
     seconds: float = 0.0
     viewers: int = 0
@@ -28,7 +28,10 @@ class AudienceCounts:
 
 
 class Spectators:
-    """`count` viewers who have the plate, with sound where they listen, until `leave`."""
+    """`count` viewers in a separate process until `leave`; created once each has received a ROI frame.
+
+    listening: whether they receive sound.
+    """
 
     def __init__(self, base: str, channel: str, token: str, count: int, *, listening: bool = False) -> None:
         address = f"{base.replace('http', 'ws', 1)}/api/v1/channels/{channel}/watch"
@@ -38,14 +41,14 @@ class Spectators:
         )  # fmt: skip
         self._say(token)
         assert self._process.stdout
-        self._process.stdout.readline()  # all are there
+        self._process.stdout.readline()  # one line when all viewers are connected
 
     def begin(self) -> None:
-        """Count from now on."""
+        """Reset the counts and begin counting."""
         self._say("begin")
 
     def leave(self) -> AudienceCounts:
-        """Disconnect all viewers; returns what they were sent since the last count."""
+        """Disconnect all viewers and return what was sent to them since `begin`."""
         said, _ = self._process.communicate("end\n", timeout=120)
         return AudienceCounts(**json.loads(said))
 
@@ -63,7 +66,7 @@ class Spectators:
 
 
 class _Seat:
-    """One viewer: acknowledges all it is sent and draws nothing."""
+    """A viewer that acknowledges every message without drawing it. there: set at the first ROI frame."""
 
     def __init__(self) -> None:
         self.there = asyncio.Event()
@@ -95,7 +98,10 @@ class _Seat:
 
 
 async def stay_until_told(address: str, count: int, listening: bool) -> AudienceCounts:
-    """Watch; count from one line on standard input to the next."""
+    """Connect `count` viewers and count what they receive between two lines on standard input.
+
+    The line before those is the token of the watch link.
+    """
     loop = asyncio.get_running_loop()
 
     async def line() -> str:

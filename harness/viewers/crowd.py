@@ -1,4 +1,4 @@
-"""Many viewers that come and go, in a process of their own."""
+"""Many viewers that connect and disconnect repeatedly, run in a separate process."""
 
 import asyncio
 import json
@@ -12,12 +12,12 @@ from websockets.exceptions import WebSocketException
 from services.gateway.preview.encoder import FULL, HEADER, ROI
 
 VIEWERS = 200
-STAY_S, AWAY_S = (0.2, 1.5), (0.5, 4.0)  # a viewer watches, and is away before it comes again
-SOCKETS = ("preview?mode=roi", "preview?mode=full", "preview?mode=roi", "state")  # what an open page has, and a switch
+STAY_S, AWAY_S = (0.2, 1.5), (0.5, 4.0)  # ranges of a visit's length and of the pause before the next one
+SOCKETS = ("preview?mode=roi", "preview?mode=full", "preview?mode=roi", "state")  # those of an open page, and "full"
 
 
 class Crowd:
-    """The viewers, in a process of their own until `leave`."""
+    """`count` viewers in a separate process until `leave`."""
 
     def __init__(self, base: str, token: str, channel: str, count: int = VIEWERS) -> None:
         sockets = f"{base.replace('http', 'ws', 1)}/api/v1/channels/{channel}"
@@ -30,7 +30,7 @@ class Crowd:
         self._process.stdin.flush()
 
     def leave(self, after: int = 0) -> int:
-        """End all visits once there were this many; returns how many there were."""
+        """End all visits once `after` visits have been made, and return how many were made."""
         said, _ = self._process.communicate(f"{after}\n", timeout=120)
         return int(said)
 
@@ -43,7 +43,7 @@ class Crowd:
 
 
 class _Visits:
-    """Counts visits, and says when there were enough."""
+    """Counts visits. over: set when the number read by `hear` has been reached."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -51,7 +51,7 @@ class _Visits:
         self._enough: int | None = None
 
     def hear(self) -> None:
-        """Read after how many all shall go."""
+        """Read from standard input the number of visits after which all viewers leave."""
         asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
         self._enough = int(sys.stdin.readline() or 0)
         self.add(0)
@@ -63,7 +63,11 @@ class _Visits:
 
 
 async def visit_until_told(address: str, count: int) -> int:
-    """`count` viewers come and go until there were as many visits as a line on standard input says; the visits made."""
+    """Run `count` viewers and return the number of visits made.
+
+    Standard input gives the token on its first line. A second line, at any time, gives the number of visits at which
+    all viewers leave.
+    """
     token = sys.stdin.readline().strip()
     visits = _Visits()
     asyncio.get_running_loop().add_reader(sys.stdin.fileno(), visits.hear)
@@ -84,13 +88,13 @@ async def _viewer(address: str, token: str, number: int, visits: _Visits) -> Non
             async with asyncio.timeout(chance.uniform(*STAY_S)):
                 await _visit(f"{address}/{SOCKETS[number % len(SOCKETS)]}", token)
         except TimeoutError:
-            visits.add(1)  # it has watched for as long as it wanted
+            visits.add(1)  # the visit lasted for as long as intended
         except (OSError, WebSocketException):
             pass
 
 
 async def _visit(address: str, token: str) -> None:
-    # As a browser does when its tab is closed: gone without waiting for an answer.
+    # Disconnect without waiting for an answer, as a browser does when its tab is closed.
     async with connect(address, max_size=None, compression=None, close_timeout=0.1) as socket:
         await socket.send(json.dumps({"token": token}))
         async for data in socket:

@@ -1,8 +1,8 @@
-"""A viewer without a browser: subscribes with LiveKit's SDK and writes down what it sees and hears, and when.
+"""A viewer without a browser: subscribes with LiveKit's SDK and records what it receives, with times.
 
     python -m harness.viewers.subscriber URL SECONDS [X Y W H] < token      one JSON object on standard output
 
-A process of its own, so that measuring does not slow what is measured.
+It runs in a separate process, so that measuring does not slow down the process under test.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ MeasuredRow = list[float]
 
 
 class ReceivedCaption(TypedDict):
-    """A state of a sentence.
+    """One received update of a caption.
 
-    at: seconds since the subscriber began to connect. track: whether it names the track of the sound.
+    at: seconds since the subscriber began to connect. track: whether it names an audio track of the subscriber.
     """
 
     at: float
@@ -40,12 +40,13 @@ class ReceivedCaption(TypedDict):
 class Received:
     """What a subscriber received. Times are seconds since the subscriber began to connect.
 
-    frames: rows of (time, width, height, mean luma, frame id or -1, milliseconds since the capture it states or -1,
-    mean luma of the lower eighth's left half less its right half).
-    onsets: times at which sound began after silence. peaks: (time, hertz of the loudest partial) per quarter second.
-    begun: the monotonic clock, in seconds, when the times began.
-    box: rows of (time, mean luma inside the box that was asked for).
-    captions: transcription as it came, in order.
+    frames: rows of (time, width, height, mean luma, frame id or -1, age in milliseconds by the capture time in its
+    metadata or -1, mean luma of the lower eighth's left half minus that of its right half).
+    onsets: times at which sound began after silence. silences: for each loud audio frame, the time at which it last was
+    loud. peaks: rows of (time, hertz of the loudest partial, RMS) per quarter second.
+    begun: monotonic time in seconds that all times count from.
+    box: rows of (time, mean luma inside the requested box).
+    captions: transcription updates in order of arrival.
     """
 
     frames: list[MeasuredRow] = field(default_factory=list)
@@ -57,11 +58,11 @@ class Received:
     captions: list[ReceivedCaption] = field(default_factory=list)
 
     def flashes(self, bright: float = 140) -> list[float]:
-        """Times at which the frame turned bright."""
+        """Return the times at which the mean luma rose to `bright`."""
         return [b[0] for a, b in zip(self.frames, self.frames[1:], strict=False) if a[3] < bright <= b[3]]
 
     def offsets(self) -> list[tuple[float, float]]:
-        """(time of each flash, milliseconds from it to its beep); positive where the sound is late."""
+        """Return (time of a flash, milliseconds until its beep) for each flash; positive when the sound is late."""
         found = []
         for flash in self.flashes():
             nearest = min(self.onsets, key=lambda onset: abs(onset - flash), default=None)
@@ -71,7 +72,7 @@ class Received:
 
 
 async def receive(url: str, token: str, seconds: float, box: PixelBox | None = None) -> Received:
-    """Subscribe to everything for a while. box: (x, y, w, h) in pixels of the frame, to look at more closely."""
+    """Subscribe to all tracks for some seconds. box: (x, y, w, h) in pixels of the frame whose luma is recorded."""
     got = Received(begun=time.monotonic())
     await receive_until(url, token, got, lambda: asyncio.sleep(got.begun + seconds - time.monotonic()), box)
     return got
@@ -80,7 +81,7 @@ async def receive(url: str, token: str, seconds: float, box: PixelBox | None = N
 async def receive_until(
     url: str, token: str, got: Received, ended: Callable[[], Awaitable[object]], box: PixelBox | None = None
 ) -> None:
-    """Subscribe to everything and add it to what was received, until what `ended` returns once connected is over."""
+    """Subscribe to all tracks and record into `got` until `ended()`, which is awaited once connected, returns."""
     from livekit import rtc
 
     begun, tasks, sounds = got.begun, [], set()
@@ -155,7 +156,7 @@ async def _listen(stream: Any, got: Received, begun: float) -> None:
 
 
 def start(url: str, token: str, seconds: float, box: PixelBox | None = None) -> "subprocess.Popen[bytes]":
-    """A subscriber in a process of its own; `finished_subscriber` has what it received."""
+    """Start a subscriber in a separate process; `finished_subscriber` returns what it received."""
     command = [sys.executable, "-m", "harness.viewers.subscriber", url, str(seconds), *map(str, box or ())]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin
@@ -165,7 +166,7 @@ def start(url: str, token: str, seconds: float, box: PixelBox | None = None) -> 
 
 
 def finished_subscriber(process: "subprocess.Popen[bytes]") -> Received:
-    """What a subscriber received, once it has ended."""
+    """Wait until a subscriber process has ended and return what it received."""
     assert process.stdout
     with process:
         return Received(**json.loads(process.stdout.read()))
