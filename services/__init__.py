@@ -1,1 +1,1 @@
-"""The studio's processes, one package each, and what starts them on one machine (`local`)."""
+"""The studio's processes, one package each; `local` starts them on a single machine."""

@@ -1,1 +1,1 @@
-"""Driver in, "driving" and "voice" streams out."""
+"""Capture service: reads a driver and sends the streams "driving" and "voice"."""

@@ -1,4 +1,4 @@
-"""Video and sound of a driver, in the order they lie in its container."""
+"""Decoded video and sound of a driver, in the order of its container."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ class DriverSoundBlock:
     """A decoded block of a driver's sound.
 
     pts: microseconds of the first sample on the same clock as the frames. samples: (n,) int16 mono, 48 kHz. drives:
-    there are no frames, so this voice is what moves the host.
+    whether this voice moves the host, because the driver has no frames.
     """
 
     pts: int
@@ -54,20 +54,20 @@ class DriverSoundBlock:
 def read_driver(
     source: Path | str, *, motion: bool | None = None, damage: Damage
 ) -> Iterator[DriverFrame | DriverSoundBlock]:
-    """Everything in a video or sound file or stream, pts from the first of it.
+    """Yield the frames and the sound of a file or stream; pts count from the first of them.
 
-    motion: what `has_motion` says, False where its sound alone moves the host; None where only this one connection can
-    tell: then video moves it. damage: what could not be decoded is counted there. Raises StudioError when it holds
-    neither frames nor sound, cannot be opened, or its source is gone.
+    motion: the result of `has_motion`: False if the sound alone moves the host. None for a source that has not been
+    examined before: video then moves the host if there is any. damage: counts what cannot be decoded. Raises
+    StudioError when the source has neither frames nor sound, cannot be opened, or breaks off.
     """
-    # Opened once: a source may have room for one client, and be gone when that one leaves.
+    # Open the source only once: it may accept a single client and stop when that client disconnects.
     with open_container(source) as container:
         video = video_of(container)
         if video is None or motion is False:
             yield from _read_voice(container, source_title(source), damage)
             return
         video.thread_type = "AUTO"
-        video.codec_context.thread_count = 1  # one core goes a long way at this size, and the others need theirs
+        video.codec_context.thread_count = 1  # one core is enough at this size; other services need the others
         sound = sound_of(container)
         streams: list[av.VideoStream | av.AudioStream] = [video] if sound is None else [video, sound]
         mix = Downmix("mono")
@@ -95,7 +95,7 @@ def read_driver(
 
 
 class _ShownFrames:
-    """The frames of a driver's video as they are meant to be shown, whatever size they change to."""
+    """Decodes a driver's video to upright, deinterlaced frames, also where their size changes."""
 
     def __init__(self, stream: av.VideoStream) -> None:
         self._stream, self._decoder = stream, decoder_of(stream)
@@ -103,7 +103,7 @@ class _ShownFrames:
         self._view: FrameView | None = None
 
     def whole(self, packet: "Packet", damage: Damage) -> list[av.VideoFrame]:
-        """Frames that the next packet of the stream completes."""
+        """Return the frames that the stream's next packet completes; an empty packet flushes the decoder."""
         frames = decoded(packet, damage, self._decoder)
         whole = [
             each for frame in frames if isinstance(frame, av.VideoFrame) for each in self._deinterlacer.push(frame)
@@ -111,7 +111,7 @@ class _ShownFrames:
         return whole if packet.size else whole + self._deinterlacer.finish()
 
     def rgb(self, frame: av.VideoFrame) -> NDArray[np.uint8]:
-        """(H, W, 3) uint8, upright, its long side at most FOLLOWED_SIDE_PX."""
+        """Return a frame as (H, W, 3) uint8, upright, with a long side of at most FOLLOWED_SIDE_PX."""
         if self._view is None or self._view.stored != (frame.width, frame.height):
             self._view = FrameView(self._stream, frame, FOLLOWED_SIDE_PX)
         return self._view.rgb(frame)
@@ -127,7 +127,7 @@ def _read_voice(container: av.container.InputContainer, name: str, damage: Damag
 
 
 def shrink_to_limit(rgb: Any) -> NDArray[np.uint8]:
-    """A (H, W, 3) uint8 frame with its long side at most FOLLOWED_SIDE_PX."""
+    """Return an (H, W, 3) uint8 frame, scaled down if its long side exceeds FOLLOWED_SIDE_PX."""
     height, width = rgb.shape[:2]
     scale = FOLLOWED_SIDE_PX / max(height, width)
     if scale >= 1:

@@ -1,4 +1,4 @@
-"""Capture: opens the scene's driver, tracks the face in it, sends "driving" and "voice"."""
+"""Capture service: opens the scene's driver, tracks the face in its frames and sends "driving" and "voice"."""
 
 from pathlib import Path
 
@@ -21,10 +21,10 @@ from shared.scene import Scene
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import NOTHING, Message, WireError
 
-LEAD_US = 35_000  # us before a program tick at which a file's frame is let go: tracking and engine fit in between
+LEAD_US = 35_000  # a file's frame is sent this long before its program tick, to leave time for tracking and engine
 LATE_US = 2 * US // 10  # a file's or a page's frame this late is dropped rather than shown
-SOUND_AHEAD = US  # a voice file is sent so long before its time
-HUSH = np.zeros(48, np.int16)  # a millisecond of silence: all that an interrupted voice still has to say
+SOUND_AHEAD = US  # the sound of a voice file is sent this many us before its time
+HUSH = np.zeros(48, np.int16)  # a millisecond of silence, sent in place of the remaining voice after an interrupt
 LOST = US  # a live driver silent for this long is reported
 MAX_JPEG_SIDE_PX = 4096
 DOUBTFUL = "The driver's neutral is a guess; look calm at the camera, and press 'Retake neutral'."
@@ -44,7 +44,7 @@ class Capture:
         self._last_frame = 0
         self._last_view = 0  # pts of the last small image
         self._retaken = -1
-        self._steady = DriftCorrector()  # of the sound that a page sends
+        self._steady = DriftCorrector()  # for the sound that a page sends
         self._remote_epoch: int | None = None
         self._sample = settings.home / "drivers" / "sample.mp4"
         self.loop.follow_scene(self._on_scene)
@@ -74,7 +74,8 @@ class Capture:
         self._steady, self._remote_epoch = DriftCorrector(), None
         self._follower.restart(guesses=scene.driver_ref.kind is not DriverKind.SAMPLE)  # the sample smiles at rest
         rate = self.loop.settings.rate
-        # Half a second to open and decode, and in step with the program so that no frame waits for its tick.
+        # Playback starts in half a second, which leaves time to open and decode, and in step with the program's ticks,
+        # so that no frame waits for one.
         self._base = tick_pts(tick_after(epoch + US // 2, rate), rate) - LEAD_US
         self._last_frame = epoch
         self._driver = DriverReader(scene.driver_ref, loop=scene.loop, sample=self._sample, wake=self._wake)
@@ -95,7 +96,7 @@ class Capture:
             self._send_frame(frame)
 
     def _due(self) -> int:
-        """When the next frame, or sound of a voice file, is due, or when a driver's silence must be reported."""
+        """Return when a file's next frame or voice block is due, or else when a silent driver must be reported."""
         driver = self._driver
         if driver is not None and not driver.live:
             if driver.frames:
@@ -129,9 +130,9 @@ class Capture:
         driver.mark_served()
 
     def _catch_up(self, late: int) -> None:
-        """After a stall the file continues from where it is: time that was not seen is not made up for.
+        """Continue a file at its current position after a stall of `late` microseconds, without skipping frames.
 
-        A new epoch, because sound that was sent ahead belongs to the old time.
+        This begins a new epoch, because sound that was sent ahead has timestamps from before the stall.
         """
         rate = self.loop.settings.rate
         self.loop.meter.drops["late"] += 1
@@ -162,7 +163,7 @@ class Capture:
             meter.note = "The driver sends no frames."
 
     def _on_remote(self, message: Message) -> None:
-        """A frame or sound from the operator's browser, or a voice from the speech queue."""
+        """Handle a frame or sound from the operator's browser, or a voice from the speech queue."""
         driver = self._driver
         if driver is None or not driver.ref.is_remote:
             return
@@ -176,7 +177,7 @@ class Capture:
             self._send_voice(DriverSoundBlock(now(), HUSH, driver.voice), 0)
         elif kind == "sound" and message.format == "s16":
             sound = message.pts, np.array(message.array)
-            # the speech queue keeps the channel's time by itself, a sound card does not
+            # the speech queue already uses the channel clock, a sound card does not
             pts, samples = sound if driver.ref.kind is DriverKind.SPEECH else self._steady.place_block(*sound)
             self._send_voice(DriverSoundBlock(pts, samples, driver.voice), 0)
         elif kind == "frame" and message.format == "bytes" and not driver.voice:
@@ -209,7 +210,7 @@ class Capture:
             meter.drops["driver"] = self._driver.dropped
 
     def _image(self, frame: DriverFrame) -> tuple[ImageArray, str]:
-        """The image that is sent with a frame's points, and its format, as the scene's `driver_image` asks."""
+        """Return the image to send with a frame's landmarks, and its format, according to `Scene.driver_image`."""
         wanted = self.loop.scene.driver_image if self.loop.scene else "whole"
         if wanted == "whole":
             return frame.rgb, "rgb24"
@@ -227,9 +228,10 @@ class Capture:
 
 
 def decoded_jpeg(data: NDArray[np.uint8]) -> ImageArray:
-    """Return (H, W, 3) RGB. data: (n,) uint8, whatever a page has sent.
+    """Decode untrusted JPEG data from a page to (H, W, 3) RGB. data: (n,) uint8.
 
-    Raises WireError for what is no JPEG of a bearable size, which its header says before it is decoded.
+    Raises WireError for data that is not a JPEG or has a side above MAX_JPEG_SIDE_PX; the size in its header is checked
+    before decoding.
     """
     try:
         check_jpeg(data.tobytes(), MAX_JPEG_SIDE_PX)
@@ -242,6 +244,6 @@ def decoded_jpeg(data: NDArray[np.uint8]) -> ImageArray:
 
 
 def cameras() -> list[int]:
-    """Numbers of the video devices of this machine."""
+    """Return the numbers of this machine's video devices (/dev/videoN)."""
     numbers = (p.name.removeprefix("video") for p in Path("/dev").glob("video*"))
     return sorted(int(n) for n in numbers if n.isdigit())

@@ -1,4 +1,4 @@
-"""Drivers: what moves the host, opened as the scene's `driver` says and read in a thread of its own."""
+"""Reader of the scene's driver in a separate thread."""
 
 import threading
 from collections import deque
@@ -18,22 +18,22 @@ from shared.still_film import has_motion
 from shared.uploaded_driver import in_owners_words
 
 READ_AHEAD_FRAMES = 24  # frames of a file decoded before they are due
-STREAM_SLACK_US = 300_000  # us that a voice streamed to us may arrive late
-SOUND_SLACK_US = US // 10  # by which a film's sound may be longer than its frames and is not waited for
-HELD_STEP_US = US // 25  # from one showing of a film's last frame to the next, while its sound goes on
-RETRY_PAUSE_S = 2.0  # seconds until a driver that failed is tried again
+STREAM_SLACK_US = 300_000  # us by which blocks of a streamed voice may arrive late
+SOUND_SLACK_US = US // 10  # excess of a film's sound over its frames that is ignored
+HELD_STEP_US = US // 25  # interval at which a film's last frame is repeated while its sound continues
+RETRY_PAUSE_S = 2.0  # pause before a failed driver is opened again
 
 
 class DriverReader:
-    """Reads one driver in a thread: `frames` and `sounds` fill up, `wake` is set whenever something came.
+    """Reads one driver in a thread into the queues `frames` and `sounds`, and sets `wake` at each addition.
 
-    live: pts are on the channel clock and only the newest frame is kept; otherwise pts count from the start of the file
-        and the reader stays at most READ_AHEAD_FRAMES frames ahead, or blocks of sound where there are no frames.
-    voice: it has no frames, so its sound moves the host. Known of a file as soon as its first sound is here.
-    template: it is recorded motion, which the generator plays by itself: there is nothing to capture.
-    note: one sentence while it cannot be read, else "".
-    remark: one sentence about what is read well enough, such as how much of it is damaged; else "".
-    ended: a file was read to its end (and its last frames may still be waiting).
+    live: pts are on the channel clock and only the newest frame is kept. Otherwise pts count from the start of the
+    file, and the reader is at most READ_AHEAD_FRAMES frames ahead, or blocks of sound in a driver without frames.
+    voice: the driver has no frames, so its sound moves the host. For a file this is known with its first sound.
+    template: the driver is recorded motion, which the generator plays itself, so there is nothing to capture. note: one
+    sentence while the driver cannot be read, else "". remark: one sentence about a driver that can be read, such as how
+    much of it is damaged; else "". ended: a file was read to its end; its last frames may still be in the queue.
+    dropped: frames of a live driver that a newer one replaced.
     """
 
     def __init__(self, ref: DriverRef, *, loop: bool, sample: Path, wake: Wake) -> None:
@@ -51,34 +51,31 @@ class DriverReader:
         self._thread = threading.Thread(target=self._run, name="driver", daemon=True)
 
     def start(self) -> None:
-        """Begin to read. What comes by way of the gateway, or not at all, needs no thread."""
+        """Start the thread, unless the driver comes through the gateway or is recorded motion."""
         if not self.ref.is_remote and not self.template:
             self._thread.start()
 
     @property
     def remark(self) -> str:
-        """See the class."""
+        """A remark about a readable driver, see the class."""
         name = source_title(self.ref.path or self.ref.word)
         said = " ".join(filter(None, (self._still, self._damage.sentence(name))))
         return in_owners_words(said, self.ref.path)
 
     def next_frame(self) -> DriverFrame | None:
-        """The next frame, or None. Say `mark_served` when it is dealt with."""
+        """Take the next frame, None if there is none. The caller calls `mark_served` once it has handled the frame."""
         try:
             return self.frames.popleft()
         except IndexError:
             return None
 
     def mark_served(self) -> None:
-        """Note that the frame or block of voice that was taken is done.
-
-        A file's reader may then decode one more, which it does not do meanwhile.
-        """
+        """Report that a taken frame or voice block has been handled, so that a file's reader decodes another one."""
         if not self.live:
             self._room.release()
 
     def close(self) -> None:
-        """End the thread soon; does not wait for a device that hangs."""
+        """Ask the thread to stop; does not wait for it, because its device may hang."""
         self._stop.set()
         self._room.release()
 
@@ -113,8 +110,9 @@ class DriverReader:
             camera.release()
 
     def _read_stream(self, url: str) -> None:
-        # A file served over HTTP arrives as fast as it is read. A camera paces itself, and what FFmpeg had gathered
-        # before it began is let go at once: waiting for its time would keep the host that far behind.
+        # A file served over HTTP arrives as fast as it is read, so it is paced here. A camera sends in real time.
+        # Frames that FFmpeg buffered while opening it are passed on immediately: pacing them would delay the host
+        # permanently.
         paced = url.startswith("http")
         start: int | None = None
         steady = DriftCorrector()
@@ -143,11 +141,11 @@ class DriverReader:
         while not self._stop.is_set():
             previous, heard = offset, 0
             shown: DriverFrame | None = None
-            damage = Damage() if offset else self._damage  # what is lost is the same each time
+            damage = Damage() if offset else self._damage  # damage is the same in each round, so count it once
             for item in read_driver(path, motion=motion, damage=damage):
                 if isinstance(item, DriverFrame):
                     shown = item
-                    # The end is one frame after the last, as far away as that is from the one before.
+                    # The file ends one frame after its last; that frame lasts as long as the one before it.
                     last, previous = previous, offset + item.pts
                     end = max(end, 2 * previous - last)
                     self._room.acquire()
@@ -174,7 +172,7 @@ class DriverReader:
         self._wake.set()
 
     def _hold(self, shown: DriverFrame, begin: int, end: int) -> None:
-        """Show a film's last frame until its sound is over."""
+        """Repeat a film's last frame until its sound has ended. begin, end: microseconds."""
         for pts in range(begin, end, HELD_STEP_US):
             self._room.acquire()
             if self._stop.is_set():

@@ -1,1 +1,1 @@
-"""Face and plate in, the program out, on the program's clock."""
+"""Compositor service: places faces on the plate and sends the program, on the program clock."""

@@ -1,4 +1,4 @@
-"""Compositor: owns the program clock and emits one frame and its sound each tick, without end."""
+"""Compositor service: owns the program clock and sends exactly one frame and its sound at each tick."""
 
 from compositing.blend import warm_up
 from compositing.compose import Composed
@@ -24,7 +24,7 @@ class Compositor:
         self._rate = settings.rate
         self._idle_after = int(settings.idle_after * US)
         self._stage: FaceStage | None = None
-        self._shown = 0  # pts of the face shown last: a face shown again tells nothing of latency
+        self._shown = 0  # capture time of the face shown last; a repeated face is no new measurement of latency
         self._voice = VoicePlayer()
         self._voice_epoch = 0
         warm_up()
@@ -68,7 +68,7 @@ class Compositor:
         self._voice.buffer.write(message.pts, message.array)
 
     def _on_tick(self, at: int) -> None:
-        tick = tick_after(at, self._rate) - 1  # the one that is due; those before it were missed
+        tick = tick_after(at, self._rate) - 1  # the tick that is due; earlier ones were missed
         if tick > self._tick:
             self.loop.meter.drops["tick missed"] += tick - self._tick
         self._tick = tick + 1
@@ -90,7 +90,7 @@ class Compositor:
             delay = self._voice.delay
             if face.facts.voice and not delay.settled:
                 delay.set_latency(face.pts - captured)
-            else:  # a face that was late once changes nothing, one that is late always does
+            else:  # one late face changes nothing, constant lateness does
                 delay.add_measurement(pts - captured)
             self.loop.meter.facts["voice delay"] = self._voice.delay.us
             self.loop.meter.frame(done, captured)
@@ -110,7 +110,7 @@ class Compositor:
 def program_facts(
     tick: int, avatar: str, composed: Composed, state: str, captured: int, label: bool
 ) -> dict[str, object]:
-    """Facts of a program message besides its pixels. label: whether outputs draw the label."""
+    """Return the facts of a program message. captured: microseconds, 0 without a face. label: see `Scene.label`."""
     return {
         "tick": tick,
         "avatar": avatar,

@@ -1,4 +1,4 @@
-"""The voice given out by the program's time, as late as the frame it belongs to."""
+"""Playback of the voice on the program clock, delayed by the latency of the frames that it belongs to."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,10 @@ FADE_SAMPLES = SOUND_RATE_HZ * 5 // 1000  # samples over which a change of delay
 
 
 class VoiceDelay:
-    """How much later than its own time the voice is played: what the frame takes, measured.
+    """Delay of the voice against its own pts, in microseconds: the measured latency of the frames.
 
-    It stays where it is until the measurement has left it by TOLERANCE for SETTLE measurements, so that sound does
-    not wobble with every late frame.
+    It changes only if the median of SETTLE measurements differs from it by more than TOLERANCE, so that single late
+    frames do not make the sound waver.
     """
 
     TOLERANCE = 15_000  # us; well below what anybody notices between lips and sound
@@ -25,17 +25,17 @@ class VoiceDelay:
         self.settled = False
 
     def restart(self) -> None:
-        """Start over for another driver: the first measurements count at once."""
+        """Start over for another driver: the median of the first five measurements is applied immediately."""
         self._recent.clear()
         self.settled = False
 
     def set_latency(self, us: int) -> None:
-        """A frame says how late it is by design, as a voice-driven one does: no need to measure."""
+        """Set the latency that a frame states itself, as a voice-driven one does, so that none is measured."""
         self.us, self.settled = us, True
         self._recent.clear()
 
     def add_measurement(self, latency: int) -> None:
-        """A frame was shown `latency` microseconds after it was captured."""
+        """Add the time, in microseconds, from the capture of a frame to the tick that shows it."""
         self._recent.append(latency)
         if len(self._recent) < (self.SETTLE if self.settled else 5):
             return
@@ -47,20 +47,20 @@ class VoiceDelay:
 
 
 class VoicePlayer:
-    """Gives out the voice of each program tick, later by `VoiceDelay`; delay and gain change without a click."""
+    """Plays the voice at program ticks, delayed by `VoiceDelay`; changes of delay and gain make no click."""
 
     def __init__(self) -> None:
         self.buffer = VoiceBuffer()
         self.delay = VoiceDelay()
         self._last = (0, 0.0)  # delay in samples and gain of the block before
-        self._leaving: VoiceBuffer | None = None  # what was being played when another voice took over
+        self._leaving: VoiceBuffer | None = None  # the previous voice, which fades out in the next block
 
     def switch(self) -> None:
-        """Switch to another driver, or interrupt: what was on its way fades out within the next block."""
+        """Start with an empty buffer, for another driver or an interrupt; the old voice fades out in the next block."""
         self.buffer, self._leaving = VoiceBuffer(), self._leaving or self.buffer
 
     def block(self, first: int, count: int, gain: float) -> NDArray[np.int16]:
-        """(count,) samples to be heard from program sample number `first` on."""
+        """Return (count,) int16 samples to play from program sample number `first` on. gain: 0 to 1."""
         now = (self.delay.us * SOUND_RATE_HZ // US, gain)
         leaving, self._leaving = self._leaving or self.buffer, None
         samples = _at(self.buffer, now, first, count)
