@@ -1,1 +1,1 @@
-"""Driving and voice in, "face" stream out."""
+"""Generator service: turns driving frames and voice into the stream "face"."""

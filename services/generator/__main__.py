@@ -15,6 +15,6 @@ if __name__ == "__main__":
     settings = load_settings()
     set_up_logs("faces" if many else "generator", settings.log_level)
     (FaceServer(settings) if many else Generator(settings)).run()
-    # A step or an opening that is under way cannot be stopped: it is not waited for, and the interpreter not taken down
-    # beneath it.
+    # An engine call that is running in a thread cannot be stopped. Exit without waiting for it and without finalizing
+    # the interpreter that it runs in.
     os._exit(0)

@@ -1,6 +1,6 @@
-"""The sessions of one engine in one thread.
+"""A thread that runs all sessions of one engine.
 
-What several of them have heard is drawn in one call, where the engine can.
+The voice of several sessions is drawn in one call where the engine supports it.
 """
 
 import threading
@@ -17,14 +17,14 @@ from shared.errors import StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.work_share import WorkShare
 
-HEARD_BLOCKS = 75  # blocks of voice that may wait for a session; beyond that it continues at the present
-NEWEST_SAMPLES = SOUND_RATE_HZ * 4 // 25  # of the voice that waits whose faces are drawn; those before are late already
-MADE_FRAMES = 500  # frames that may wait to be sent, of all sessions
+HEARD_BLOCKS = 75  # voice blocks that may wait for a session; further ones replace the oldest
+NEWEST_SAMPLES = SOUND_RATE_HZ * 4 // 25  # newest waiting voice, whose faces are drawn; older ones would be late
+MADE_FRAMES = 500  # frames that may wait to be sent, all sessions together
 
 
 @dataclass(slots=True)
 class BatchMember:
-    """A session of the batch. heard: what it has not been given yet."""
+    """A session of the batch. heard: voice blocks that it has not processed yet."""
 
     session: GuardedSession
     avatar: str
@@ -33,7 +33,7 @@ class BatchMember:
 
 @dataclass(frozen=True, slots=True)
 class MadeFace:
-    """A face of one session, drawn and not yet sent."""
+    """A drawn face of one session that has not been sent yet. session: its id. avatar: its name."""
 
     session: str
     avatar: str
@@ -41,15 +41,16 @@ class MadeFace:
 
 
 class BatchThread:
-    """The thread of one engine. Every public method is called by the loop's thread.
+    """The thread of one engine. All public methods are called from the loop's thread.
 
-    work: how much of its time the thread draws. calls, drawn: how often it has drawn, and for how many sessions in sum.
+    work: the share of time that the thread spends drawing. calls: number of draw calls so far; drawn: number of
+    sessions drawn in all of them together.
     """
 
     def __init__(self, engine: FrameEngine, done: Callable[[], None]) -> None:
-        """done: called, in the thread, when faces were made or a session failed."""
+        """done: called in the thread when faces are ready or a session has failed."""
         self.engine, self._done = engine, done
-        self._guard = threading.Condition()  # of all that follows
+        self._guard = threading.Condition()  # protects all attributes below
         self._members: dict[str, BatchMember] = {}
         self._made: deque[MadeFace] = deque(maxlen=MADE_FRAMES)
         self._failed: dict[str, str] = {}
@@ -60,49 +61,49 @@ class BatchThread:
         threading.Thread(target=self._run, name=f"faces of {engine.info.name}", daemon=True).start()
 
     def add(self, session: str, opened: OpenedSession) -> None:
-        """A session that was opened with this thread's engine."""
+        """Add a session that was opened with this thread's engine."""
         assert isinstance(opened.session, GuardedSession)
         with self._guard:
             self._members[session] = BatchMember(opened.session, opened.avatar.name)
 
     def remove(self, session: str) -> bool:
-        """Let a session go, open or not; returns whether any is left."""
+        """Remove a session, if it is a member; returns whether any session is left."""
         with self._guard:
             self._members.pop(session, None)
             return bool(self._members)
 
     def hear(self, session: str, block: VoiceBlock) -> None:
-        """A stretch of a session's voice. A block that does not follow the last one takes its place."""
+        """Queue a block of a session's voice. A block that does not follow the last one replaces all waiting blocks."""
         with self._guard:
             if (member := self._members.get(session)) is None:
                 return
             if member.heard and not _follows(member.heard[-1], block):
-                member.heard.clear()  # what it would have said from there on is not said
+                member.heard.clear()  # the earlier voice was interrupted
             self._drops["voice block skipped"] += len(member.heard) == HEARD_BLOCKS
             member.heard.append(block)
             self._guard.notify()
 
     def taken_faces(self) -> list[MadeFace]:
-        """Faces made since the last call, in order."""
+        """Take the faces drawn since the last call, in order."""
         with self._guard:
             made = list(self._made)
             self._made.clear()
             return made
 
     def taken_failures(self) -> Mapping[str, str]:
-        """Sessions that have failed since the last call, and why; they are no longer members."""
+        """Take the sessions that failed since the last call, with the reason of each; they are no longer members."""
         with self._guard:
             failed, self._failed = self._failed, {}
             return failed
 
     def counted(self) -> Counter[str]:
-        """Drops by reason since the last call."""
+        """Take the numbers of drops since the last call, by reason."""
         with self._guard:
             drops, self._drops = self._drops, Counter()
             return drops
 
     def close(self) -> None:
-        """The thread ends after what it is doing, which is not waited for."""
+        """Ask the thread to stop after its current work; does not wait for it."""
         with self._guard:
             self._stopping = True
             self._guard.notify()
@@ -125,14 +126,14 @@ class BatchThread:
         sessions = [member.session for _, member, _ in batch]
         try:
             return hear_together(self.engine, sessions, [self._newest(member, block) for _, member, block in batch])
-        except Exception:  # another's code; which session it was is found one by one
+        except Exception:  # the engine's own code failed: find the failing session by calling each alone
             return [self._heard_alone(*each) for each in batch]
 
     def _newest(self, member: BatchMember, block: VoiceBlock) -> VoiceBlock:
-        """The part of a block that is drawn.
+        """Return the part of a block that is drawn, its last NEWEST_SAMPLES samples.
 
-        What is too old is heard and not drawn: an engine that is too slow for its sessions would fall behind
-        further and further.
+        The session processes the part before it without drawing. Otherwise an engine that is too slow for its sessions
+        would fall further and further behind.
         """
         past = len(block.samples) - NEWEST_SAMPLES
         if past <= 0:
@@ -147,7 +148,7 @@ class BatchThread:
         return VoiceBlock(block.pts + past * US // SOUND_RATE_HZ, block.samples[past:])
 
     def _next_batch(self) -> "Sequence[tuple[str, BatchMember, VoiceBlock]]":
-        """Wait until some session has heard something; what each of them has. Nothing at the end."""
+        """Wait for voice and return (id, member, block) of every session that has some; [] when the thread stops."""
         with self._guard:
             while not self._stopping:
                 if batch := [(name, each, _next(each)) for name, each in self._members.items() if each.heard]:
@@ -166,7 +167,7 @@ class BatchThread:
 
 
 def _next(member: BatchMember) -> VoiceBlock:
-    """Everything that waits, as one block; a block that does not follow replaces what was before it."""
+    """Take a member's waiting blocks as one block; `BatchThread.hear` keeps them contiguous."""
     blocks = list(member.heard)
     member.heard.clear()
     return VoiceBlock(blocks[0].pts, np.concatenate([each.samples for each in blocks]))

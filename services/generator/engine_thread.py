@@ -1,8 +1,8 @@
-"""A session live, in a thread of its own: an engine may take longer than a frame, and several driving frames at a time.
+"""A thread that runs a live session, as a call may take longer than a frame and need several driving frames.
 
-It works on the newest driving frames: frames that arrived meanwhile and are not needed are dropped and counted, so that
-the delay is that of the engine and never grows. Voice is heard whole and in order, however late. What comes out in a
-burst is handed on one by one, as far apart as the driver's frames, or the ticks of the voice, were.
+The session gets the newest driving frames. Frames that arrive during a call and are not needed are dropped and counted,
+so that the delay is that of the engine and never grows. Voice is processed completely and in order, even if it is late.
+ROI frames that come in a burst are sent one by one, at the intervals of the driving frames or of the voice's ticks.
 """
 
 import threading
@@ -20,19 +20,20 @@ from services.generator.session_opener import OpenedSession
 from shared.errors import OutOfMemoryError, StudioError
 from shared.runtime.clock import SOUND_RATE_HZ, US, now
 
-WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest go first
-HANDED_FRAMES = 60  # ROI frames that may wait to be handed on, at least; and three batches of them
-VOICE_BLOCKS = 75  # blocks of voice that may wait, one a tick; beyond that the engine continues at the present
-VOICE_LEAD_US = 24_000  # us before a program tick at which its face is handed on at the earliest
-STOOD_STILL_US = 2 * US  # without a turn of the loop the process was stopped, or the machine asleep
-SLOWER = 1.1  # slower than the driver by this much is too slow
+WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest are dropped first
+HANDED_FRAMES = 60  # ROI frames that may wait to be sent; more where WAITING_BATCHES batches are more
+VOICE_BLOCKS = 75  # voice blocks that may wait, one per tick; further ones replace the oldest
+VOICE_LEAD_US = 24_000  # a voice-driven face is sent at most this long before its program tick
+STOOD_STILL_US = 2 * US  # after such a pause of the loop, the process or the machine had been suspended
+SLOWER = 1.1  # a load (`EngineLatency.load`) above this is too slow
 
 
 @dataclass(frozen=True, slots=True)
 class EngineCall:
-    """A call under way.
+    """A running call of the session.
 
-    wait: for its frames. began: when; batches: of driving frames that it needed; epoch, rung: that it began in and at.
+    wait: blocks until the call is complete and returns its frames. began: time of its start, microseconds. batches:
+    number of batches of driving frames that it needed. epoch, rung: values at its start.
     """
 
     wait: Callable[[], list[RoiFrame]]
@@ -43,20 +44,22 @@ class EngineCall:
 
 
 class EngineThread:
-    """A session in a thread, or in two where its calls overlap. Every public method is called by the loop's thread.
+    """Runs a session in one thread, or in two if its calls overlap. The loop's thread calls all public methods.
 
-    note: what a user should know, of its options. failure: what ended it.
+    note: message for the user about the session's options or quality, "" for none. failure: exception that stopped the
+    threads, None while they run.
     """
 
     def __init__(self, opened: OpenedSession, done: Callable[[], None], away: int) -> None:
-        """done: called, in a thread, when something came out or happened.
+        """done: called in a thread when frames are ready, or when the note, a refusal or a failure has changed.
 
-        away: microseconds between driving frames after after which a window of several starts over.
+        away: gap between driving frames, in microseconds, after which an engine that takes several frames per call
+        starts over with an empty window.
         """
         self._session, self._engine, self._done = opened.session, opened.engine, done
         self._size = size = opened.info.frames_per_step
         self._away = away if size > 1 else None
-        self._guard = threading.Condition()  # of all that follows
+        self._guard = threading.Condition()  # protects all attributes below
         self._waiting: deque[tuple[Driving, Mapping[str, int]]] = deque(maxlen=WAITING_BATCHES * size)
         self._heard: deque[VoiceBlock] = deque(maxlen=VOICE_BLOCKS)
         self._voice_delay = 0
@@ -66,15 +69,15 @@ class EngineThread:
         self._pacer = self._new_pacer()
         self._drops: Counter[str] = Counter()
         self._newest = 0
-        self._epoch = self._begun = 0  # the driver's, and the one that the session is in
-        self._wish: int | None = None  # pts of an idle frame
-        self._options = self._applied = opened.options  # wanted, and handed to the session
-        self._refused = False  # the session cannot take over what is wanted
-        self._too_much: str | None = None  # why it is to go one rung down: memory ran out, or "" where it is too slow
-        self._rung = 0  # how often the session went to another one
-        self._batches = 0  # since the last call that made frames
-        self._call: EngineCall | None = None  # the one whose frames are waited for
-        self._turned: int | None = None  # when the loop last turned, as far as it says so
+        self._epoch = self._begun = 0  # the driver's epoch, and that of the session
+        self._wish: int | None = None  # pts of a requested idle frame
+        self._options = self._applied = opened.options  # wanted, and passed to the session
+        self._refused = False  # the session cannot apply the wanted options
+        self._too_much: str | None = None  # why to lower the quality: out of memory, or "" if the session is too slow
+        self._rung = 0  # number of changes of quality so far
+        self._batches = 0  # batches of driving frames since the last call that made frames
+        self._call: EngineCall | None = None  # the call that the second thread waits for
+        self._turned: int | None = None  # time of the last `note_turn`
         self._stopping = False
         self.note = opened.note
         self.failure: Exception | None = None
@@ -96,7 +99,7 @@ class EngineThread:
             self._guard.notify_all()
 
     def hear(self, block: VoiceBlock, delay: int) -> None:
-        """A stretch of voice. delay: microseconds from a frame's own pts to the tick that shows it."""
+        """Queue a block of voice. delay: microseconds from a face's pts to the tick that shows it."""
         with self._guard:
             self._wish, self._voice_delay = None, delay
             self._drops["voice block skipped"] += len(self._heard) == self._heard.maxlen
@@ -104,19 +107,19 @@ class EngineThread:
             self._guard.notify_all()
 
     def note_turn(self) -> None:
-        """The loop turns. After it stood still all that is under way is void: it shows what was long ago."""
+        """Report that the loop is running. After a pause of STOOD_STILL_US, waiting input and frames are dropped."""
         with self._guard:
             self._note_time(at := now())
             self._turned = at
 
     def restart(self) -> None:
-        """Take another driver: what waits is dropped."""
+        """Start over for another driver; waiting input and frames are dropped."""
         with self._guard:
             self._restart()
             self._guard.notify_all()
 
     def idle(self, pts: int) -> None:
-        """No driver: a frame of the host waiting, at this tick; only the latest wish counts."""
+        """Request a frame of the idling host for the tick at `pts`; it replaces an earlier request."""
         with self._guard:
             self._wish = pts
             self._guard.notify_all()
@@ -128,18 +131,18 @@ class EngineThread:
             self._guard.notify_all()
 
     def take_refusal(self) -> bool:
-        """Whether the session must be opened again for the wanted options; reported once."""
+        """Whether the session must be opened again to apply the wanted options; True only once per refusal."""
         with self._guard:
             refused, self._refused = self._refused, False
             return refused
 
     def due(self) -> int | None:
-        """When the next frame is to be handed on, None while there is none."""
+        """Return when the next frame is to be sent (microseconds), None while there is none."""
         with self._guard:
             return self._made[0].due if self._made else None
 
     def due_frame(self, at: int) -> PacedFrame | None:
-        """What is due at `at`: the newest of it; what it overtook is counted as late."""
+        """Take the newest frame due at `at`, None if none is; older due frames are dropped and counted as late."""
         with self._guard:
             ready: list[PacedFrame] = []
             while self._made and self._made[0].due <= at:
@@ -152,15 +155,16 @@ class EngineThread:
             return ready[-1]
 
     def counted(self) -> Counter[str]:
-        """Drops by reason since the last call."""
+        """Take the numbers of drops since the last call, by reason."""
         with self._guard:
             drops, self._drops = self._drops, Counter()
             return drops
 
     def as_dict(self) -> dict[str, object]:
-        """Facts of the engine for the pulse.
+        """Return facts of the engine for the pulse.
 
-        quality: name and title, of one with a ladder; delay: of one that takes several frames at a time.
+        quality: name and title, for an engine with several qualities. delay: see `EngineLatency.as_dict`, for an engine
+        that takes several frames per call.
         """
         facts: dict[str, object] = {}
         if name := self._session.quality:
@@ -171,7 +175,7 @@ class EngineThread:
         return facts
 
     def close(self) -> None:
-        """The threads end after their current work, which is not waited for."""
+        """Ask the threads to stop after their current work; does not wait for them."""
         with self._guard:
             self._stopping = True
             self._guard.notify_all()
@@ -180,7 +184,7 @@ class EngineThread:
         def run() -> None:
             try:
                 work()
-            except Exception as error:  # the loop's thread gets it, and ends the process
+            except Exception as error:  # the loop's thread reads it, and may end the process
                 self.failure = self.failure or error
                 self.close()
                 self._done()
@@ -188,7 +192,7 @@ class EngineThread:
         threading.Thread(target=run, name=name, daemon=True).start()
 
     def _steps(self) -> None:
-        """The thread that the session is called in."""
+        """Body of the thread that calls the session."""
         while (task := self._next()) is not None:
             try:
                 task()
@@ -196,7 +200,7 @@ class EngineThread:
                 self._ran_out(error, self._rung)
 
     def _next(self) -> Callable[[], object] | None:
-        """Wait for something to do; None at the end."""
+        """Wait for the next task and return it; None when the thread is to stop."""
         with self._guard:
             while not self._stopping:
                 if (task := self._task()) is not None:
@@ -205,7 +209,7 @@ class EngineThread:
         return None
 
     def _task(self) -> Callable[[], object] | None:
-        """Take the most urgent request off the queue."""
+        """Take the most urgent task, None if there is none. The caller holds the guard."""
         if self._too_much is not None:
             why, self._too_much = self._too_much, None
             self._rung += 1
@@ -243,7 +247,7 @@ class EngineThread:
             self._restart()
 
     def _next_voice(self) -> VoiceBlock:
-        """Return the waiting blocks as one, up to the first that does not follow its predecessor."""
+        """Take the waiting blocks as one, up to the first that does not follow its predecessor."""
         first = self._heard.popleft()
         parts, end = [first.samples], _sample(first.pts) + len(first.samples)
         while self._heard and _sample(self._heard[0].pts) == end:
@@ -267,14 +271,14 @@ class EngineThread:
                 self._batches = 0
 
     def _launch(self, call: EngineCall) -> None:
-        """Leave a call to the other thread, when that is done with the one before it."""
+        """Pass a call to the second thread, once that has completed the previous one."""
         with self._guard:
             self._guard.wait_for(lambda: self._stopping or self._call is None)
             self._call = call
             self._guard.notify_all()
 
     def _waits(self) -> None:
-        """The thread that waits for the frames of a call while the session is at the next one."""
+        """Body of the second thread, which waits for a call's frames while the session begins the next call."""
         while True:
             with self._guard:
                 self._guard.wait_for(lambda: self._stopping or self._call is not None)
@@ -335,12 +339,12 @@ class EngineThread:
 
     def _ran_out(self, error: OutOfMemoryError, rung: int) -> None:
         with self._guard:
-            if rung == self._rung:  # otherwise memory has become free by now
+            if rung == self._rung:  # otherwise the quality has changed since, which may have freed memory
                 self._too_much = str(error)
                 self._guard.notify_all()
 
     def _lower(self, why: str) -> None:
-        """One rung down, with a note; where there is none, memory that ran out is the user's to know."""
+        """Lower the quality by one rung, with a note. `why`: out-of-memory error to raise if there is no lower one."""
         said = self._session.lower()
         if said is None and why:
             raise StudioError(why)
@@ -372,5 +376,5 @@ class EngineThread:
 
 
 def _sample(pts: int) -> int:
-    """The number of the voice's sample at this time."""
+    """Return the number of the voice sample at a time in microseconds."""
     return round(pts * SOUND_RATE_HZ / US)

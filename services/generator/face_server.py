@@ -1,6 +1,6 @@
-"""Faces for many sessions in one process.
+"""Generator service for many sessions in one process.
 
-What was loaded for one of them serves all, and an engine draws them together.
+Sessions share loaded engines and avatars, and an engine draws several sessions in one call.
 """
 
 import time
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class FaceSession:
-    """A session that is wanted. opening: while that is under way. note: why it has no faces, else ""."""
+    """A requested session. opening: its opening, None when that is finished. note: why it has no faces, else ""."""
 
     spec: SessionSpec
     opening: Future[OpenedSession] | None
@@ -45,8 +45,8 @@ class FaceServer:
         self._sessions: dict[str, FaceSession] = {}
         self._batches: dict[str, BatchThread] = {}  # by engine
         self._engines: dict[str, FrameEngine] = {}
-        self._avatars: dict[str, Avatar] = {}  # touched by the opening thread alone
-        # One at a time: an engine is never loaded twice at once, nor an avatar.
+        self._avatars: dict[str, Avatar] = {}  # used by the opening thread only
+        # A single worker, so that no engine or avatar is loaded twice at the same time.
         self._opening = ThreadPoolExecutor(1, "open")
         self._wake = Wake()
         self.loop.add_reader("sessions", self._on_sessions, many="casts")
@@ -84,7 +84,7 @@ class FaceServer:
         self._opening.submit(self._forget_avatars, used)
 
     def _opened(self, spec: SessionSpec) -> OpenedSession:
-        """Open a session, in the opening thread, with what others have loaded. Raises StudioError."""
+        """Open a session, in the opening thread, with the engines and avatars loaded so far. Raises StudioError."""
         engine = self._engines.get(spec.engine)
         if engine is None:
             engine = self._engines[spec.engine] = load_frame_engine(spec.engine, self.loop.settings.engines)
@@ -101,7 +101,7 @@ class FaceServer:
             del self._avatars[name]
 
     def _on_wake(self) -> None:
-        """A session was opened, or faces were made."""
+        """Handle opened sessions and drawn faces."""
         self._wake.clear()
         for name, session in self._sessions.items():
             if session.opening is not None and session.opening.done():
@@ -119,7 +119,7 @@ class FaceServer:
         except StudioError as error:
             self._fail(name, str(error))
             return
-        except Exception as error:  # a model's own trouble must not stop the faces of other sessions
+        except Exception as error:  # an error inside a model must not stop the faces of other sessions
             log.exception("session_not_opened", session=name, engine=session.spec.engine)
             self._fail(name, f"{session.spec.engine} cannot be opened ({named(error)}); choose another engine.")
             return

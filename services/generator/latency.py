@@ -1,4 +1,4 @@
-"""Latency from a driver's motion to its face, measured frame by frame, and the pacing of frames that come in bursts."""
+"""Measured latency from a driver's motion to its face, and the pacing of frames that come in bursts."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -9,67 +9,68 @@ import numpy as np
 
 from engines.api import RoiFrame
 
-STEADY_BATCHES = 8  # batches, or bursts, over which everything is judged
+STEADY_BATCHES = 8  # batches or bursts over which latency and delay are measured
 RATE_WINDOW_FRAMES = 50  # driver frames over which their rate is measured
 
 
 class EngineLatency:
-    """Latency of one session. All times are microseconds. Not thread-safe."""
+    """Latency of one session. All times are in microseconds. Not thread-safe."""
 
     def __init__(self, frames: int, held: int) -> None:
-        """frames: that a call takes. held: driving frames held back before the first ROI frame comes out."""
+        """frames: driving frames per call. held: driving frames held back before the first ROI frame comes out."""
         self.frames, self.calls = frames, -(-(held + 1) // frames)
         self._offered: deque[int] = deque(maxlen=RATE_WINDOW_FRAMES)
         self._shown: deque[int] = deque(maxlen=STEADY_BATCHES * frames)
         self._took: deque[int] = deque(maxlen=STEADY_BATCHES)
         self._batches: deque[int] = deque(
             maxlen=STEADY_BATCHES
-        )  # driver frames per call: several where the session skips frames itself
-        self._done = 0  # when the last call was
+        )  # batches of driving frames per call: several where the session itself skips frames
+        self._done = 0  # when the last call was complete
 
     def begin(self) -> None:
-        """The window is empty: the first call that makes frames is to fill it."""
+        """Start over with an empty window: the next call that makes frames fills it and is not measured."""
         self._done = 0
 
     def forget(self) -> None:
-        """Forget the times of earlier calls: the engine is now at another quality."""
+        """Discard the measured times, because the engine now has another quality."""
         self._took.clear()
         self._batches.clear()
         self._shown.clear()
         self.begin()
 
     def note_offer(self, pts: int) -> None:
-        """A driver frame came, taken or not."""
+        """Note the pts of a driving frame, whether or not the session takes it."""
         self._offered.append(pts)
 
     def note_call(self, began: int, done: int, batches: int) -> None:
-        """A call made frames.
+        """Note a call that made frames. began, done: its times. batches: of driving frames that it needed.
 
-        A call that began before the one before it was done counts from there: what is measured is how long a call keeps
-        the device, however many are under way.
+        A call that began before the previous one was complete is counted from that moment: the time for which a call
+        occupies the device is measured, even if several calls overlap.
         """
-        if self._done:  # the first one filled the window
+        if self._done:  # the first call only fills the window
             self._took.append(done - max(began, self._done))
             self._batches.append(batches)
         self._done = done
 
     def note_shown(self, delay: int) -> None:
-        """A face was handed on, so long after its motion."""
+        """Note the delay from a driving frame's pts to the sending of its face."""
         self._shown.append(delay)
 
     @property
     def load(self) -> float:
-        """Duration of a call as a fraction of the time that the driver leaves for it, 0 until that is known."""
+        """Duration of a call as a fraction of the time between calls at the driver's rate; 0 until that is known."""
         if len(self._took) < STEADY_BATCHES or not (left := self.frames * self._interval()):
             return 0.0
         return float(np.mean(self._took)) / left
 
     def as_dict(self) -> dict[str, float] | None:
-        """The figures, in milliseconds.
+        """Return the figures in milliseconds, None until all are known.
 
-        interval_ms: between the driver frames that are taken where none is skipped; call_ms: a call; ms: from a frame's
-        motion to the moment its face is handed on, median; floor_ms: what that cannot be below at this driver's rate,
-        the fill of a call and the calls that a frame lies in the window for. None until all are known.
+        interval_ms: between the driving frames that a session takes if none is dropped. call_ms: duration of a call.
+        ms: median from a frame's motion to the sending of its face. floor_ms: lower limit of `ms` at this driver's
+        rate: the time to collect the frames of a call, and the calls for which a frame stays in the window. frames:
+        driving frames per call; calls: calls until a frame's face comes out.
         """
         if not self._took or not self._shown or not (interval := self._interval() / 1000):
             return None
@@ -91,11 +92,11 @@ class EngineLatency:
 
 @dataclass(frozen=True, slots=True)
 class PacedFrame:
-    """A ROI frame to be handed on.
+    """A ROI frame that waits to be sent. Times are in microseconds.
 
-    due: when. frame: its pts is that of its driving frame, of its voice, or of the tick it idles at. shown: the tick
-    that is to show it, or the time from which it may be shown. stamps: of its driving frame. driven: by what; "" for a
-    host that idles by itself.
+    due: when to send it. frame: its pts is that of its driving frame, of its voice, or of the tick that it idles at.
+    shown: pts of the tick that shows it, or the earliest time at which it may be shown. stamps: time stamps of its
+    driving frame. driven: kind of driver; "" for an idling host.
     """
 
     due: int
@@ -106,14 +107,14 @@ class PacedFrame:
 
 
 class Pacer:
-    """Every frame is due a steady delay after its driving frame."""
+    """Schedules frames a steady delay after their driving frames: the longest one of the last STEADY_BATCHES bursts."""
 
     def __init__(self) -> None:
         self._delays: deque[int] = deque(maxlen=STEADY_BATCHES)
         self._last = 0
 
     def pace(self, frames: list[RoiFrame], at: int) -> list[int]:
-        """When each of a burst that came out at `at` is due (microseconds), never before one already handed on."""
+        """Return when each frame of a burst that was ready at `at` is due (microseconds), in increasing order."""
         if not frames:
             return []
         self._delays.append(at - frames[0].pts)
@@ -125,12 +126,12 @@ class Pacer:
 
 
 class ImmediatePacer(Pacer):
-    """Where frames come one at a time there is nothing to even out, and no delay is added."""
+    """Pacer without delay, for engines that return one frame per call."""
 
     def pace(self, frames: list[RoiFrame], at: int) -> list[int]:
         return [at] * len(frames)
 
 
 def evenly(count: int, wanted: int) -> list[int]:
-    """Which of `count` waiting frames to take: `wanted`, the newest among them, evenly apart."""
+    """Return the indices of `wanted` of `count` waiting frames, evenly spaced and including the newest."""
     return [round((i + 1) * count / wanted) - 1 for i in range(wanted)]

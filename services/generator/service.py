@@ -1,4 +1,4 @@
-"""Generator: turns each driving frame, or the voice of each tick, into the avatar's face with the scene's engine."""
+"""Generator service: turns driving frames, or the voice of each tick, into the avatar's face by the scene's engine."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,7 +26,7 @@ from shared.wire.message import Message, WireError
 log = structlog.get_logger()
 DEAF = "{} is moved by a face on video, not by a voice; choose another engine or driver."
 STALE_US = 3 * US // 10  # a driving frame older than this is no longer worth a face
-PROBE_PERIOD_US = 5 * US  # between two looks at which engines can run: weights are pulled while on air
+PROBE_PERIOD_US = 5 * US  # interval of probing the engines again, as weights may be downloaded while on air
 
 
 class Generator:
@@ -38,8 +38,8 @@ class Generator:
         self._opened: OpenedSession | None = None
         self._wanted = ("", "")  # engine, avatar
         self._options: Mapping[str, OptionValue] = {}
-        self._wrong_option = ""  # why the scene's options are not those of the session
-        self._trouble = ""  # why what is wanted is not on air
+        self._wrong_option = ""  # why the scene's options could not be applied to the session
+        self._trouble = ""  # why the wanted engine and avatar are not on air
         self._looking: Future[dict[str, dict[str, object]]] | None = None
         self._next_look = now() + PROBE_PERIOD_US
         self._pool = ThreadPoolExecutor(1, "look")
@@ -53,7 +53,7 @@ class Generator:
         self._tick_us = tick_pts(1, settings.rate)
         self._voice = VoiceLine(settings.rate)
         self._voice_tick = tick_after(now(), settings.rate)
-        self._deaf = False  # a voice drives, and the engine does not hear it
+        self._deaf = False  # a voice drives, but the engine has no voice input
         self._player = TemplatePlayer(settings.rate, self._pool)
         self.loop.follow_scene(self._on_scene)
         self.loop.add_reader("driving", self._on_driving)
@@ -88,7 +88,7 @@ class Generator:
         self._say()
 
     def _open(self) -> None:
-        """A model may take seconds to load, and the pulse must continue. The old session continues too."""
+        """Begin to open the wanted session in another thread; the current session and the pulse continue meanwhile."""
         self.loop.meter.state = "opening"
         self._opener.begin_opening(*self._wanted, self._options)
 
@@ -100,7 +100,7 @@ class Generator:
             if isinstance(error, EngineFaultError):
                 log.error("engine_not_opened", engine=self._wanted[0], exc_info=error.__cause__)
             self._fail(str(error))
-        except Exception as error:  # a model's own trouble must not stop the frames of the one before it
+        except Exception as error:  # an error inside a model must not stop the current session
             engine, avatar = self._wanted
             log.exception("engine_not_opened", engine=engine, avatar=avatar)
             self._fail(f"{engine} cannot be opened ({type(error).__name__}: {error}); choose another engine.")
@@ -113,13 +113,13 @@ class Generator:
         self._say()
 
     def _say(self) -> None:
-        """The note: what matters most of what there is to say."""
+        """Set the meter's note to the most important message."""
         deaf = DEAF.format(self._opened.info.title) if self._opened is not None and self._deaf else ""
         of_session = self._thread.note if self._thread is not None else ""
         self.loop.meter.note = self._trouble or deaf or self._player.note or self._wrong_option or of_session
 
     def _report(self) -> None:
-        """Bring the meter up to date."""
+        """Update the meter before a pulse."""
         meter = self.loop.meter
         needs_image = self._opened is not None and self._opened.needs_image
         meter.facts = {"engines": self._engines, "needs_image": needs_image}
@@ -128,7 +128,7 @@ class Generator:
             meter.facts |= self._thread.as_dict()
 
     def _look(self, at: int) -> None:
-        """See again which engines can run, and open the wanted one if it is what became able to."""
+        """Probe the engines again, and open the wanted one if it has become available."""
         self._next_look = at + PROBE_PERIOD_US
         if self._looking is not None and not self._looking.done():
             return
@@ -146,8 +146,8 @@ class Generator:
         if now() - message.pts > STALE_US:
             self.loop.meter.drops["stale"] += 1
         elif driving.frame is None and self._opened is not None and self._opened.needs_image:
-            self.loop.meter.drops["without image"] += 1  # capture has not yet heard that it is needed
-        elif not self._player.drives:  # what is still on its way when recorded motion takes over
+            self.loop.meter.drops["without image"] += 1  # capture does not know yet that the engine needs it
+        elif not self._player.drives:  # frames that arrive after recorded motion has taken over are ignored
             self._drive(driving, message.stamps, message.epoch)
 
     def _drive(self, driving: Driving, stamps: Mapping[str, int], epoch: int) -> None:
@@ -165,7 +165,7 @@ class Generator:
         self._say()
 
     def _play(self, at: int) -> None:
-        """The frame of recorded motion that is due, where that drives."""
+        """Pass the due frame of recorded motion to the engine, if recorded motion drives."""
         if (driving := self._player.due_frame(at)) is not None:
             self._drive(driving, {"captured": driving.pts}, self._player.epoch)
         self.loop.meter.drops["recorded frame skipped"] = self._player.skipped
@@ -173,7 +173,7 @@ class Generator:
         self._say()
 
     def _begin(self, opened: OpenedSession | None) -> None:
-        """Continue with this session in a thread of its own, or with none; the previous thread ends."""
+        """Continue with this session in a new thread, or without a session, and close the previous thread."""
         if self._thread is not None:
             self._thread.close()
             self.loop.meter.drops += self._thread.counted()
@@ -186,7 +186,7 @@ class Generator:
         self._say()
 
     def _apply_options(self) -> None:
-        """The scene's options, which may have changed while it was being opened."""
+        """Apply the scene's options to the open session; they may have changed while it was being opened."""
         if self._opened is None or self._thread is None:
             return
         try:
@@ -199,12 +199,12 @@ class Generator:
             self._thread.apply(options)
 
     def _on_thread(self) -> None:
-        """React to what came out of the engine's thread, or went wrong in it."""
+        """React to frames, changes and failures of the engine's thread."""
         self._thread_wake.clear()
         failure = self._thread.failure if self._thread is not None else None
         if failure is not None and (isinstance(failure, EngineFaultError) or not isinstance(failure, StudioError)):
             self._fail(str(failure))
-            self.loop.pulse()  # what it was, before this process ends and another begins with everything loaded again
+            self.loop.pulse()  # report the failure before this process ends; the next one loads everything again
             raise failure
         if failure is not None:
             self._begin(None)
@@ -220,7 +220,7 @@ class Generator:
         return now() + US if due is None else due
 
     def _hand_on(self, at: int) -> None:
-        """Send what the engine made, each frame at its time."""
+        """Send the engine's frame that is due at `at`."""
         if self._thread is not None and (paced := self._thread.due_frame(at)) is not None:
             self._send(paced)
 
@@ -230,9 +230,9 @@ class Generator:
             self._thread.restart()
 
     def _speak(self, at: int) -> None:
-        """Hand the engine the voice of the face that this program tick shows, while a voice drives.
+        """Pass the engine the voice for the face of this program tick, while a voice drives.
 
-        Silence too: the compositor then knows before the first word by how much to delay the sound.
+        Silence is passed too: from its faces the compositor learns, before the first word, how much to delay the sound.
         """
         rate = self.loop.settings.rate
         tick = max(tick_after(at + VOICE_LEAD_US, rate) - 1, self._voice_tick)
@@ -250,7 +250,7 @@ class Generator:
         self._thread.hear(self._voice.block(tick, ahead), delay)
 
     def _idle(self, at: int) -> None:
-        """Once a program tick without a driver: the host waits, alive."""
+        """Request a frame of the idling host at each program tick without a driver."""
         rate = self.loop.settings.rate
         tick = tick_after(at, rate)
         self._next_idle = tick_pts(tick, rate)
@@ -259,7 +259,7 @@ class Generator:
         if self._voice.drives and self._opened.hears:
             return
         if self._thread is not None:
-            self._opened.plate_clock.delay_us = 0  # it is made for the tick that shows it
+            self._opened.plate_clock.delay_us = 0  # an idle frame's pts is that of the tick that shows it
             self._thread.idle(self._next_idle)
 
     def _send(self, paced: PacedFrame) -> None:
@@ -285,9 +285,9 @@ class Generator:
 
 
 def driving_of(message: Message) -> Driving:
-    """The driving frame in a message, without an image where none came or a small one, which is the console's.
+    """Return the driving frame of a message. Raises WireError.
 
-    Raises WireError.
+    Its image is None if the message has none, or a small one, which is for the console only.
     """
     if message.format not in ("rgb24", "bytes"):
         raise WireError("malformed")

@@ -1,4 +1,4 @@
-"""Opens engines, each in a thread of its own: one that takes long holds up neither the pulse nor the next one."""
+"""Opens engine sessions in separate threads, so that a slow one delays neither the pulse nor the next one."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -25,24 +25,25 @@ LITTLE = "There is little memory left on the GPU: {} makes do with less and may 
 
 @dataclass(slots=True)
 class PlateClock:
-    """Which plate frame is shown with a face.
+    """Selects the plate frame that is shown with a face.
 
-    delay_us: from a face's own pts to the tick that shows it, for the current driver.
+    delay_us: microseconds from a face's pts to the tick that shows it, for the current driver.
     """
 
     plate: Plate
     delay_us: int = 0
 
     def index(self, pts: int) -> int:
-        """The plate frame of a face's pts (microseconds)."""
+        """Return the index of the plate frame for a face's pts (microseconds)."""
         return self.plate.index(pts + self.delay_us)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedSession:
-    """An engine's session on an avatar, as the scene wants it.
+    """An open session of an engine on an avatar.
 
-    options: the scene's, None where the engine has none. note: what a user should know of how it was opened.
+    options: as wanted by the scene; None for an engine without options. note: message for the user if the session could
+    not be opened exactly as wanted, else "".
     """
 
     engine: FrameEngine
@@ -54,36 +55,36 @@ class OpenedSession:
 
     @property
     def info(self) -> EngineInfo:
-        """Static facts of its engine."""
+        """Static facts of the session's engine."""
         return self.engine.info
 
     @property
     def hears(self) -> bool:
-        """Whether a voice can drive it."""
+        """Whether a voice can drive the session."""
         return "voice" in self.info.inputs
 
     @property
     def needs_image(self) -> bool:
-        """Whether it needs the driver's image."""
+        """Whether the session needs the driver's image."""
         return self.info.needs_image
 
 
 class SessionOpener:
-    """Opens the session that was requested last and gives up earlier requests. Owned by the loop's thread."""
+    """Opens the session that was requested last and abandons earlier requests. Owned by the loop's thread."""
 
     def __init__(self, settings: Settings, done: Callable[[], None]) -> None:
-        """done: called, in a thread, when something was opened or could not be."""
+        """done: called in a thread when an opening has finished, successfully or not."""
         self._settings, self._done = settings, done
         self._latest: Future[OpenedSession] | None = None
-        self._locks: dict[str, threading.Lock] = {}  # an engine is never loaded twice at once: memory
+        self._locks: dict[str, threading.Lock] = {}  # by engine; loading one twice at once needs memory
 
     @property
     def busy(self) -> bool:
-        """Whether something is being opened."""
+        """Whether a session is being opened."""
         return self._latest is not None
 
     def begin_opening(self, engine: str, avatar: str, given: Given) -> None:
-        """Begin to open. The thread cannot be stopped when it is given up, and ends by itself."""
+        """Begin to open a session. given: the scene's options. The thread of an abandoned request ends by itself."""
         self._latest = future = Future[OpenedSession]()
         lock = self._locks.setdefault(engine, threading.Lock())
 
@@ -96,7 +97,7 @@ class SessionOpener:
         threading.Thread(target=run, name="open", daemon=True).start()
 
     def finished_session(self) -> OpenedSession | None:
-        """The opened session, returned once; None while it is opening. Raises what opening raised."""
+        """Return the opened session once, None while it is opening. Raises the exception of a failed opening."""
         if self._latest is None or not self._latest.done():
             return None
         future, self._latest = self._latest, None
@@ -107,15 +108,15 @@ class SessionOpener:
             opened = opened_session(self._settings, engine, avatar, given)
             if future is self._latest:
                 future.set_result(warmed(opened))
-        except Exception as error:  # the loop's thread tells it
+        except Exception as error:  # reported by the loop's thread
             future.set_exception(error)
 
 
 def opened_session(settings: Settings, engine: str, avatar: str, given: Given = NOTHING) -> OpenedSession:
     """Load an avatar and open an engine on it.
 
-    given: its options in the scene; where they are not available it opens with those of the settings, and a note.
-    Raises StudioError.
+    given: the engine's options in the scene. If they are not available, the session opens with those of the settings
+    and a note. Raises StudioError.
     """
     loaded = load_avatar(avatar_folder(settings.home, avatar))
     return session_on(load_frame_engine(engine, settings.engines), loaded, settings.rate, given)
@@ -144,9 +145,9 @@ def session_on(engine: FrameEngine, avatar: Avatar, rate: Fraction, given: Given
 
 
 def _scene_options(engine: FrameEngine, given: Given) -> EngineOptions | None:
-    """The engine's options in a scene.
+    """Return the engine's options in a scene, or those of the settings if the scene's are invalid.
 
-    Those of the settings where the scene's are wrong, as in one that another version saved.
+    They may be invalid in a scene that another version of the studio saved.
     """
     try:
         return engine.options(given)
@@ -155,9 +156,10 @@ def _scene_options(engine: FrameEngine, given: Given) -> EngineOptions | None:
 
 
 def warmed(opened: OpenedSession) -> OpenedSession:
-    """The session, once everything is compiled that is compiled on first use.
+    """Run the session once, so that everything that is compiled on first use is compiled, and return it.
 
-    Memory that runs out costs a rung. Raises OutOfMemoryError where there is none left.
+    If memory runs out, its quality is lowered by one rung and the note says so. Raises OutOfMemoryError when there is
+    no lower rung.
     """
     session, note = opened.session, opened.note
     while True:

@@ -1,8 +1,8 @@
-"""A motion template as a live driver, played here and not by capture.
+"""Playback of a motion template as a live driver, in the generator and not in capture.
 
-It is the engine's own format, a few hundred bytes a frame that no other engine can read, and there is nothing in it to
-track: a capture service that played it would need the engine, and a stream of its own for what only the engine
-understands.
+A template has the engine's own format, a few hundred bytes per frame that no other engine can read, and contains
+nothing to track. A capture service that played it would need the engine, and another stream for data that only the
+engine understands.
 """
 
 from concurrent.futures import Executor, Future
@@ -19,33 +19,33 @@ from shared.scene import Scene
 
 log = structlog.get_logger()
 ENDED = "The recorded motion has ended; choose another driver or switch looping on."
-LEAD_US = 24_000  # us before a program tick at which the first frame is played: the engine fits in between
-LATE_US = 2 * US // 10  # after a stall this long it continues from where it is: unseen time is not made up for
+LEAD_US = 24_000  # the first frame is played this long before a program tick, to leave time for the engine
+LATE_US = 2 * US // 10  # after a longer stall, playback continues at its position without skipping frames
 
 
 class TemplatePlayer:
-    """The scene's driver, while it is a motion template. Every method is called by the loop's thread.
+    """Plays the scene's driver if it is a motion template. All methods are called from the loop's thread.
 
-    wake: set when a template was read, which happens in another thread; the loop then calls `arrived`. note: one
-    sentence while nothing can be played, or nothing is left to play; else "". epoch: of what is being played; it
-    changes whenever playback starts over. skipped: frames left out, where the loop was too slow for the template's
-    rate. stalls: how often it came later than LATE_US.
+    wake: set when a template has been read in another thread; the loop then calls `arrived`. note: one sentence while
+    the template cannot be played or has ended, else "". epoch: changes whenever playback starts over. skipped: number
+    of frames that were left out because the loop was too slow for the template's rate. stalls: how often a frame was
+    later than LATE_US.
     """
 
     def __init__(self, rate: Fraction, pool: Executor) -> None:
-        """rate: of the program, in step with which it begins. pool: where templates are read."""
+        """rate: of the program, to whose ticks the beginning of playback is aligned. pool: reads the templates."""
         self.wake = Wake()
         self.note = ""
         self.epoch = self.skipped = self.stalls = 0
         self._rate = rate
         self._pool = pool
         self._engine: FrameEngine | None = None
-        self._wanted: tuple[Path | None, str] = (None, "")  # the template, the name of the engine
+        self._wanted: tuple[Path | None, str] = (None, "")  # path of the template, name of the engine
         self._loop = True
         self._reading: Future[MotionTemplate] | None = None
         self._template: MotionTemplate | None = None
-        self._played = 0  # frames since it began, over all its rounds
-        self._base = 0  # when it began
+        self._played = 0  # frames since the beginning of playback, over all rounds of the loop
+        self._base = 0  # channel clock at the beginning of playback
         self._over = False
 
     @property
@@ -54,7 +54,7 @@ class TemplatePlayer:
         return self._wanted[0] is not None
 
     def on_scene(self, scene: Scene) -> None:
-        """Take another driver, or another setting of the loop: a template that has ended starts over when it may."""
+        """Follow the scene's driver and its `loop`; a template that has ended starts over once looping is on."""
         self._loop = scene.loop
         self._want(scene.driver_ref.template, self._wanted[1])
         if self._over and self._loop:
@@ -69,29 +69,32 @@ class TemplatePlayer:
         self._want(self._wanted[0], name)
 
     def arrived(self) -> None:
-        """A template was read, or could not be."""
+        """Take over a template that was read, or the error of reading it."""
         self.wake.clear()
         if self._reading is None or not self._reading.done():
-            return  # one that is no longer wanted
+            return  # this template is no longer wanted
         future, self._reading = self._reading, None
         try:
             self._template = future.result()
         except StudioError as error:
             self.note = str(error)
-        except Exception as error:  # an engine's own trouble with a file must not stop the frames
+        except Exception as error:  # an error in an engine's reader must not stop the service
             log.exception("template_not_read", path=str(self._wanted[0]))
             self.note = f"The recorded motion cannot be read ({type(error).__name__}: {error}); choose another driver."
         else:
             self._begin()
 
     def due(self) -> int:
-        """When the next frame is to be played (microseconds)."""
+        """Return when the next frame is to be played (microseconds)."""
         if self._template is None or self._over:
             return now() + US
         return self._base + tick_pts(self._played, self._template.rate)
 
     def due_frame(self, at: int) -> Driving | None:
-        """The newest frame that is due at `at`, at its own time; None where none is, or the last one has ended."""
+        """Return the newest frame that is due at `at`, with its own pts.
+
+        None if there is no template, after its end, and at a stall of more than LATE_US.
+        """
         template = self._template
         if template is None or self._over:
             return None

@@ -1,4 +1,4 @@
-"""The voice as the engine is to hear it: kept by its own time, handed over just before each program tick."""
+"""A channel's voice for the engine: buffered by pts, and passed on just before each program tick."""
 
 from fractions import Fraction
 
@@ -8,15 +8,15 @@ from shared.runtime.clock import SOUND_RATE_HZ, US, tick_pts
 from shared.scene import Scene
 from shared.wire.message import Message, WireError
 
-# From the last sample that a face needs to the tick that shows it: the voice's way here, the engine, the face's way on.
+# Time between the last sample that a face needs and the tick that shows it, for transport and engine.
 VOICE_MARGIN_US = 35_000
-BACKLOG_TICKS = 3  # ticks of voice handed over at most; a generator that was away for longer continues at the present
+BACKLOG_TICKS = 3  # ticks of voice passed on at most; after a longer pause the generator skips to the present
 
 
 class VoiceLine:
     """A channel's voice.
 
-    The sound of a tick is shown some ticks later, always as many: the compositor delays the sound by that.
+    The face for a tick's sound is shown a constant number of ticks later; the compositor delays the sound as much.
     """
 
     def __init__(self, rate: Fraction) -> None:
@@ -26,19 +26,19 @@ class VoiceLine:
         self._drives = False  # the driver of this epoch is a voice
         self._word = ""  # the scene's driver
         self._is_voice = False  # that driver is a voice and nothing else
-        self._handed = -1  # number after the last sample handed over
+        self._handed = -1  # number after the last sample passed on
 
     def on_scene(self, scene: Scene) -> None:
-        """Take a scene: a new driver is a voice from the start only where its name says so."""
+        """Follow the scene's driver. A new driver counts as a voice from the start only if its name says so."""
         if scene.driver != self._word:
             self._word, self._is_voice, self._drives = scene.driver, scene.driver_ref.is_voice, False
 
     def on_driving(self) -> None:
-        """Frames come: it is a face that drives."""
+        """Note that driving frames arrive, so the driver is not a voice."""
         self._drives = False
 
     def on_voice(self, message: Message) -> bool:
-        """Keep a block. Returns whether it begins a new epoch, which voids what was heard before. Raises WireError."""
+        """Store a voice block; returns whether it begins a new epoch, which clears the buffer. Raises WireError."""
         if message.format != "s16":
             raise WireError("malformed")
         drives = message.fact("drives", bool)
@@ -56,9 +56,9 @@ class VoiceLine:
         return self._drives or self._is_voice
 
     def said_at(self, tick: int, ahead: int) -> int:
-        """The time (microseconds) of the voice that a face shown at this tick speaks.
+        """Return the time (microseconds) of the voice for the face that is shown at this tick.
 
-        ahead: microseconds of voice that the engine needs beyond it.
+        ahead: microseconds of voice after that time that the engine needs.
         """
         ticks = 1
         while tick_pts(ticks, self._rate) < ahead + VOICE_MARGIN_US:
@@ -66,7 +66,7 @@ class VoiceLine:
         return tick_pts(tick - ticks, self._rate)
 
     def block(self, tick: int, ahead: int) -> VoiceBlock:
-        """The voice that the face of this tick needs and that has not been handed over; silence where there is none."""
+        """Return the voice that the face of this tick needs and that was not returned before; gaps are silence."""
         said = self.said_at(tick, ahead)
         end = (said + ahead) * SOUND_RATE_HZ // US + 1
         if not 0 < end - self._handed <= BACKLOG_TICKS * SOUND_RATE_HZ * self._rate.denominator // self._rate.numerator:
