@@ -1,1 +1,1 @@
-"""What one machine starts for itself: channel processes, render workers, Redis, LiveKit, samples."""
+"""Parts of a single-machine studio: channel supervisor, render farm, Redis, LiveKit server, samples."""

@@ -26,11 +26,11 @@ from shared.wire.pulse import Pulse
 log = structlog.get_logger()
 
 SERVICES = ("gateway", "compositor", "generator", "capture")
-# Where sessions are allowed: their rooms, and a generator that serves them all.
+# Run where sessions are allowed: the service of their rooms, and a generator for the faces of all of them.
 SESSION_SERVICES = {"sessions": ("services.sessions",), "faces": ("services.generator", "--sessions")}
-TERM_WAIT_S = 1.2  # seconds a service has to end before it is killed; Ctrl-C is over within two
-HUNG_AFTER_S = 30.0  # seconds without a pulse until a service counts as hung
-START_S = 180.0  # seconds until its first pulse, as a busy machine takes long to load its modules
+TERM_WAIT_S = 1.2  # time for a service to end before it is killed; Ctrl-C is to take less than two seconds
+HUNG_AFTER_S = 30.0  # time without a pulse after which a service counts as hung
+START_S = 180.0  # the same before its first pulse: a busy machine takes long to load the modules
 RESTART_S = (0.0, 0.0, 0.1, 0.2, 0.5)
 PORTS_TRIED = 20
 PRIORITY = -10  # nice value of the services
@@ -38,7 +38,7 @@ PRIORITY = -10  # nice value of the services
 
 @dataclass(slots=True)
 class ServiceProcess:
-    """One service's process. due: when it counts as hung, by the monotonic clock, unless a pulse comes before."""
+    """A service's process. due: monotonic time at which it counts as hung, unless it sends a pulse before."""
 
     service: str
     process: subprocess.Popen[bytes]
@@ -47,7 +47,7 @@ class ServiceProcess:
 
 
 class Supervisor:
-    """One channel's processes. A context manager: leaving it leaves no process, socket file or lock behind."""
+    """Supervises the processes of a channel. A context manager: on exit no process, socket file or lock remains."""
 
     def __init__(self, settings: Settings, *, port_asked: bool) -> None:
         self.settings = settings
@@ -71,7 +71,7 @@ class Supervisor:
 
     @property
     def port(self) -> int:
-        """The port the console listens on."""
+        """The port of the console."""
         return int(self._listener.getsockname()[1])
 
     def start(self) -> None:
@@ -80,12 +80,12 @@ class Supervisor:
             self._spawn(name)
 
     def run(self, until: Callable[[], bool]) -> None:
-        """Keep the services alive until `until()` says so; it is asked at least five times a second."""
+        """Keep the services running until `until()` is true; it is called at least five times a second."""
         while not until():
             self.turn()
 
     def turn(self) -> None:
-        """Wait up to 0.2 s for a pulse or a death, and handle it."""
+        """Wait up to 0.2 s for pulses and ended processes; kill hung services and restart ended ones."""
         ready = [fd for fd, _ in self._poller.poll(200)]
         self._watch.keep_endpoint()
         for message in self._watch.read():
@@ -109,7 +109,7 @@ class Supervisor:
                 self._spawn(name)
 
     def close(self) -> None:
-        """End everything."""
+        """Stop all services and release the port, the sockets and the channel's folder."""
         for child in self._children.values():
             child.process.terminate()
         deadline = time.monotonic() + TERM_WAIT_S
@@ -138,12 +138,12 @@ class Supervisor:
             command += ["--fd", str(self._listener.fileno())]
         process = subprocess.Popen(
             command,
-            # Only the gateway speaks to other machines; no other service gets its secrets.
-            # Each service has its own core to itself at best; thread pools of libraries only take it from the others.
+            # Only the gateway talks to other machines, so no other service gets the secrets. One thread: a service has
+            # one core at best, and a library's thread pool would only take time from the other services.
             env=child_environment(self.settings, secrets=name == "gateway", store=name == "gateway", threads=1),
             stdin=subprocess.DEVNULL,
             pass_fds=[self._listener.fileno()] if name == "gateway" else [],
-            start_new_session=True,  # Ctrl-C is the supervisor's to pass on, once
+            start_new_session=True,  # the terminal's Ctrl-C reaches the supervisor only, which stops the services
         )
         _prefer(process.pid)
         child = ServiceProcess(name, process, os.pidfd_open(process.pid), time.monotonic() + START_S)
@@ -166,20 +166,21 @@ class Supervisor:
 
 
 def _prefer(pid: int) -> None:
-    """Before the browser that only watches, where this user may.
+    """Give a service priority over a browser on the same machine, if this user is permitted to.
 
-    A late program is everybody's, a late preview one's own.
+    A late program affects all viewers, a late preview only the operator.
     """
     try:
         os.setpriority(os.PRIO_PROCESS, pid, PRIORITY)
     except OSError:
-        pass  # without the right to it everyone is equal, which works too
+        pass  # not permitted: all processes then have the same priority, which works too
 
 
 def listening_socket(host: str, port: int, *, asked: bool) -> socket.socket:
-    """A listening socket that the gateway inherits, so that it keeps its port when it dies.
+    """Open the console's listening socket. The gateway inherits it, so the port stays open when the gateway restarts.
 
-    A port that was not asked for gives way to the next free one. Raises StudioError when none is free.
+    asked: whether the user chose the port; if not, the next free one may be used instead. Raises StudioError when none
+    is free.
     """
     tried = range(port, port + 1) if asked or port == 0 else range(port, min(port + PORTS_TRIED, 65536))
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -199,9 +200,9 @@ def listening_socket(host: str, port: int, *, asked: bool) -> socket.socket:
 
 
 def _claim(settings: Settings) -> int:
-    """Make the channel's folder, which is ours alone, and hold its lock.
+    """Make the channel's folder, accessible to this user only, and return the descriptor of its lock.
 
-    Raises StudioError when another studio has it.
+    Raises StudioError when another studio runs the channel, or the folder cannot be made or is not this user's alone.
     """
     run_dir, root = settings.run_dir, settings.run_root
     longest = len(os.fsencode(endpoint(run_dir, "program")))
@@ -227,7 +228,7 @@ def _claim(settings: Settings) -> int:
         raise StudioError(
             f"Channel '{settings.channel}' is already running; stop it, or start another with --channel NAME."
         )
-    for left in run_dir.iterdir():  # of a studio that was killed
+    for left in run_dir.iterdir():  # files of a studio that was killed
         left.unlink() if not left.is_dir() else shutil.rmtree(left)
     return lock
 

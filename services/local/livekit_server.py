@@ -1,4 +1,4 @@
-"""A LiveKit server of one's own, on loopback, for as long as the studio runs."""
+"""The studio's own LiveKit server, on loopback, which runs as long as the studio."""
 
 import os
 import secrets
@@ -14,19 +14,19 @@ KEY = "studio"
 
 
 def find_server() -> Path | None:
-    """The `livekit-server` on the path, or the one that deploy/livekit.sh built."""
+    """Return the `livekit-server` on the path, or the one that deploy/livekit.sh built; None without either."""
     found = shutil.which("livekit-server")
     cached = cache_folder() / "bin" / "livekit-server"
     return Path(found) if found else cached if os.access(cached, os.X_OK) else None
 
 
 class LiveKitServer(OwnedServer):
-    """The server's process, its address and its keys. A context manager: leaving it ends the process."""
+    """The server's process, its address and its keys. A context manager that ends the process on exit."""
 
     title = "LiveKit server"
 
     def __init__(self, log_file: Path) -> None:
-        """Start the server on free ports. Raises StudioError when there is none or it does not come up."""
+        """Start the server on free ports. Raises StudioError when none is installed or it does not start."""
         program = find_server()
         if program is None:
             raise StudioError(
@@ -40,9 +40,9 @@ class LiveKitServer(OwnedServer):
         self.start()
 
     def start(self) -> None:
-        """Start the process and wait until it answers; rooms of one before are gone. Raises StudioError."""
+        """Start the process and wait until it answers; rooms of an earlier process are lost. Raises StudioError."""
         command = [str(self._program), "--bind", "127.0.0.1", "--node-ip", "127.0.0.1"]
-        # The keys go by the environment: a command line is everybody's to read.
+        # The keys are passed in the environment, because other users can read a command line.
         if not self._run(command, self._log_file, self._answers, {"LIVEKIT_CONFIG": self._config()}):
             raise StudioError(f"The LiveKit server {self._program} did not start; {self._log_file} says why.")
 
@@ -62,12 +62,12 @@ class LiveKitServer(OwnedServer):
     def _config(self) -> str:
         port, tcp, udp = self._ports
         rtc = f"{{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false}}"
-        # The studio asks for rooms by joining them; nothing is kept between runs, so no Redis.
+        # Rooms are created when the studio joins them, and nothing is kept between runs, so there is no Redis.
         return f'port: {port}\nrtc: {rtc}\nkeys: {{"{self.key}": "{self.secret}"}}\nlogging: {{level: warn}}\n'
 
 
 def free_ports() -> tuple[int, int, int]:
-    """Ports for signalling, media over TCP and media over UDP that were free just now."""
+    """Return currently free ports for signalling, media over TCP and media over UDP."""
     kinds = (socket.SOCK_STREAM, socket.SOCK_STREAM, socket.SOCK_DGRAM)
     sockets = [socket.socket(socket.AF_INET, kind) for kind in kinds]
     for each in sockets:

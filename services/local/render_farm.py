@@ -1,7 +1,7 @@
-"""The studio's own farm: Redis where none is named, and one worker beside it. One for each studio folder.
+"""The studio's own render farm: a worker, and Redis unless the settings name one. There is one per studio home.
 
-`python -m services.local.render_farm` runs until it is stopped, and waits while another one runs; with --until-idle
-SECONDS it ends when no job has been open for so long, and at once where another one runs.
+`python -m services.local.render_farm` runs until it is stopped; while another farm runs, it waits for it to end. With
+--until-idle SECONDS it ends when no job has been open for so long, and immediately if another farm runs.
 """
 
 import argparse
@@ -31,19 +31,19 @@ from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 log = structlog.get_logger()
 
-NICE = 10  # behind a live channel on the same machine
-IDLE_S = 60.0  # without an open job
-LOOKERS_S = 0.5  # in which those who only look at the lock have let go of it
-LEAVING = "farm.leaving"  # there while a farm ends that has said so
-LOOK_S = 5.0  # between two looks for one
-BESIDE_S = 0.6  # that a farm has to end after its channel has; Ctrl-C is over within two seconds
-LEAVE_S = 10.0  # that a worker has to end
+NICE = 10  # nice value, so that a live channel on the same machine has priority
+IDLE_S = 60.0  # time without an open job after which a detached farm ends
+LOOKERS_S = 0.5  # processes that only test the lock release it within this time
+LEAVING = "farm.leaving"  # file that exists while a farm is ending and takes no more jobs
+LOOK_S = 5.0  # interval of looking for open jobs
+BESIDE_S = 0.6  # time for a farm to end after its channel; Ctrl-C is to take less than two seconds
+LEAVE_S = 10.0  # time for a worker to end
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 15.0)
 OPEN: tuple[JobState, ...] = ("queued", "rendering", "assembling")
 
 
 class Farm:
-    """Redis and a worker, each started again when it dies. A context manager: leaving it leaves neither behind."""
+    """Redis and a worker, each restarted when it dies. A context manager that stops both on exit."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -52,7 +52,7 @@ class Farm:
         self._restart = RestartPolicy(RESTART_S)
 
     def turn(self) -> None:
-        """See to both; called several times a second, always by the same thread: they end with it."""
+        """Keep both running. Called several times a second, always by the same thread, with which the worker ends."""
         self._keeper.turn()
         if self._worker is not None and (code := self._worker.poll()) is not None:
             log.warning("worker_ended", code=code, again_in_s=self._restart.died())
@@ -64,7 +64,7 @@ class Farm:
 
     @property
     def worker(self) -> int | None:
-        """The worker's process id."""
+        """The worker's process id, None while it does not run."""
         return self._worker.pid if self._worker else None
 
     def __enter__(self) -> "Farm":
@@ -82,21 +82,21 @@ class Farm:
 
 
 class OpenJobs:
-    """Whether there is anything to do; remembers which jobs have ended, which never changes."""
+    """Finds out whether a store has open jobs. Jobs that have ended are remembered and not read again."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ended: set[str] = set()
 
     def has_any(self) -> bool:
-        """Whether some job waits for a worker or is at work. Raises StudioError when the store cannot be read."""
+        """Whether a job waits for a worker or is in progress. Raises StudioError when the store cannot be read."""
         for job in reversed(jobs(self._store)):
             if job in self._ended:
                 continue
             try:
                 state = status(self._store, job).state
             except StudioError:
-                continue  # gone
+                continue  # removed meanwhile
             if state in OPEN:
                 return True
             if state in ("done", "cancelled"):
@@ -105,16 +105,16 @@ class OpenJobs:
 
 
 def farm_environment(settings: Settings) -> dict[str, str]:
-    """Return the environment of a farm and its worker: these settings, and nothing of LiveKit."""
+    """Return the environment of a farm and its worker: these settings without those of LiveKit."""
     named = settings.redis_url.get_secret_value() if settings.redis_url else None
     return child_environment(settings, store=True, redis_url=named)
 
 
 def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes] | None":
-    """Start a farm in a process of its own.
+    """Start a farm in a separate process.
 
     detached: the farm outlives this process and ends by itself when idle; otherwise it ends with the calling thread.
-    Returns None where a Redis URL is set: its operator runs the workers.
+    Returns None if the settings name a Redis: its operator then runs the workers.
     """
     if settings.redis_url:
         return None
@@ -134,30 +134,30 @@ def start_farm(settings: Settings, *, detached: bool) -> "subprocess.Popen[bytes
 
 
 class FarmKeeper:
-    """Starts the studio's own farm again for as long as its caller waits for a job, where it has died or ended."""
+    """Restarts the studio's own farm if it has ended, while the caller waits for a job."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._tried = time.monotonic()
-        self.process: subprocess.Popen[bytes] | None = None  # the farm that was started last; it outlives us
+        self.process: subprocess.Popen[bytes] | None = None  # the farm started last; it outlives this process
 
     def turn(self) -> None:
-        """Called now and then; nothing where a farm runs, or where Redis is named and workers are its operator's."""
+        """Start a farm if none runs; called repeatedly. Does nothing if the settings name a Redis."""
         now = time.monotonic()
         if self._settings.redis_url or now - self._tried < LOOK_S or is_locked(farm_lock(self._settings.home)):
             return
         if self.process is not None and self.process.poll() is None:
-            return  # it comes up, or waits for one that ends
+            return  # it is starting, or waits for another farm to end
         self._tried = now
         log.debug("farm_starting")
         self.process = start_farm(self._settings, detached=True)
 
 
 class FarmBeside:
-    """A farm beside a channel, from when there is a job for it on.
+    """Starts a farm next to a live channel as soon as there is an open job.
 
-    A channel alone costs no more than a look now and then. A context manager; the rest is called by one thread, with
-    which the farm ends.
+    Without jobs its only cost is to look for one every LOOK_S. A context manager, used by a single thread, with which
+    the farm ends. lookers_ended: how often the thread that looks for jobs has died.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -169,7 +169,7 @@ class FarmBeside:
         self.lookers_ended = 0
 
     def turn(self) -> None:
-        """Called several times a second once the channel is on air."""
+        """Look for jobs and keep a needed farm running; called several times a second once the channel is on air."""
         if not self._over.is_set() and not self._needed.is_set():
             self._keep_looking()
         ended = self._process is None or self._process.poll() is not None
@@ -178,7 +178,7 @@ class FarmBeside:
             self._process = start_farm(self._settings, detached=False)
 
     def _keep_looking(self) -> None:
-        """Start the thread that looks, and another in place of one that died."""
+        """Start the thread that looks for jobs, or replace it if it has died."""
         if self._looker is not None and self._looker.is_alive():
             return
         if self._looker is not None:
@@ -188,7 +188,7 @@ class FarmBeside:
         self._looker.start()
 
     def leave(self) -> None:
-        """The channel ends: what is at work is handed back meanwhile."""
+        """Ask the farm to end, because the channel ends; its units in progress are returned to the queue."""
         self._over.set()
         if self._process is not None:
             self._process.terminate()
@@ -202,12 +202,12 @@ class FarmBeside:
             try:
                 self._process.wait(BESIDE_S)
             except subprocess.TimeoutExpired:
-                # and with it all it started; what was at work is begun again from its segment's start
+                # Its child processes end with it; the segment in progress is rendered again from its start.
                 self._process.kill()
                 self._process.wait()
 
     def _look(self) -> None:
-        """Look for open jobs, in a thread because a store may be slow."""
+        """Look for open jobs until there is one; in a thread, because a store may be slow."""
         open_jobs = None
         while not self._over.is_set() and not self._needed.is_set():
             try:
@@ -216,13 +216,13 @@ class FarmBeside:
                     self._needed.set()
             except StudioError as error:
                 log.debug("jobs_not_read", why=str(error))
-            except Exception:  # whatever lies in the store, the channel continues
+            except Exception:  # nothing in the store may stop the channel
                 log.exception("jobs_not_read")
             self._over.wait(LOOK_S)
 
 
 def main() -> int:
-    """Run a farm."""
+    """Run a farm as the command line asks; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m services.local.render_farm")
     parser.add_argument("--until-idle", type=float)
     parser.add_argument("--parent", type=int)
@@ -239,7 +239,7 @@ def main() -> int:
     lock = open_lock(path)
     leaving = path.with_name(LEAVING)
     while not try_lock(lock, LOOKERS_S):
-        # One that is about to end no longer takes jobs: what comes now is ours.
+        # A farm that is about to end takes no more jobs, so this one waits for its lock.
         if ending or (given.until_idle is not None and not leaving.exists()):
             return 0
     leaving.unlink(missing_ok=True)
@@ -248,7 +248,10 @@ def main() -> int:
 
 
 def _may_end(look: OpenJobs, leaving: Path) -> bool:
-    """Say that this farm ends, unless a job has come: one that comes later finds the word and waits for the lock."""
+    """Announce the end of this farm in the file `leaving`, and return whether it may end.
+
+    It may not if a job has arrived meanwhile. A farm that is started later finds the file and waits for the lock.
+    """
     leaving.touch()
     if look.has_any():
         leaving.unlink(missing_ok=True)
@@ -257,7 +260,7 @@ def _may_end(look: OpenJobs, leaving: Path) -> bool:
 
 
 def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | None) -> None:
-    """Keep a farm until a stop signal or there has been nothing to do for `until_idle` seconds."""
+    """Run a farm until a stop signal, or until there has been no open job for `until_idle` seconds."""
     look = OpenJobs(open_store(settings.jobs_url))
     busy = looked = time.monotonic()
     path = farm_lock(settings.home)
@@ -281,7 +284,7 @@ def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | Non
                 log.warning("farm_not_tended", why=str(error))
                 time.sleep(1.0)
             time.sleep(0.2)
-        # A job that comes from now on is the next farm's, which waits for this one to end.
+        # Jobs that arrive from now on are for the next farm, which waits for this one to end.
         path.with_name(LEAVING).touch()
 
 

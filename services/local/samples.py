@@ -1,4 +1,4 @@
-"""What a first run needs to have something to show: two sample avatars and a driver."""
+"""Two sample avatars and a sample driver, for a first run."""
 
 import tempfile
 from collections.abc import Callable
@@ -21,10 +21,7 @@ from shared.runtime.clock import US
 def ensure_samples(
     home: Path, progress: Callable[[str, float], None], *, avatars: bool = True, driver: bool = True
 ) -> None:
-    """Build the sample avatars and the sample driver, or those of them that are asked for, where they are missing.
-
-    Raises StudioError.
-    """
+    """Build the sample avatars and the sample driver, each if requested and missing. Raises StudioError."""
     try:
         make_private(home)
         if avatars:
@@ -41,12 +38,15 @@ FPS = 25
 
 
 def sample_driver(home: Path) -> Path:
-    """Path of the built-in driver in a studio's home."""
+    """Return the path of the sample driver in a studio's home."""
     return home / "drivers" / "sample.mp4"
 
 
 def ensure_sample_driver(home: Path, progress: Callable[[str, float], None] = lambda stage, done: None) -> Path:
-    """Render the built-in driver unless it is there; a home without a sample avatar has one for that time alone."""
+    """Render the sample driver unless it exists, and return its path.
+
+    If the home has no sample avatar, one is built in a temporary folder for this purpose.
+    """
     path = sample_driver(home)
     if path.exists():
         return path
