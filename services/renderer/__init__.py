@@ -1,4 +1,4 @@
-"""A file in, a finished video out: jobs, their units, and the workers that do them.
+"""Offline rendering of a driver file to a finished video: jobs, their units, and the workers that process them.
 
-`studio render` does the same units in one process.
+`studio render` processes the same units in a single process.
 """

@@ -1,4 +1,4 @@
-"""Celery's own processes of a worker, started and watched by `studio worker`: python -m services.renderer ..."""
+"""`python -m services.renderer ...`: the Celery processes of a worker, started and supervised by `studio worker`."""
 
 import argparse
 import os
@@ -15,7 +15,7 @@ from shared.runtime.process import end_with
 
 
 def main() -> int:
-    """Take messages until a signal says otherwise."""
+    """Process messages until a signal; returns the exit code, 1 without a Redis."""
     parser = argparse.ArgumentParser(prog="python -m services.renderer")
     parser.add_argument("--name", required=True)
     parser.add_argument("--engines", required=True)
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 def run_celery(settings: Settings, url: str, name: str, engines: list[str], link: SharedState) -> None:
-    """Celery's main process and, forked from it, the child that does the work."""
+    """Run Celery's main process, and a child forked from it that processes the units. Exits with Celery's exit code."""
     from celery import signals
 
     from services.renderer.worker.celery_logging import quiet_celery

@@ -1,1 +1,1 @@
-"""Segments, their concatenation, and the driver's sound."""
+"""Encoding of segments, their concatenation, and the driver's sound."""

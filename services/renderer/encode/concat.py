@@ -1,4 +1,4 @@
-"""Finished segments and the driver's sound into one file, without decoding a frame."""
+"""Concatenation of finished segments and the driver's sound to one file, without decoding any frame."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,12 +28,12 @@ def assemble(
     facts: Mapping[str, str] | None = None,
     damage: Damage | None = None,
 ) -> int:
-    """Write `out` from the segments in their order; returns the number of its frames.
+    """Write `out` from the segments in the given order; returns the number of its frames.
 
-    Each frame lasts exactly one tick of `rate`. driver: whose sound is put to them, None for a silent file; sound that
-    is longer than the frames ends with them. facts: said of the file in its metadata, besides that it is AI-generated.
-    damage: what of the sound cannot be decoded is counted there. `out` appears whole or not at all. Memory does not
-    grow with the length, but for the file's own index. Raises StudioError; NoSpaceError when the disk is full.
+    Each frame lasts exactly one tick of `rate`. driver: file whose sound is added, None for a silent file; sound is cut
+    at the end of the frames. facts: added to the file's metadata, which also says that it is AI-generated. damage:
+    counts what cannot be decoded of the sound. `out` appears complete or not at all. Apart from the file's index,
+    memory does not grow with the length. Raises StudioError; NoSpaceError when the disk is full.
     """
     output.check_path(out)
     if not parts:
@@ -44,7 +44,7 @@ def assemble(
     with MediaFile(out, FORMATS[output.suffix], options) as file:
         if facts:
             said = "; ".join(f"{name}: {fact}" for name, fact in facts.items())
-            if output.suffix == ".mov":  # QuickTime's own files have no description
+            if output.suffix == ".mov":  # QuickTime files have no description field
                 file.container.metadata["comment"] += f"; {said}"
             else:
                 file.container.metadata["description"] = said
@@ -74,9 +74,9 @@ def _sound(driver: Path | None, file: MediaFile, suffix: str, end: Fraction, dam
 
 
 def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
-    """Ticks by which decoding is ahead of showing, and the number of frames.
+    """Return by how many ticks decoding times precede presentation times, and the number of frames.
 
-    Raises StudioError where a segment is not of one kind with the first: their packets would not go together.
+    Raises StudioError when a segment's codec parameters differ from the first one's, as their packets cannot be joined.
     """
     delay = count = 0
     kind: tuple[object, ...] = ()
@@ -101,7 +101,7 @@ def _survey(parts: Sequence[Path], rate: Fraction) -> tuple[int, int]:
 def _joined(
     parts: Sequence[Path], frames: av.VideoStream, rate: Fraction, delay: int, expected: int
 ) -> "Iterator[av.Packet[Any]]":
-    """The packets of all segments, one tick each, numbered through."""
+    """Yield the packets of all segments with consecutive time stamps, one tick each."""
     done = 0
     for part in parts:
         with open_container(part) as container:

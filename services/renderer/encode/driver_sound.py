@@ -1,4 +1,4 @@
-"""A driver's sound for a rendered file: its own packets where the file can carry them, and never re-timed."""
+"""A driver's sound for a rendered file: its packets are copied if the file's format permits, and never re-timed."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -19,22 +19,25 @@ from shared.runtime.clock import SOUND_RATE_HZ
 if TYPE_CHECKING:
     Packet = av.Packet[Any]
 
-# What each kind of file carries, and which encoder makes it of everything else.
+# By kind of file: the codec whose packets are copied, and the encoder for all other sound.
 CODECS = {".mp4": ("aac", "aac"), ".mov": ("aac", "aac"), ".webm": ("opus", "libopus")}
 SOUND_BITS_PER_S = 192_000
-# A decoder needs what lies just before the first sound that is heard; this much of it goes along.
+# A decoder needs the packets just before the first audible sound, so this much of them is included.
 LEAD_IN_S = Fraction(50, 1000)
 
 
 class DriverSound:
-    """The sound of a driver, ready to be put to frames that begin at 0. Raises StudioError. Close it."""
+    """Packets of a driver's sound for a file whose frames begin at 0. The caller closes it.
+
+    copied: whether the driver's own packets are used. Methods and constructor raise StudioError.
+    """
 
     def __init__(
         self, driver: Path, target: av.container.OutputContainer, suffix: str, end: Fraction, damage: Damage
     ) -> None:
-        """target: a stream is added to it.
+        """Add a stream to `target`.
 
-        suffix: of the file. end: seconds; what begins later is left out. damage: gets what cannot be decoded.
+        suffix: of the file. end: seconds; later packets are left out. damage: counts what cannot be decoded.
         """
         self._name, self._damage = source_title(driver), damage
         self._origin = first_pts(driver)
@@ -42,18 +45,18 @@ class DriverSound:
         self._source = open_container(driver)
         self._heard = _sound_track(self._source)
         codec, encoder = CODECS[suffix]
-        # What has more than two channels is mixed, or speech in the middle one is played too low; what is damaged is
-        # not passed on.
+        # Sound with more than two channels is mixed down, as players make speech in the centre channel too quiet.
+        # Damaged sound is encoded again, so that the damage is not copied.
         self.copied = (
             self._heard.codec_context.name == codec and self._heard.codec_context.channels <= 2 and _is_whole(driver)
         )
-        # WebM knows no time before 0 but what its codec needs to begin.
+        # WebM allows times before 0 only for the codec's own pre-roll.
         self._begin = -LEAD_IN_S if suffix != ".webm" else Fraction(-10, 1000)
         self.stream = target.add_stream_from_template(self._heard) if self.copied else self._encoded(target, encoder)
 
     def _encoded(self, target: av.container.OutputContainer, encoder: str) -> av.AudioStream:
-        # Rate and layout are made what the codec has: a WAV may have any rate, and often does not say which channels
-        # it has.
+        # Convert to a rate and layout that the codec supports: a WAV may have any rate, and often does not state its
+        # channel layout.
         layout = "mono" if self._heard.codec_context.channels == 1 else "stereo"
         stream = target.add_stream(encoder, rate=SOUND_RATE_HZ, layout=layout)
         assert isinstance(stream, av.AudioStream)
@@ -61,7 +64,7 @@ class DriverSound:
         return stream
 
     def packets(self) -> "Iterator[Packet]":
-        """Packets for the target's stream in the order of time; the first frame's time is 0."""
+        """Yield packets for the target's stream in order of time; time 0 is that of the driver's first frame."""
         try:
             yield from self._copies() if self.copied else self._encodes()
         except av.error.EOFError:
@@ -126,9 +129,9 @@ class DriverSound:
 
 
 def first_pts(driver: Path) -> Fraction:
-    """The time of the driver's first frame, in seconds on the file's own clock; the render's 0.
+    """Return the time of the driver's first frame, in seconds on the file's own clock; it is the render's time 0.
 
-    Where it has no frames it is the time of its first sound. Raises StudioError.
+    For a driver without frames it is the time of the first sound. Raises StudioError.
     """
     with open_container(driver) as container:
         stream = video_of(container) or _sound_track(container)
@@ -140,7 +143,7 @@ def first_pts(driver: Path) -> Fraction:
                     if pts is not None and base is not None:
                         return pts * base
         except (av.error.FFmpegError, OSError):
-            pass  # reading on will say it
+            pass  # the error is reported when the packets are read
         return Fraction((stream.start_time or 0) * (stream.time_base or 0))
 
 
@@ -151,7 +154,7 @@ def _sound_track(container: av.container.InputContainer) -> av.AudioStream:
 
 
 def _is_whole(driver: Path) -> bool:
-    """Whether all of the sound can be decoded."""
+    """Whether all of the sound can be decoded, without gaps."""
     damage = Damage()
     with open_container(driver) as container:
         for packet in packets(container, [_sound_track(container)], damage):
@@ -162,5 +165,5 @@ def _is_whole(driver: Path) -> bool:
 
 
 def seconds(packet: "Packet") -> float:
-    """Decoding time of a packet, in seconds."""
+    """Return a packet's decoding time in seconds."""
     return (packet.dts or 0) * float(packet.time_base)

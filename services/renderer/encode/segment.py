@@ -1,4 +1,7 @@
-"""One segment of a render: a file of its own, by a fresh encoder, so that finished segments only need to be joined."""
+"""Writing and checking one segment of a render.
+
+Each segment is a file from a new encoder, so that finished segments only need to be concatenated.
+"""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,22 +19,22 @@ from shared.media.encoder import BT709, SMPTE170M, add_frames, choose_encoder, e
 from shared.media.output_spec import FORMATS, FrameSize, OutputSpec, fit_within, is_hd
 from shared.media.reader import open_container, video_of
 
-# What comes out depends on it, so it is the same for every segment of a job wherever it is rendered.
+# The encoder's output depends on it, so it is the same for all segments of a job, on any machine.
 THREADS = 2
 GOP_S = 2
 
 
 class SegmentWriter(Finished):
-    """Writes the frames 0, 1, 2... of one segment. The same frames make the same packets. Not thread-safe.
+    """Writes the frames 0, 1, 2... of one segment. The same frames give the same packets. Not thread-safe.
 
-    The first frame is a key frame and nothing refers beyond it. `path` appears when the segment is closed, whole;
-    an exception inside ``with`` leaves nothing. Raises StudioError, NoSpaceError when the disk is full.
+    The first frame is a key frame, and no frame refers to one before it. `path` appears, complete, when the segment is
+    closed; after an exception inside ``with`` no file remains. Raises StudioError, NoSpaceError when the disk is full.
     """
 
     def __init__(
         self, path: Path, width: int, height: int, fps: Fraction, output: OutputSpec, threads: int = THREADS
     ) -> None:
-        """width, height: of the frames to come; what is written has the output's size. fps: of this render."""
+        """width, height: of the frames to be added; the file has the output's size. fps: of this render."""
         size = output.size or (width, height)
         if width % 2 or height % 2:
             raise ValueError(f"I420 has even sides, not {width}x{height}")
@@ -57,8 +60,8 @@ class SegmentWriter(Finished):
     def frame(self, number: int, i420: ImageArray, alpha: ImageArray | None = None) -> None:
         """Add the next frame.
 
-        i420: (H * 3 / 2, W) uint8, BT.601, limited range; it is delivered as BT.709 when it is HD. alpha: (H, W) uint8,
-        255 where the host is; used by codecs that carry it.
+        number: of the frame, which must be `count`. i420: (H * 3 / 2, W) uint8, BT.601, limited range; converted to
+        BT.709 for an HD output. alpha: (H, W) uint8, 255 where the host is; used by codecs with alpha.
         """
         if number != self.count:
             raise ValueError(f"frame {self.count} comes next, not {number}")
@@ -78,18 +81,18 @@ class SegmentWriter(Finished):
                 self._file.container.mux(packet)
 
     def close(self) -> None:
-        """Finish the file. Does nothing the second time."""
+        """Finish the file. Does nothing if it is finished already."""
         if not self._file.closed:
             self._encode(None)
             self._file.close()
 
     def abort(self) -> None:
-        """Give up and leave nothing."""
+        """Stop writing and delete the unfinished file."""
         self._file.abort()
 
 
 class _Frame:
-    """Fits whole frames of one size into another size, with bars where the shapes differ."""
+    """Fits complete frames into another size, with black bars if the aspect ratios differ."""
 
     def __init__(self, inner: FrameSize, outer: FrameSize) -> None:
         self._same = inner == outer
@@ -123,19 +126,19 @@ def _resized_plane(plane: ImageArray, width: int, height: int) -> ImageArray:
 
 
 def timing_options(output: OutputSpec, fps: Fraction) -> dict[str, str]:
-    """Options of the MP4 and MOV writers: a clock on which frames of this rate fall exactly."""
+    """Return muxer options for MP4 and MOV: a time scale in which each frame of this rate has an exact time."""
     if output.suffix == ".webm":
-        return {}  # WebM counts milliseconds, and nothing else
+        return {}  # the time scale of WebM is always milliseconds
     scale = str(fps.numerator * max(1, -(-10_000 // fps.numerator)))
     return {"video_track_timescale": scale, "movie_timescale": scale}
 
 
 def verify_segment(path: Path, frames: int) -> None:
-    """Raise StudioError unless a segment is whole.
+    """Raise StudioError unless a segment is complete.
 
-    It must have so many frames, evenly spaced, the first a key frame, and both the first and the last can be decoded.
-    Reads the file once and decodes two groups of frames at most. Damage that a decoder makes up for is not seen: that
-    is what a segment's hash is for.
+    It must have exactly `frames` frames, evenly spaced, of which the first is a key frame, and the first and the last
+    must be decodable. Reads the file once and decodes at most two groups of frames. Damage that a decoder conceals is
+    not detected here; a segment's hash detects it.
     """
     with open_container(path) as container:
         stream = video_of(container)
@@ -150,7 +153,7 @@ def verify_segment(path: Path, frames: int) -> None:
 
 
 def _stamps(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[list[int], str]:
-    """Sorted pts of all frames, and what is wrong with the packets."""
+    """Return the sorted pts of all frames, and a description of the first wrong packet, "" if all are right."""
     stamps: list[int] = []
     last: int | None = None
     try:
@@ -174,14 +177,14 @@ def _unevenness(stamps: list[int]) -> str:
     if not stamps or stamps[0] != 0:
         return "does not begin at 0"
     step = Fraction(stamps[-1], max(1, len(stamps) - 1))
-    # Containers that count milliseconds round.
+    # A deviation of 1 is allowed, because containers with a millisecond scale round.
     if len(stamps) > 1 and (step == 0 or any(abs(pts - number * step) > 1 for number, pts in enumerate(stamps))):
         return "has uneven time stamps"
     return ""
 
 
 def _decode_ends(container: av.container.InputContainer, stream: av.VideoStream, stamps: list[int]) -> str:
-    """What is wrong with the first or the last frame."""
+    """Return what is wrong with the first or the last frame, "" if both can be decoded."""
     for name, pts in (("first", stamps[0]), ("last", stamps[-1])):
         try:
             container.seek(pts, stream=stream)

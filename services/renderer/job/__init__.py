@@ -1,1 +1,1 @@
-"""A render job from submission to the finished file: plan, claims, units, assembly."""
+"""Processing of a render job from its submission to the finished file: plan, units, assembly."""

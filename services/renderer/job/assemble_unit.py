@@ -1,4 +1,4 @@
-"""A job's last unit: segments or a clip, with the driver's sound, become one file and the sidecar beside it."""
+"""A job's last unit: assembles segments or a clip, and the driver's sound, to one file with a sidecar."""
 
 import json
 import os
@@ -29,7 +29,7 @@ STATEMENT = "AI-generated: the face in this video is synthetic."
 
 @dataclass(frozen=True, slots=True)
 class _FinishedSegment:
-    """A finished segment: a local file, its frames, its hash, and the claim that made it."""
+    """A finished segment: local file, number of frames, hash, and number of the claim that made it."""
 
     path: Path
     frames: int
@@ -38,7 +38,10 @@ class _FinishedSegment:
 
 
 def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
-    """Assemble the result, put it and its sidecar into the store and where it was asked for. Raises StudioError."""
+    """Assemble the result and write it and its sidecar to the store, and to the job's `out` if there is one.
+
+    Returns the unit's facts. Raises StudioError.
+    """
     manifest, suffix = opened.manifest, opened.output.suffix
     name = f"{folder(claim.job)}/result{suffix}"
     scratch, encoded = (store.scratch(claim.file(f"{part}{suffix}")) for part in ("", "-clip"))
@@ -73,12 +76,12 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
         deliver(store.fetch(name), content, text_path(manifest.out), captions)
     heart.report_progress(ticks, ticks)
     if not store.create(f"{folder(claim.job)}/result.json", content) and result(store, claim.job) is None:
-        store.write(f"{folder(claim.job)}/result.json", content)  # in place of one that was damaged
+        store.write(f"{folder(claim.job)}/result.json", content)  # replaces a damaged one
     return {"frames": ticks}
 
 
 def _damage_note(store: Store, manifest: Manifest, damage: Damage) -> list[str]:
-    """Note on what could not be read of the driver. damage: of its sound."""
+    """Return a note on the parts of the driver that could not be read, [] if there are none. damage: of its sound."""
     followed = [unit for unit in manifest.graph if kind_of(unit) == FOLLOW]
     lost = sum(claims.completion_record(store, manifest.id, unit).lost for unit in followed)
     note = damage_sentence(manifest.driver, lost, damage.sound_us, damage.gaps)
@@ -86,14 +89,14 @@ def _damage_note(store: Store, manifest: Manifest, damage: Damage) -> list[str]:
 
 
 def delete_intermediate_files(store: Store, job: str) -> None:
-    """Delete what the result was made from once it is there."""
+    """Delete the files of a job's units, once its result exists."""
     store.remove(f"{folder(job)}/units")
 
 
 def deliver(result: Path, sidecar: bytes, out: Path, captions: bytes | None = None) -> None:
-    """Copy a result, its sidecar and its captions to where they were asked for, each whole or not at all.
+    """Copy a result to `out` and its sidecar and captions beside it; each file appears complete or not at all.
 
-    Captions of a film that was there before are removed. Raises StudioError.
+    Captions of an earlier film at `out` are removed. Raises StudioError.
     """
     files: list[tuple[Path, bytes | Path]] = [(out.with_name(out.name + ".json"), sidecar), (out, result)]
     if captions is not None:
@@ -136,7 +139,7 @@ def _clip_part(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, p
 
 
 def _sidecar(manifest: Manifest, opened: OpenJob, parts: list[_FinishedSegment], ticks: int) -> dict[str, Any]:
-    """Everything needed to make the same file again."""
+    """Return the contents of the sidecar: everything that is needed to render the same file again."""
     return {
         "statement": STATEMENT,
         "job": manifest.id,

@@ -1,7 +1,4 @@
-"""Units of a clip engine: run with what they need at hand, their files kept.
-
-The clip as a segment for the last unit.
-"""
+"""Running the units of a clip engine, and encoding its clip as a single segment for the job's last unit."""
 
 import shutil
 import time
@@ -29,11 +26,11 @@ from shared.media.colour import rgb_to_i420
 from shared.media.timeline import read_timeline, shown_frames
 
 PREVIEW_PERIOD_S = 2.0
-LENGTH_SLACK_S = 1.0  # by which a clip may be longer or shorter than its driver: models make frames in blocks
+LENGTH_SLACK_S = 1.0  # difference that a clip's length may have from its driver's, as models make frames in blocks
 
 
 def clip_unit(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat) -> dict[str, Any]:
-    """Have the engine do a unit, and keep the files that it leaves. Raises StudioError."""
+    """Run a unit of the engine and move its files into the store; returns their names. Raises StudioError."""
     graph = opened.manifest.graph
     unit = graph.units[claim.unit]
     scratch = store.scratch(claim.file("/made"))
@@ -63,7 +60,7 @@ def clip_unit(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat) ->
 
 
 def write_clip(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, part: Path) -> int:
-    """Write the clip's frames as the job delivers them, as a single segment; returns how many there are.
+    """Encode the clip, with label and captions, as a single segment at `part`; returns the number of frames.
 
     Raises StudioError.
     """
@@ -92,17 +89,17 @@ def write_clip(store: Store, opened: OpenClip, claim: Claim, heart: Heartbeat, p
 
 @cache
 def devices() -> tuple[str, ...]:
-    """Names of the accelerators that this process sees, as PyTorch has them; ("cpu",) where there is none."""
+    """Return PyTorch's names of the accelerators that this process can use; ("cpu",) if there is none."""
     if find_spec("torch") is None:
         return ("cpu",)
-    import torch  # seconds, which only an engine that asks spends
+    import torch  # takes seconds, so it is imported only if an engine asks
 
     return tuple(f"cuda:{number}" for number in range(torch.cuda.device_count())) or ("cpu",)
 
 
 @dataclass(frozen=True, slots=True)
 class _MadeFiles:
-    """Folders with the files of the units that a unit needs."""
+    """Returns the local folder with the files of a unit that the claimed unit needs. Raises StudioError for others."""
 
     store: Store
     claim: Claim
@@ -121,7 +118,7 @@ class _MadeFiles:
 
 @dataclass(slots=True)
 class _Progress:
-    """Passed on to the heartbeat, with a preview once in a while."""
+    """Reports an engine's progress to the heartbeat, and shows its preview at most every PREVIEW_PERIOD_S."""
 
     heart: Heartbeat
     preview: JobPreview

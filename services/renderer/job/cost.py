@@ -1,8 +1,8 @@
-"""Cost of a job, before it is submitted.
+"""Estimated cost of a job before it is submitted.
 
 `python -m services.renderer.job.cost` reads a request as JSON on standard input, as `services.renderer.job.submit`
-does, and prints {frames, units, seconds, memory, disk, lines} or {"error"}. A driver that is not there yet is given by
-its length, `seconds`.
+does, and prints {frames, units, seconds, memory, disk, lines} or {"error"}. A driver that does not exist yet is
+replaced by its length, `seconds`.
 """
 
 import json
@@ -30,7 +30,8 @@ SILENCE_RATE_HZ, WAV_HEADER_BYTES = 8000, 44
 class JobCost:
     """Size and cost of a job.
 
-    units: that workers do. estimate: None where the engine does not know, as frame engines do not.
+    frames: of the result. units: number of units, for a frame engine of segments. estimate: None if the engine cannot
+    tell, as with all frame engines.
     """
 
     frames: int
@@ -39,7 +40,7 @@ class JobCost:
 
 
 def job_cost(request: JobRequest, settings: Settings) -> JobCost:
-    """Cost of a request, without submitting it. Raises StudioError for an impossible one."""
+    """Return the cost of a request without submitting it. Raises StudioError for a request that cannot be rendered."""
     engine = load(canonical_name(request.engine, settings.engines), settings.engines)
     runs_here(engine, settings)
     avatar, options = load_avatar(request.avatar), engine.options(request.options)
@@ -53,7 +54,7 @@ def job_cost(request: JobRequest, settings: Settings) -> JobCost:
 
 
 def cost_lines(cost: JobCost) -> list[str]:
-    """What `--dry-run` prints and the console shows, one fact a line."""
+    """Return the lines that `--dry-run` prints and the console shows, one fact per line."""
     lines = [f"{cost.frames} frames, {cost.units} units"]
     if (estimate := cost.estimate) is None:
         return [*lines, "The engine does not say what it costs."]
@@ -77,7 +78,7 @@ def _duration(seconds: float) -> str:
 
 
 def cost_answer(cost: JobCost) -> dict[str, Any]:
-    """The cost as JSON has it; what is not known is null."""
+    """Return the cost as a JSON object; unknown values are None."""
     estimate = cost.estimate
     return {
         "frames": cost.frames,
@@ -90,7 +91,7 @@ def cost_answer(cost: JobCost) -> dict[str, Any]:
 
 
 def write_silence(path: Path, seconds: float) -> None:
-    """A sound file of this length. It has holes for its samples, so that hours of it take no room on the disk."""
+    """Write a silent WAV of this length as a sparse file, so that even hours of it take no space on the disk."""
     size = 2 * max(1, round(seconds * SILENCE_RATE_HZ))
     form = (b"fmt ", 16, 1, 1, SILENCE_RATE_HZ, 2 * SILENCE_RATE_HZ, 2, 16)  # PCM, mono, 16 bits
     with path.open("wb") as file:

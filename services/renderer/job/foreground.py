@@ -1,7 +1,4 @@
-"""Renders a driver file on an avatar in the foreground.
-
-A job of its own, whose units this process does one after another.
-"""
+"""Rendering of a driver file in the foreground: a temporary job whose units this process runs one after another."""
 
 import os
 import tempfile
@@ -46,15 +43,15 @@ def render_file(
     progress: FrameProgress = lambda done, total: None,
     told: Callable[[str], None] = lambda note: None,
 ) -> int:
-    """Write `out` with the driver's length and sound, and its frame rate unless `output` asks for another.
+    """Render `out` with the driver's length and sound, and its frame rate unless `output` has another.
 
     Returns the number of frames.
 
-    driver: a video, sound alone, which then drives as a voice, or a motion template, which has no sound. engines: see
-    `load`. options: the engine's by name; the others are as its settings say. captions: WebVTT of what the driver says,
-    put beside `out`. rate: frames a second for a voice. progress: called with the share of the work that is done, in
-    frames, and the frames expected. told: called with each note about the driver, such as how much of it could not be
-    read. `out` appears whole or not at all. Raises StudioError.
+    driver: a video; a sound file, which drives as a voice; or a motion template, which has no sound. engines: see
+    `load`. options: options of the engine by name; others have their defaults from the settings. captions: WebVTT of
+    the driver's speech, copied beside `out`. rate: frames per second for a voice. progress: called with the finished
+    share of the work, converted to frames, and the number of frames. told: called with each note about the driver, such
+    as how much of it could not be read. `out` appears complete or not at all. Raises StudioError.
     """
     output = output or OutputSpec()
     output.check_path(out)
@@ -88,10 +85,10 @@ def render_file(
 
 
 class _PassingStore(LocalStore):
-    """A store of one process, gone before what is put into it changes.
+    """A temporary store of one process, in which files are symbolic links where the disk supports them.
 
-    Files are referred to and not copied, where the disk can do that. It asks nothing of the disk that a memory card or
-    a share cannot do.
+    A link suffices because the store is deleted before its files can change. The store uses no feature of the file
+    system that a memory card or a network share lacks.
     """
 
     def put(self, source: Path, name: str) -> None:
@@ -109,11 +106,14 @@ class _PassingStore(LocalStore):
         return True
 
     def room(self) -> None:
-        return None  # a small render fits a disk that is nearly full
+        return None  # not checked: a small render fits on a disk that is nearly full
 
 
 def _advance(worker: UnitWorker, manifest: Manifest) -> None:
-    """Run the next unit, and retry it once in low-memory mode where memory ran out. Raises StudioError."""
+    """Run the next unit. Raises StudioError when it fails, unless it should be retried.
+
+    A unit is retried once, in low-memory mode, after it has run out of memory.
+    """
     step = worker.advance(manifest.id)
     if step.outcome == "done":
         return
@@ -125,7 +125,7 @@ def _advance(worker: UnitWorker, manifest: Manifest) -> None:
 
 
 class _JobProgress:
-    """Tells the progress of a job's units, done one after another, as that of the whole in frames."""
+    """Converts the progress of a job's units, which run one after another, to that of the whole job in frames."""
 
     def __init__(self, manifest: Manifest, told: FrameProgress) -> None:
         self._graph, self._ticks, self._told = manifest.graph, manifest.plan.ticks, told

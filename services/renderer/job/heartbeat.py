@@ -1,4 +1,4 @@
-"""A claim kept alive while its unit is done, and given up when it is lost or not wanted any more."""
+"""Heartbeat of a claimed unit: keeps the claim alive, and stops the unit when it is lost or no longer wanted."""
 
 import threading
 import time
@@ -15,19 +15,20 @@ from shared.jobs.store import Store
 
 log = structlog.get_logger()
 
-LOOK_S = 0.5  # between two looks at what is wished
-PATIENCE_LOOKS = 2  # for what is being made when the unit must stop; then the process ends
-STALLED_S = 600.0  # without progress: the engine hangs
+LOOK_S = 0.5  # interval of reading the job's wanted state
+PATIENCE_LOOKS = 2  # further checks that a unit has to stop by itself before its process is ended
+STALLED_S = 600.0  # time without progress after which the engine counts as hung
 STALLED = "There was no progress for {:.0f} minutes; check what the engine waits for, then retry."
 
-Told = Callable[[str, int, int], None]  # a unit's name, steps done, of how many
+Told = Callable[[str, int, int], None]  # name of a unit, steps done, steps in total
 StopReason = Literal["cancelled", "handed back", "lost", "gone"]
 
 
 class Stopped(Exception):
     """The unit must not continue.
 
-    why: cancelled by the operator, handed back because the worker ends, lost to another worker, or the job is gone.
+    why: the job was cancelled, the claim is handed back because the worker ends, it was lost to another worker, or the
+    job was removed.
     """
 
     def __init__(self, why: StopReason) -> None:
@@ -36,11 +37,11 @@ class Stopped(Exception):
 
 
 class Heartbeat:
-    """Beats for a claim from a thread of its own; a context manager. The unit calls `report_progress` as it gets on.
+    """Writes the beats of a claim from a separate thread. A context manager; the unit calls `report_progress`.
 
-    leaving: whether the worker is about to end. die: ends the process, for a unit that does not stop or hangs; None in
-    a foreground process, which its user ends. told: called with the progress. facts: of the beats before the unit
-    reports any.
+    leaving: whether the worker is about to end. die: ends the process, if a unit does not stop or hangs; None in a
+    foreground process, which its user ends. told: called with the progress. facts: content of the beats until the unit
+    reports progress.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Heartbeat:
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def report_progress(self, done: int, total: int) -> None:
-        """The unit gets on. done, total: its steps. Raises Stopped when it must not continue."""
+        """Report the unit's progress. done, total: steps of the unit. Raises Stopped when it must not continue."""
         self._moved = time.monotonic()
         fps = done / max(1e-3, self._moved - self._started)
         self._facts = {"done": done, "total": total, "fps": round(fps, 2)}
@@ -71,7 +72,7 @@ class Heartbeat:
         self._told(self._claim.unit, done, total)
 
     def raise_if_stopped(self) -> None:
-        """Raise Stopped when the unit must not continue; says nothing of its progress."""
+        """Raise Stopped when the unit must not continue; does not count as progress."""
         if self._why is not None:
             raise Stopped(self._why)
 
@@ -86,7 +87,7 @@ class Heartbeat:
         self._thread.join()
 
     def _run(self) -> None:
-        asked = 0  # looks since it must stop, not seconds: a process may have been frozen meanwhile
+        asked = 0  # checks since the unit must stop; counted, not timed, because the process may have been suspended
         due = 0.0
         while not self._end.wait(LOOK_S):
             now = time.monotonic()
@@ -107,14 +108,14 @@ class Heartbeat:
                 self._die()
 
     def _give_up_claim(self) -> None:
-        """The process ends in the middle of a unit: end the claim so that no worker waits for the lease to end."""
+        """End the claim before the process ends, so that no worker has to wait for it to expire."""
         try:
             if self._why in ("cancelled", "handed back"):
                 give_back(self._store, self._claim)
             elif self._why is None:
                 record_failure(self._store, self._claim, STALLED.format(STALLED_S / 60), "failed")
         except StudioError:
-            pass  # then the claim expires
+            pass  # the claim then expires
 
     def _look(self) -> StopReason | None:
         if self._store.read(f"jobs/{self._claim.job}/job.json") is None:

@@ -1,4 +1,4 @@
-"""A job's avatar, driver and engine, which a worker keeps open from one segment to the next."""
+"""A job with its avatar, driver and engine, which a worker keeps open between segments."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -32,10 +32,10 @@ from shared.voices.webvtt import Cue, read_cues
 
 @dataclass(slots=True, kw_only=True)
 class OpenJob:
-    """A job on this machine.
+    """A job that is open on this machine.
 
-    small: after memory ran out. attribution: words that the engine's licence wants the result to carry, or "". cues:
-    what the driver says, where it is to be drawn.
+    small: low-memory mode, used after memory ran out. attribution: text that the engine's licence requires in the
+    result, or "". cues: captions to draw into the frames.
     """
 
     manifest: Manifest
@@ -47,7 +47,7 @@ class OpenJob:
     cues: Sequence[Cue] = ()
 
     def burnt_captions(self, size: FrameSize, first: int = 0) -> CueOverlays | None:
-        """Return what is drawn into frames of this size from number `first` on, None where that was not asked for."""
+        """Return the captions to draw into frames of this size from number `first` on, None if none are to be drawn."""
         if not self.output.burn_captions:
             return None
         return CueOverlays(self.cues, self.manifest.plan.fps, size, first)
@@ -55,13 +55,13 @@ class OpenJob:
 
 @dataclass(slots=True, kw_only=True)
 class OpenClip(OpenJob):
-    """A job of a clip engine. The engine itself keeps what it has loaded."""
+    """A job of a clip engine. The engine itself keeps its loaded models."""
 
     engine: ClipEngine
 
     @property
     def clip(self) -> Clip:
-        """The clip that the engine makes."""
+        """Description of the clip that the engine makes."""
         return planned_clip(
             self.avatar, self.driver, self.manifest.plan, self.output, self.engine.options(self.manifest.look)
         )
@@ -71,8 +71,8 @@ class OpenClip(OpenJob):
 class OpenFrames(OpenJob):
     """A job of a frame engine.
 
-    composer: for the avatar. template: the driver, where it is one. run: the engine on it; `pristine` is its state
-    before anything.
+    composer: for the avatar. template: the driver if it is a motion template, else None. run: the engine's session for
+    this job; pristine: its state before the first frame.
     """
 
     composer: Composer
@@ -82,17 +82,17 @@ class OpenFrames(OpenJob):
     pristine: dict[str, NDArray[np.generic]]
 
     def ticks(self, start: int, stop: int, lost: list[int] | None = None) -> Iterator[TrackedTick]:
-        """The driver's frames at the ticks of a span. lost: see `shown_frames`."""
+        """Yield the driver's frames at the ticks from `start` to before `stop`. lost: see `shown_frames`."""
         return shown_frames(self.driver, self.manifest.plan.fps, start, stop, FOLLOWED_SIDE_PX, lost)
 
     def before(self, start: int) -> list[NDArray[np.uint8]]:
-        """The last few frames before a tick, for the tracker to warm up on."""
+        """Return the last WARM_UP_FRAMES driver frames before a tick, for the tracker to warm up."""
         span = self.ticks(max(0, start - WARM_UP_FRAMES), start) if start else iter(())
         return [rgb for _, rgb, _ in span]
 
 
 class JobOpener:
-    """Opens jobs, one at a time; an engine that is open on the same avatar already is used again."""
+    """Opens jobs, one at a time; reuses an engine that is already open on the same avatar."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
@@ -101,14 +101,14 @@ class JobOpener:
 
     @property
     def follower(self) -> FaceFollower:
-        """The one follower of all segments: its models take longer to load than many frames take."""
+        """The face follower, shared by all segments because its models take longer to load than many frames take."""
         self._follower = self._follower or FaceFollower()
         return self._follower
 
     def open_job(self, manifest: Manifest, small: bool) -> OpenJob:
         """Return the job with its avatar and engine opened.
 
-        small: memory ran out before. Raises StudioError.
+        small: use low-memory mode, because memory ran out before. Raises StudioError.
         """
         last = self._last
         if last is not None and last.small == small and last.manifest.id == manifest.id:
@@ -122,7 +122,7 @@ class JobOpener:
                 job.template = _template(manifest, self._engine(manifest), driver)
             self._last = job
             return job
-        self._last = None  # the old one is let go of before the new one asks for memory
+        self._last = None  # release the old job before the new one allocates memory
         self._last = self._opened(manifest, driver, output, small)
         return self._last
 
@@ -138,7 +138,7 @@ class JobOpener:
                 attribution=engine.info.attribution, engine=engine, cues=self._cues(manifest, output),
             )  # fmt: skip
         assert isinstance(engine, FrameEngine)
-        options = engine.options(manifest.look)  # all of them, as they were where the job was handed in
+        options = engine.options(manifest.look)  # all options, as they were when the job was submitted
         session = open_session(
             engine, avatar, SessionContext(rate=manifest.plan.fps, low_memory=small, options=options)
         )
@@ -150,7 +150,7 @@ class JobOpener:
         )  # fmt: skip
 
     def _cues(self, manifest: Manifest, output: OutputSpec) -> list[Cue]:
-        """What the driver says, where it is to be drawn. Raises StudioError where that is gone."""
+        """Return the captions to draw into the frames, [] for none. Raises StudioError when they are missing."""
         if not output.burn_captions:
             return []
         if (content := self._store.read(manifest.captions_file)) is None:
@@ -158,7 +158,7 @@ class JobOpener:
         return read_cues(content.decode())
 
     def _engine(self, manifest: Manifest) -> Engine:
-        """Raise StudioError where it is not of the kind that made the manifest."""
+        """Load the job's engine. Raises StudioError if it is of another kind than when the job was submitted."""
         engine = load(manifest.engine, self._settings.engines)
         if isinstance(engine, ClipEngine) != bool(manifest.units):
             raise StudioError(
@@ -167,12 +167,12 @@ class JobOpener:
         return engine
 
     def close(self) -> None:
-        """Let go of everything: the device is free."""
+        """Release the open job, so that the memory of its engine is freed."""
         self._last = None
 
 
 def fetch_folder(store: Store, name: str) -> Path:
-    """A local folder with the files of one in the store. Raises StudioError where it is not there."""
+    """Return a local folder with the files of a folder in the store. Raises StudioError when that has no files."""
     files = store.list(name)
     if not files:
         raise StudioError(f"{name} is missing in the jobs folder; submit the job again.")

@@ -1,4 +1,4 @@
-"""How a driver is cut into segments or a clip's units, and whether an engine can be moved by it at all."""
+"""Planning of a job: how its driver is cut into segments or units, and whether the engine accepts such a driver."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -20,13 +20,13 @@ from shared.still_film import has_motion
 
 SEGMENT_S = 10.0
 STILL_FILM = "{} shows one still image, so its sound moves the host as a voice does."
-SLACK = 2  # times what an engine holds back, which may take every other frame only: a segment never ends up empty
+SLACK = 2  # a segment has this many times the frames that an engine holds back, as some engines take every other frame
 
 
 class PlannedJob(NamedTuple):
     """A job's plan, made before it is queued.
 
-    heard: whether the driver's sound is put to the frames. notes: sentences for the user about the driver.
+    heard: whether the result has the driver's sound. notes: sentences for the user about the driver.
     """
 
     plan: Plan
@@ -41,10 +41,10 @@ def planned(
     voice_fps: Fraction,
     segment_seconds: float = SEGMENT_S,
 ) -> PlannedJob:
-    """How a driver is cut.
+    """Return the plan of a job for this driver and engine.
 
-    fps: frames a second that were asked for; None: the driver's own, for a voice `voice_fps`. Raises StudioError for a
-    driver that cannot be used.
+    fps: requested frames per second; None for the driver's own, or `voice_fps` for a voice. segment_seconds: wanted
+    length of a segment. Raises StudioError for a driver that cannot be used.
     """
     driven = driven_by(driver, engine)
     info = engine.info
@@ -71,7 +71,7 @@ def planned(
 
 
 def planned_clip(avatar: Avatar, driver: Path, plan: Plan, output: OutputSpec, options: EngineOptions | None) -> Clip:
-    """The clip that a clip engine makes."""
+    """Return the description of the clip that a clip engine makes for this plan."""
     size = output.size or (avatar.plate.width, avatar.plate.height)
     return Clip(
         avatar=avatar, driver=driver, driven=plan.driven, rate=plan.fps, ticks=plan.ticks, size=size, options=options
@@ -79,7 +79,7 @@ def planned_clip(avatar: Avatar, driver: Path, plan: Plan, output: OutputSpec, o
 
 
 def declared_units(engine: Engine, clip: Clip, output: OutputSpec) -> tuple[UnitSpec, ...]:
-    """The units of a clip engine, none for a frame engine. Raises StudioError for a clip that it cannot make."""
+    """Return the units of a clip engine, () for a frame engine. Raises StudioError for a clip that it cannot make."""
     if not isinstance(engine, ClipEngine):
         return ()
     if output.alpha:
@@ -94,9 +94,10 @@ def declared_units(engine: Engine, clip: Clip, output: OutputSpec) -> tuple[Unit
 
 
 def driven_by(driver: Path, engine: Engine) -> DrivenBy:
-    """What a driver moves a host with; a motion template, of this engine or another one, is recognised by its name.
+    """Return what a driver moves the host with: a motion template, the motion of a face, or a voice.
 
-    Raises StudioError for a file that has neither frames nor sound.
+    A motion template, of this or another engine, is recognised by its suffix. A film without motion counts as a voice
+    if the engine has voice input. Raises StudioError for a file that has neither frames nor sound.
     """
     own = engine.template_suffixes if isinstance(engine, FrameEngine) else frozenset()
     if is_template(driver, own | template_suffixes()):
@@ -108,7 +109,7 @@ def driven_by(driver: Path, engine: Engine) -> DrivenBy:
 
 
 def check_driven(engine: Engine, driven: DrivenBy) -> None:
-    """Raise StudioError for an engine that is not driven so."""
+    """Raise StudioError if the engine cannot be driven in this way."""
     if driven in engine.info.inputs and (driven != "template" or isinstance(engine, FrameEngine)):
         return
     if driven == "template":

@@ -1,4 +1,4 @@
-"""Records a driver video's motion as a template, to be played on any avatar and as often as one likes."""
+"""Recording of a driver video's motion as a template, which can be played on any avatar."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -26,10 +26,10 @@ def record_motion(
     engines: Mapping[str, str] = NONE,
     progress: FrameProgress = lambda done, total: None,
 ) -> int:
-    """Write `out` with the motion of the face that a video shows, at the video's rate; returns the number of frames.
+    """Record the motion of the face in a video to `out`, at the video's rate; returns the number of frames.
 
-    engine: the one that is to play it, and no other can; "": the first that plays templates. engines: see `load`. `out`
-    appears whole or not at all. Raises StudioError.
+    engine: the only engine that can play the template; "" for the first that plays templates. engines: see `load`.
+    `out` appears complete or not at all. Raises StudioError.
     """
     chosen = load_frame_engine(engine, engines) if engine else _first_player(engines)
     check_driven(chosen, "template")
@@ -51,7 +51,7 @@ def record_motion(
 
 
 def _first_player(engines: Mapping[str, str]) -> FrameEngine:
-    """The first engine that plays motion templates. Raises StudioError where there is none."""
+    """Return the first engine that plays motion templates. Raises StudioError if there is none."""
     for name in names(engines):
         engine = load(name, engines)
         if isinstance(engine, FrameEngine) and "template" in engine.info.inputs:
@@ -60,7 +60,7 @@ def _first_player(engines: Mapping[str, str]) -> FrameEngine:
 
 
 def _check_out(driver: Path, out: Path) -> None:
-    """Raise StudioError where the file cannot be written, before the work and not after it."""
+    """Raise StudioError if the file cannot be written; checked before the work begins."""
     if out.suffix.lower() != TEMPLATE_SUFFIX:
         raise StudioError(f"A motion template ends in {TEMPLATE_SUFFIX}; choose such a name.")
     check_output(driver, out)
