@@ -1,4 +1,4 @@
-"""One step of a job: claim a unit that is ready, do it, publish it. Messages only trigger it; the truth is on disk."""
+"""One step of a job: claim a ready unit, run it and publish it. Messages only trigger it; the state is on disk."""
 
 import time
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from shared.jobs.survey import Expired, JobSurveyor
 log = structlog.get_logger()
 
 MIN_FREE_BYTES = 64 << 20  # free bytes below which no unit is begun
-SMOOTHED = 0.8  # share of the earlier units' pace that a unit's own pace does not change
+SMOOTHED = 0.8  # weight of the earlier units' pace in the moving average
 Outcome = Literal["done", "failed", "handed back", "lost", "cancelled", "gone", "no_space", "nothing"]
 
 
@@ -33,8 +33,8 @@ Outcome = Literal["done", "failed", "handed back", "lost", "cancelled", "gone", 
 class StepResult:
     """Outcome of an attempt to advance a job.
 
-    unit: "" where there was nothing to do. wake: how many units can be claimed now that could not, or not any more,
-    before. frames: that were made. error: what an engine raised that is not a sentence.
+    unit: "" if there was nothing to do. wake: number of units that have become ready by this step, for the first time
+    or again. frames: number of frames made. error: exception from an engine's code other than StudioError.
     """
 
     outcome: Outcome
@@ -50,7 +50,7 @@ NOTHING = StepResult("nothing")
 
 @dataclass(slots=True)
 class UnitWorker:
-    """Does units, one at a time. name: of the worker in claims. leaving, die, told: see `Heartbeat`."""
+    """Runs units, one at a time. name: the worker's name in claims. leaving, die, told: see `Heartbeat`."""
 
     store: Store
     opener: JobOpener
@@ -59,20 +59,21 @@ class UnitWorker:
     die: Callable[[], None] | None = None
     told: Told = lambda unit, done, total: None
     board: JobSurveyor = field(default_factory=JobSurveyor)
-    # Weight a second of the last job's units, by kind.
+    # Average weight per second of the last job's units, by (job, kind of unit).
     _paces: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def advance(self, job: str, expired: Expired = ()) -> StepResult:
         """Advance a job by one unit.
 
-        expired: claims whose beat has not changed for LEASE_S. Never raises for a job's own faults.
+        expired: claims whose beat has not changed for LEASE_S. Errors of the job are returned in the result, not
+        raised.
         """
         try:
             manifest = read_job_manifest(self.store, job)
             if not may_go_on(self.store, job):
                 return NOTHING
             claim = self._claim(manifest, expired)
-            # Another worker may have ended the job since, and its units are gone.
+            # Another worker may have finished the job meanwhile and deleted its units' files.
             if claim is not None and result(self.store, job):
                 delete_intermediate_files(self.store, job)
                 return NOTHING
@@ -119,13 +120,13 @@ class UnitWorker:
             return self._failed(manifest, claim, "This machine has too little memory.", "memory")
         except StudioError as error:
             return self._failed(manifest, claim, str(error), "failed")
-        except Exception as error:  # an engine may fail at anything; the worker survives
+        except Exception as error:  # an engine may raise anything; the worker survives it
             self.opener.close()
             reason = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
             return replace(self._failed(manifest, claim, reason, "failed"), error=error)
 
     def _pace(self, job: str, unit: str) -> dict[str, float]:
-        """What a unit's first beats say of the time that is left: how fast the one before of its kind was."""
+        """Return the pace of earlier units of this kind, with which a unit's first beats estimate the time left."""
         pace = self._paces.get((job, kind_of(unit)))
         return {} if pace is None else {"pace": pace}
 
@@ -160,15 +161,15 @@ class UnitWorker:
         return StepResult("done", claim.unit, wake=len(wake), frames=frames)
 
     def _failed(self, manifest: Manifest, claim: Claim, reason: str, kind: str) -> StepResult:
-        reason = reason.replace(PurePosixPath(manifest.driver_file).name, manifest.driver)  # as its sender called it
-        if result(self.store, claim.job):  # another has finished it in the meantime
+        reason = reason.replace(PurePosixPath(manifest.driver_file).name, manifest.driver)  # as the sender named it
+        if result(self.store, claim.job):  # another worker has finished the job meanwhile
             return StepResult("lost", claim.unit)
         self._try_to_record(lambda: claims.record_failure(self.store, claim, reason, kind))
         state = claims.read_unit_state(self.store, claim.job, claim.unit)
         return StepResult("failed", claim.unit, wake=int(not state.parked), reason=reason)
 
     def _try_to_record(self, tell: Callable[[], None]) -> None:
-        """Record a failure; on a full disk even that may fail, and the claim then expires."""
+        """Call `tell` to record a failure; on a full disk this may fail too, and the claim then expires."""
         try:
             tell()
         except StudioError as error:
@@ -176,7 +177,7 @@ class UnitWorker:
 
 
 def may_go_on(store: Store, job: str) -> bool:
-    """Whether a job is to be worked at."""
+    """Whether a job may be worked on: wanted, not parked and not finished."""
     return read_wanted_state(store, job) == "run" and parked(store, job) is None and not result(store, job)
 
 

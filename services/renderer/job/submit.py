@@ -1,7 +1,7 @@
-"""Handing in a job: everything that can be known is checked, then the manifest is written, and then it exists.
+"""Submission of a job: the request is checked as far as possible, then the job is created by writing its manifest.
 
 `python -m services.renderer.job.submit` reads a request as JSON on standard input and prints its manifest, or {"error",
-"kind"}: the gateway has drivers of strangers opened there and not in the process that shows the program.
+"kind"}. The gateway uses this command, so that untrusted drivers are not opened in the process that shows the program.
 """
 
 import hashlib
@@ -50,17 +50,17 @@ PACKAGES = ("persona-studio", "numpy", "opencv-contrib-python-headless", "ai-edg
 
 
 class KeyUsedError(StudioError):
-    """A key that belongs to another job."""
+    """The key was already used for a different request."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
     """Request for a job.
 
-    avatar: its folder. driver_name: how the sender calls the file, where that is not its name here. key: the same key
-    with the same request is the same job. captions: WebVTT of what the driver says, where it is known. out: where the
-    result goes in addition to the store; None: nowhere else. options: the engine's by name; the others are as its
-    settings say here.
+    avatar: the avatar's folder. driver_name: the sender's name of the driver file, "" for its name here. key: the same
+    key with the same request is the same job; "" for none. captions: WebVTT of the driver's speech, None if unknown.
+    out: path to copy the result to, in addition to the store; None for none. options: options of the engine by name;
+    others have their defaults from the settings of this machine.
     """
 
     avatar: Path
@@ -76,9 +76,9 @@ class JobRequest:
 
 
 def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Manifest:
-    """Hand in a job; it is on disk when this returns.
+    """Submit a job; it is on disk when this returns.
 
-    Raises StudioError in one sentence for what cannot be done, and for a key that was used for something else.
+    Raises StudioError for a request that cannot be rendered, and KeyUsedError for a key of a different request.
     """
     if len(request.key) > MAX_KEY_CHARACTERS:
         raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
@@ -122,24 +122,24 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     if request.key and store.read(f"{folder(manifest.id)}/job.json") is not None:
         return _job_of_same_key(store, manifest)
     if here:
-        engine.prepare(avatar)  # else where it runs
+        engine.prepare(avatar)  # otherwise the worker prepares it
     content, place = manifest.model_dump_json(indent=2).encode(), folder(manifest.id)
     try:
         _store_inputs(store, request, manifest)
         if not store.create(f"{place}/job.json", content):
             return _job_of_same_key(store, manifest)
-        kept = store.read(f"{place}/job.json") == content  # a disk may accept a file that it has no space for
+        kept = store.read(f"{place}/job.json") == content  # a full disk may accept a file without storing its content
     except NoSpaceError:
         kept = False
         if not store.list(place):
-            store.remove(place)  # which would be listed as a job that has lost its job.json
+            store.remove(place)  # an empty folder would be listed as a job without job.json
     if not kept:
         raise NoSpaceError(f"The job could not be saved at {store.url}; free some space there and submit it again.")
     return manifest
 
 
 def runs_here(engine: Engine, settings: Settings) -> bool:
-    """Whether this machine can run the engine. Raises StudioError where it cannot, and no worker that lives can."""
+    """Whether this machine can run the engine. Raises StudioError when neither it nor any running worker can."""
     try:
         engine.check()
     except StudioError:
@@ -151,7 +151,7 @@ def runs_here(engine: Engine, settings: Settings) -> bool:
 
 
 def check_out(store: Store, request: JobRequest) -> None:
-    """Raise StudioError where the result cannot go."""
+    """Raise StudioError if the result cannot be written to the request's `out`."""
     out = request.out
     assert out is not None
     request.output.check_path(out)
@@ -163,7 +163,7 @@ def check_out(store: Store, request: JobRequest) -> None:
 
 
 def check_captions(request: JobRequest) -> None:
-    """Raises StudioError where there are no captions to draw, or no font here to draw them with."""
+    """Raise StudioError if there are no captions to draw, or no font on this machine to draw them with."""
     if request.captions is None:
         raise StudioError("Captions are burnt in where a text is spoken; give a text, or leave burnt-in captions off.")
     for cue in read_cues(request.captions.read_text(encoding="utf-8")):
@@ -171,7 +171,7 @@ def check_captions(request: JobRequest) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that shape a frame."""
+    """Return the installed versions of the packages that affect a frame's pixels."""
     found = {}
     for package in PACKAGES:
         try:
@@ -188,7 +188,7 @@ def _id(key: str) -> str:
 
 
 def _job_of_same_key(store: Store, manifest: Manifest) -> Manifest:
-    """The job that has this key already. Raises StudioError where it is about something else."""
+    """Return the existing job with the manifest's key. Raises KeyUsedError if its request differs."""
     there = read_job_manifest(store, manifest.id)
     differs = {"id": manifest.id, "created": there.created, "versions": there.versions}
     if there.model_dump() | differs != manifest.model_dump() | differs:
@@ -199,13 +199,13 @@ def _job_of_same_key(store: Store, manifest: Manifest) -> Manifest:
 def _avatar_files(avatar: Path) -> str:
     digest = hashlib.sha256()
     for name in AVATAR_FILES:
-        if (avatar / name).is_file():  # an avatar without its portrait can be loaded, and looks different
+        if (avatar / name).is_file():  # some are optional, such as the portrait, and affect the result
             digest.update(file_sha256(avatar / name).encode())
     return f"avatars/{digest.hexdigest()[:32]}"
 
 
 def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None:
-    """Put avatar and driver into the store, where they are not there yet: a job needs nothing else of this machine."""
+    """Copy avatar, driver and captions into the store unless they are there; a job needs no other local files."""
     measured = sorted(path.name for path in request.avatar.glob(f"{request.engine}-*"))
     for name in (*measured, BODY_FACES, *AVATAR_FILES):
         source, there = request.avatar / name, set(store.list(manifest.avatar_files))
@@ -218,9 +218,9 @@ def _store_inputs(store: Store, request: JobRequest, manifest: Manifest) -> None
 
 
 def request_of(asked: Mapping[str, Any]) -> JobRequest:
-    """Build a request from these fields.
+    """Build a request from its JSON object.
 
-    Avatar, driver, driver_name, engine, options, priority, key, output, captions.
+    Fields: avatar, driver, driver_name, engine, options, priority, key, output, and optionally captions.
     """
     return JobRequest(
         avatar=Path(asked["avatar"]),

@@ -1,4 +1,4 @@
-"""The units of a frame engine's segment: follow its driver, then draw and encode it."""
+"""The units of a frame engine's segment: `follow_unit` tracks its driver, `render_unit` draws and encodes it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,7 +37,10 @@ UnitFacts = dict[str, Any]
 def follow_unit(
     store: Store, opener: JobOpener, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat
 ) -> UnitFacts:
-    """Track the driver through a segment and bring the engine's state to its end, without drawing."""
+    """Track the driver through a segment and advance the engine's state to the segment's end, without drawing.
+
+    Returns the unit's facts. Raises StudioError if the last segment is reached without any face in the driver.
+    """
     if opened.manifest.plan.driven == "voice":
         return _follow_voice(store, opened, claim, index, heart)
     if opened.template is not None:
@@ -107,7 +110,7 @@ def _played(opened: OpenFrames, index: int) -> Iterator[Driving]:
 def render_unit(
     store: Store, opener: JobOpener, opened: OpenFrames, claim: Claim, index: int, heart: Heartbeat
 ) -> UnitFacts:
-    """Draw a segment and encode it."""
+    """Draw a segment and encode it; returns the unit's facts."""
     plan = opened.manifest.plan
     start, stop = plan.span(index)
     run = opened.run
@@ -157,14 +160,14 @@ def _frames(store: Store, opened: OpenFrames, index: int) -> Iterator[RoiFrame |
 
 
 def _moves(opened: OpenFrames) -> bool:
-    """Whether following brings the engine's state along."""
+    """Whether the follow units advance the engine's state, so that segments can be drawn in any order."""
     return opened.info.depends_on == "motion" and not opened.manifest.plan.chained
 
 
 def _state(
     store: Store, opened: OpenFrames, name_of: Callable[[int], str], index: int
 ) -> dict[str, NDArray[np.generic]]:
-    """State that a unit left for the next of its kind; before the first, the engine as it was opened."""
+    """Return the state that unit `index` left for the next unit of its kind; for index -1 that of the opened engine."""
     if index < 0:
         return opened.pristine
     name = made_file_name(store, opened.manifest.id, name_of(index), STATE)

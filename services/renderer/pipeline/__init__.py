@@ -1,1 +1,1 @@
-"""From a driver to composited frames: tracking, engine, drawing."""
+"""Steps from a driver to composited frames: tracking, engine, drawing."""

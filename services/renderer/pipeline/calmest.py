@@ -1,4 +1,4 @@
-"""The neutral of a whole driver: its calmest face, looked for before anything is drawn."""
+"""Search for the calmest face of a driver, which is its neutral, before anything is drawn."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -8,18 +8,19 @@ from shared.face.landmarks import Face
 from shared.face.neutral import DOUBT, tension, unrest
 from shared.face.tracker import FaceTracker
 
-LOOKS = 96  # faces of the driver that are looked at, evenly over it
-NEAR_TICKS = 16  # looks that lie closer are taken from one reading of the driver
+LOOKS = 96  # number of the driver's frames that are examined, evenly spaced
+NEAR_TICKS = 16  # up to this spacing the driver is read once from start to end, instead of seeking to each frame
 
 Ticks = Callable[[int, int], Iterable[TrackedTick]]
 
 
 def calmest_face(ticks: Ticks, count: int) -> Face | None:
-    """The neutral of a driver that does not begin at rest: its calmest face, measured as following measures it.
+    """Return the neutral of a driver that does not begin at rest: its calmest face, as measured by `FaceFollower`.
 
-    None where it begins at rest, so that the neutral is found on the way, and where it is never at rest.
+    None for a driver that begins at rest, as the follower then finds the neutral itself, and for one that is never at
+    rest.
 
-    ticks: the driver's frames from one tick to before another. count: of all its ticks.
+    ticks: returns the driver's frames from one tick to before another. count: number of the driver's ticks.
     """
     tracker = FaceTracker(still=True)
     step = max(1, count // LOOKS)
@@ -42,7 +43,7 @@ def calmest_face(ticks: Ticks, count: int) -> Face | None:
 
 
 def _looks(ticks: Ticks, count: int, step: int) -> Iterator[tuple[int, TrackedTick]]:
-    """Every `step`th tick with its number."""
+    """Yield every `step`th tick with its number."""
     if step <= NEAR_TICKS:
         yield from ((number, tick) for number, tick in enumerate(ticks(0, count)) if number % step == 0)
         return

@@ -1,4 +1,4 @@
-"""The captions of a render as overlays, by the numbers of its frames."""
+"""A render's captions as overlays, by frame number."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -11,14 +11,14 @@ from shared.voices.webvtt import Cue
 
 
 class CueOverlays:
-    """Captions for frames of one size and rate. first: the number of the frame that `at` counts from."""
+    """Captions for frames of one size and rate. first: number, in the render, of the frame that is 0 for `at`."""
 
     def __init__(self, cues: Sequence[Cue], fps: Fraction, size: FrameSize, first: int = 0) -> None:
         self._cues, self._fps, self._size, self._first = cues, fps, size, first
         self._drawn: tuple[Cue | None, tuple[CaptionPage, ...]] = None, ()
 
     def at(self, number: int) -> Overlay | None:
-        """Return what is drawn on a frame: the cue that is heard in the middle of it. Raises StudioError."""
+        """Return the overlay for a frame: the cue that is spoken at its middle. Raises StudioError."""
         heard = (2 * (self._first + number) + 1) * US / (2 * self._fps)
         cue = next((each for each in reversed(self._cues) if each.start <= heard < each.end), None)
         if cue is None:

@@ -1,4 +1,4 @@
-"""Draws frames: faces onto plate frames, label and captions on them, into a segment's file."""
+"""Drawing of a segment: faces, label and captions are composited onto plate frames and encoded."""
 
 from collections.abc import Callable, Iterable
 
@@ -15,7 +15,7 @@ from services.renderer.encode.segment import SegmentWriter
 from services.renderer.pipeline.cue_overlays import CueOverlays
 from shared.media.array_types import ImageArray, PixelBox
 
-FrameCallback = Callable[[int, NDArray[np.uint8]], None]  # frames done, and the newest as I420
+FrameCallback = Callable[[int, NDArray[np.uint8]], None]  # number of frames done, and the newest one as I420
 
 
 def draw_frames(
@@ -27,11 +27,13 @@ def draw_frames(
     cutout: Cutout | None = None,
     captions: CueOverlays | None = None,
 ) -> int:
-    """Compose and write each frame; an int is the pts of a frame without a face.
+    """Compose and write each frame, and return the number of frames.
 
-    Returns how many there were. cutout: for an output with alpha. captions: to be burnt in.
+    frames: faces, or the pts of a frame without a face. label: whether to draw the label. told: called after each
+    frame. cutout: for an output with alpha. captions: to draw into the frames.
 
-    Every segment begins with the face fully shown, where there is one, so that none needs the frame before it.
+    A segment that begins with a face shows it fully, without a transition, so that no segment needs the frame before
+    it.
     """
     plate = composer.avatar.plate
     faded = Transition()
@@ -57,7 +59,7 @@ def draw_frames(
 
 
 def draw_marks(frame: ImageArray, label: bool, caption: Overlay | None) -> list[PixelBox]:
-    """Draw label and caption into an I420 frame, in place, and return where they are."""
+    """Draw label and caption into an I420 frame, in place, and return their boxes."""
     marks = [box] if label and (box := draw_label(frame)) else []
     if caption is not None:
         caption.draw(frame)

@@ -1,7 +1,4 @@
-"""Motion and voice of a segment, tick by tick.
-
-Tracked from the driver's video, read from a record, a template or sound.
-"""
+"""Motion and voice of a segment, tick by tick: tracked from video, or read from a record, a template or sound."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,13 +18,13 @@ from shared.runtime.arrays import StateMapping
 from shared.runtime.clock import SOUND_RATE_HZ, sound_samples, tick_pts
 
 NO_FACE = "No face was found in {}; give a video that shows one."
-WARM_UP_FRAMES = 6  # driver frames that the tracker is shown before a segment begins
+WARM_UP_FRAMES = 6  # driver frames before a segment with which the tracker warms up
 
-TrackedTick = tuple[int, NDArray[np.uint8], bool]  # pts, the driver's frame, whether it is another than the last tick's
+TrackedTick = tuple[int, NDArray[np.uint8], bool]  # pts, the driver's frame, whether it differs from the last tick's
 
 
 def tracked(follower: FaceFollower, ticks: Iterable[TrackedTick]) -> Iterator[Driving]:
-    """The face at each tick. Several ticks of one frame have one face."""
+    """Yield the tracked face of each tick. Ticks that show the same driver frame have the same face."""
     found: tuple[Face, Face] | None = None
     seen = False
     for pts, rgb, new in ticks:
@@ -39,15 +36,15 @@ def tracked(follower: FaceFollower, ticks: Iterable[TrackedTick]) -> Iterator[Dr
 
 @dataclass(slots=True)
 class FaceRecord:
-    """The faces of a segment, kept to be drawn later or elsewhere."""
+    """The tracked faces of a segment, recorded to be drawn later or on another machine."""
 
     _pts: list[int] = field(default_factory=list)
     _points: list[NDArray[np.float32]] = field(default_factory=list)
     _neutrals: list[NDArray[np.float32]] = field(default_factory=list)
-    _which: list[int] = field(default_factory=list)  # of the neutrals, -1 where there is no face
+    _which: list[int] = field(default_factory=list)  # index of each tick's neutral, -1 for a tick without a face
 
     def noting(self, ticks: Iterable[Driving]) -> Iterator[Driving]:
-        """The same ticks, recorded as they pass."""
+        """Record ticks and yield them unchanged."""
         for tick in ticks:
             self._note(tick)
             yield tick
@@ -63,7 +60,7 @@ class FaceRecord:
         self._points.append(tick.face.points)
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """The record as plain arrays: pts (n,), which (n,), points (faces, 478, 3), neutrals (m, 478, 3)."""
+        """Return the record as arrays: pts (n,), which (n,), points (faces, 478, 3), neutrals (m, 478, 3)."""
         none = np.zeros((0, POINTS, 3), np.float32)
         return {
             "pts": np.array(self._pts, np.int64),
@@ -74,12 +71,12 @@ class FaceRecord:
 
     @property
     def faces(self) -> int:
-        """Ticks with a face."""
+        """Number of ticks with a face."""
         return len(self._points)
 
 
 def recorded_ticks(state: StateMapping, frames: Iterable[TrackedTick] | None) -> Iterator[Driving]:
-    """The ticks of `FaceRecord.save`, with the driver's frames where an engine sees."""
+    """Yield the ticks of `FaceRecord.save`. frames: the driver's, for an engine that needs its image, else None."""
     neutrals = [Face(np.asarray(points, np.float32)) for points in state["neutrals"]]
     faces = (Face(np.asarray(points, np.float32)) for points in state["points"])
     shown = (rgb for _, rgb, _ in frames) if frames is not None else None
@@ -90,9 +87,9 @@ def recorded_ticks(state: StateMapping, frames: Iterable[TrackedTick] | None) ->
 
 
 def template_driven_faces(template: MotionTemplate, rate: Fraction, start: int, stop: int) -> Iterator[Driving]:
-    """Each tick from `start` to before `stop`, with the last frame that is not more than half a tick later.
+    """Yield each tick from `start` to before `stop` with the last template frame at most half a tick later than it.
 
-    Where the render has another rate than the template, frames are shown twice or left out, as a video's are.
+    If the rates of render and template differ, frames are repeated or left out, as with a video.
     """
     for tick in range(start, stop):
         number = min(int((2 * tick + 1) * template.rate / (2 * rate)), len(template) - 1)
@@ -100,9 +97,9 @@ def template_driven_faces(template: MotionTemplate, rate: Fraction, start: int, 
 
 
 def write_samples(driver: Path, path: Path) -> int:
-    """Write the driver's sound as raw little-endian int16 mono at 48 kHz, gaps as silence; returns how many samples.
+    """Write the driver's sound as raw little-endian int16 mono at 48 kHz; returns the number of samples.
 
-    Raises StudioError when it breaks off.
+    Gaps become silence. Raises StudioError when the sound breaks off.
     """
     written = 0
     with path.open("wb") as file:
@@ -113,15 +110,16 @@ def write_samples(driver: Path, path: Path) -> int:
 
 
 def read_samples(path: Path, start: int, stop: int | None) -> NDArray[np.int16]:
-    """(n,) int16 of the samples from `start` up to `stop`, or to the end."""
+    """Return (n,) int16 samples from number `start` to before `stop`, or to the end."""
     count = -1 if stop is None else max(0, stop - start)
     return np.fromfile(path, "<i2", count=count, offset=2 * start).astype(np.int16)
 
 
 def voice_driven_faces(run: EngineRun, plan: Plan, samples: Path, index: int) -> Iterator[RoiFrame]:
-    """The faces that the sound of a segment completes; the last one has all that is left.
+    """Yield the faces that the engine completes with a segment's sound, in the last segment also the remaining ones.
 
-    They come out `voice_ahead` late, so a segment has some of the one before, and all together have each once.
+    Faces come out `voice_ahead_us` late, so a segment yields the last faces of the previous one first. All segments
+    together yield each face once.
     """
     last = index + 1 == plan.segments
     first = sound_samples(plan.span(index).start, plan.fps, SOUND_RATE_HZ)[0]

@@ -1,4 +1,4 @@
-"""An engine's way through a driver, from any segment edge on: the same frames whether it came along or was restored."""
+"""A render's engine session. It can start at any segment: a restored one gives the same frames as a continued one."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -16,20 +16,19 @@ NEVER = -1
 
 @dataclass(slots=True)
 class EngineRun:
-    """A session and what the render adds to it.
+    """A session as a render uses it: idling when there is no face, and a frame for each tick that the engine skips.
 
-    Idling without a face, and a frame for every tick, whatever the engine leaves out. idle_after: microseconds without
-    a face until the host idles.
+    idle_after: microseconds without a face after which the host idles.
     """
 
     session: EngineSession
     idle_after: int
     _last_face: int = NEVER
-    _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames are still held back
-    _wait: Callable[[], list[RoiFrame]] | None = None  # for the last call's frames, where calls overlap
+    _owed: deque[int] = field(default_factory=deque)  # pts of the ticks whose frames have not come out yet
+    _wait: Callable[[], list[RoiFrame]] | None = None  # returns the running call's frames, if calls overlap
 
     def motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
-        """Each tick's face, or its pts where the engine has none to show."""
+        """Yield the face of each tick, or the tick's pts if the engine has no face for it."""
         return self.session.together(self._motion(ticks))
 
     def _motion(self, ticks: Iterable[Driving]) -> Iterator[RoiFrame | int]:
@@ -46,12 +45,12 @@ class EngineRun:
             else:
                 self._owed.append(tick.pts)
                 yield from self._frames_with_waiting_ticks(self._step(tick))
-        yield from self._frames_with_waiting_ticks(self._arrived())  # a segment ends with nothing under way
+        yield from self._frames_with_waiting_ticks(self._arrived())  # at a segment's end no call is running
 
     def _step(self, tick: Driving) -> list[RoiFrame]:
-        """Where calls overlap, the frames of the last one.
+        """Return the tick's frames; if calls overlap, begin its call and return the frames of the previous one.
 
-        While they are composed and encoded the next one is computed.
+        The new call then runs while those frames are composed and encoded.
         """
         if not self.session.overlaps:
             return self.session.step(tick)
@@ -61,12 +60,12 @@ class EngineRun:
         return frames
 
     def _arrived(self) -> list[RoiFrame]:
-        """The frames that are waited for."""
+        """Wait for the running call and return its frames, [] if none is running."""
         wait, self._wait = self._wait, None
         return wait() if wait is not None else []
 
     def flush(self) -> Iterator[RoiFrame | int]:
-        """What is still held back, at the end of a driver."""
+        """Yield the frames that are still held back at the end of a driver."""
         last: RoiFrame | None = None
         for last in self._frames_with_waiting_ticks(self.session.flush()):
             yield last
@@ -75,7 +74,7 @@ class EngineRun:
             yield pts if last is None else RoiFrame(pts, last.pixels, plate=last.plate)
 
     def _frames_with_waiting_ticks(self, frames: Iterable[RoiFrame]) -> Iterator[RoiFrame]:
-        """The frames, and before each the ticks that got none: they show it too."""
+        """Yield the frames, each preceded by copies of it for earlier ticks that got no frame."""
         for frame in frames:
             while self._owed and self._owed[0] < frame.pts:
                 yield RoiFrame(self._owed.popleft(), frame.pixels, plate=frame.plate)
@@ -84,23 +83,23 @@ class EngineRun:
             yield frame
 
     def note(self, tick: Driving) -> None:
-        """A tick passes, with or without a face of this engine."""
+        """Note whether a tick has a face."""
         if tick.face is not None:
             self._last_face = tick.pts
 
     def voice(self, samples: NDArray[np.int16], first: int) -> Iterator[RoiFrame]:
-        """The faces that a stretch of voice completes; `first` is the number of its first sample."""
+        """Yield the faces that the engine completes with these samples; `first` is the number of the first one."""
         for at in range(0, len(samples), SOUND_RATE_HZ):
             pts = (first + at) * US // SOUND_RATE_HZ
             yield from self.session.hear(VoiceBlock(pts, samples[at : at + SOUND_RATE_HZ]))
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """State that the next segment needs."""
+        """Return the state that the next segment needs."""
         own = {"last_face": np.array(self._last_face, np.int64), "owed": np.array(self._owed, np.int64)}
         return pack_part("engine", self.session.save()) | own
 
     def restore(self, state: StateMapping) -> None:
-        """Continue where `save` left off."""
+        """Continue from a state that `save` returned."""
         self.session.restore(unpack_part("engine", state))
         self._last_face = int(state["last_face"])
         self._owed = deque(int(pts) for pts in state["owed"])

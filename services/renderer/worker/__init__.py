@@ -1,1 +1,1 @@
-"""The worker process: Celery app, supervision, caretaker, probes, metrics."""
+"""Processes of a worker: Celery app, supervision, caretaker, probes, metrics."""

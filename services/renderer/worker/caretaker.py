@@ -1,7 +1,8 @@
-"""Sees to it that no job waits in vain: claims whose holder is dead, messages that were lost, room that is there again.
+"""Caretaker of the jobs, which ensures that none waits in vain.
 
-Every few seconds it looks at the jobs that have begun, at the first few of those that wait, and at some of the others
-in turn. It needs nothing of Redis but that it takes messages.
+It handles claims whose holder is dead, messages that were lost, and jobs that were parked for lack of disk space. Every
+few seconds it examines the jobs that have begun, the first waiting ones of each queue, and some of the others in turn.
+Of Redis it only needs that messages can be sent.
 """
 
 import time
@@ -22,13 +23,13 @@ from shared.jobs.survey import JobSurveyor, Survey
 log = structlog.get_logger()
 
 ClaimKey = tuple[str, str, int]  # job, unit's name, the claim's number
-SWEEP_S = 5.0  # between two sweeps
-AGAIN_S = 10.0  # until a message that brought nothing about is sent again
-HEAD = 24  # jobs of a queue that are next
-IN_TURN = 24  # others in each sweep
-AT_MOST = 32  # messages put into a queue that is empty
-LEARN_S = 1.5  # time for jobs seen for the first time, in one sweep
-INDEX_S = 60.0  # between two looks whether the index is whole
+SWEEP_S = 5.0  # interval of sweeps
+AGAIN_S = 10.0  # time after which a message without effect is sent again
+HEAD = 24  # jobs at the head of each queue that every sweep examines
+IN_TURN = 24  # further waiting jobs per sweep
+AT_MOST = 32  # messages sent to an empty queue
+LEARN_S = 1.5  # time per sweep for jobs that are new to the caretaker
+INDEX_S = 60.0  # interval of checking that the index is complete
 RESUME_FREE_BYTES = 256 << 20  # free bytes with which jobs that were parked for lack of space continue
 
 Lane = tuple[str, Priority]  # engine and priority
@@ -36,9 +37,10 @@ Lane = tuple[str, Priority]  # engine and priority
 
 @dataclass(slots=True)
 class ExpiredClaims:
-    """Remembers every claim's last beat and when it was first seen.
+    """Finds claims whose beat has stopped, by remembering each claim's last beat and when it was first seen.
 
-    longest: most seconds that count between two looks, because a pause of the observer may have paused everything.
+    longest: most seconds that count between two calls, because a pause of this process may have been one of the whole
+    machine.
     """
 
     longest: float
@@ -48,10 +50,7 @@ class ExpiredClaims:
     _beats: dict[ClaimKey, tuple[int, float]] = field(default_factory=dict)
 
     def stale_claims(self, beats: dict[ClaimKey, int]) -> list[ClaimKey]:
-        """Claims whose holder has shown no sign of life for LEASE_S.
-
-        beats: of all claims that are open now. Returns those that have stood still for LEASE_S.
-        """
+        """Return the claims whose beat has not changed for LEASE_S. beats: of all claims that are open now."""
         now = self.clock()
         self._time += min(now - self._last, self.longest) if self._last is not None else 0.0
         self._last = now
@@ -65,7 +64,7 @@ class ExpiredClaims:
 
 @dataclass(slots=True)
 class KnownJob:
-    """An open job as the caretaker remembers it. manifest: once it has begun."""
+    """An open job as the caretaker remembers it. manifest: kept only for a job that has begun."""
 
     created: str
     lane: Lane
@@ -75,7 +74,7 @@ class KnownJob:
 
 @dataclass(frozen=True, slots=True)
 class SweepReport:
-    """Results of a sweep. open: jobs. sent: messages. expired: claims of dead workers. unparked: jobs."""
+    """Numbers of a sweep: open jobs, messages sent, expired claims of dead workers, and unparked jobs."""
 
     open: int
     sent: int
@@ -84,7 +83,7 @@ class SweepReport:
 
 
 class Caretaker:
-    """Tends the jobs. One per worker; several do not disturb each other."""
+    """Takes care of all jobs in a store. Every worker has one; several do not disturb each other."""
 
     def __init__(
         self,
@@ -93,7 +92,7 @@ class Caretaker:
         clock: Callable[[], float] = time.monotonic,
         dead: Callable[[str], bool] = lambda worker: False,
     ) -> None:
-        """dead: whether the holder of a claim, by its name, is known to be dead before its lease has ended."""
+        """dead: whether a claim's holder, given by name, is known to be dead, so that its lease need not expire."""
         self._store, self._queue, self._clock, self._dead = store, queue, clock, dead
         self._index = JobIndex(store, queue)
         self._board = JobSurveyor()
@@ -105,10 +104,10 @@ class Caretaker:
         self._roomless: set[str] = set()
         self._turn = 0
         self._indexed = float("-inf")
-        self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, frames a second
+        self.at_work: dict[str, tuple[str, str, float]] = {}  # by worker: job, unit, frames per second
 
     def sweep(self, at_work: Collection[str] = ()) -> SweepReport:
-        """Look at all jobs, and send the messages that are missing.
+        """Examine the jobs that are due, and send missing messages.
 
         at_work: jobs that workers report to be working on. Raises StudioError when the store cannot be read.
         """
@@ -130,7 +129,7 @@ class Caretaker:
         return SweepReport(len(self._open), sent, len(expired), unparked)
 
     def _learn(self) -> None:
-        """Jobs that are new to us, and those that are gone."""
+        """Add new jobs to the open ones, for at most LEARN_S, and drop removed jobs."""
         names = jobs(self._store)
         there = set(names)
         for gone in self._open.keys() - there:
@@ -169,7 +168,7 @@ class Caretaker:
         self._order = []
 
     def _chosen(self) -> list[str]:
-        """The jobs to look at now, oldest first."""
+        """Return the jobs to examine in this sweep, oldest first."""
         order = [job for job in self._order if job in self._open]
         begun = [job for job in order if self._open[job].begun]
         waiting = [job for job in order if not self._open[job].begun]
@@ -184,7 +183,7 @@ class Caretaker:
         return [job for job in order if job in chosen]
 
     def _look_at(self, job: str) -> Survey | None:
-        """`_see`; a job that cannot be looked at costs only itself."""
+        """Call `_see`, and log a job that cannot be read, so that the others are still examined."""
         try:
             return self._see(job)
         except StudioError as error:
@@ -194,7 +193,7 @@ class Caretaker:
         return None
 
     def _see(self, job: str) -> Survey | None:
-        """State of a job's units; None where nothing is to be done for the job now."""
+        """Return the state of a job's units; None if there is nothing to do for the job now."""
         known = self._open[job]
         if self._over(job):
             self._close(job)
@@ -219,15 +218,13 @@ class Caretaker:
         return survey
 
     def _beats(self, seen: dict[str, Survey]) -> dict[ClaimKey, tuple[str, int]]:
-        """Holder and beat of every open claim."""
+        """Return holder and beat of every open claim, and update `at_work`."""
         beats = {}
         self.at_work = {}
         for job, survey in seen.items():
             for unit, claim in survey.open:
                 said = read_beat(self._store, job, unit, claim)
-                if (
-                    said is None
-                ):  # damaged: it stands still until its lease has ended, unless its holder writes it again
+                if said is None:  # damaged: counts as unchanged until its lease expires or its holder writes it again
                     beats[job, unit, claim] = "", -1
                     continue
                 beats[job, unit, claim] = said.worker, said.beat
@@ -244,7 +241,7 @@ class Caretaker:
         return sent
 
     def _top_up(self, seen: dict[str, Survey]) -> int:
-        """Messages for what is ready, where none wait."""
+        """Send messages for ready units to queues that are empty; returns how many."""
         depths = self._queue.depths({self._open[job].lane[0] for job in seen})
         if depths is None:
             return 0
@@ -267,7 +264,7 @@ class Caretaker:
         return self._queue.wake(job, engine, priority, count, expired=expired, begun=begun)
 
     def _make_room(self) -> int:
-        """Let jobs that were parked for lack of space continue once there is some."""
+        """Unpark the jobs that were parked for lack of disk space, once there is enough; returns how many."""
         if not self._roomless:
             return 0
         free = self._store.room()

@@ -1,6 +1,6 @@
-"""The Celery app of the workers. Its one task advances a job by one unit; everything else is on disk.
+"""The Celery app of the workers. Its only task advances a job by one unit; all state is on disk.
 
-`celery -A services.renderer.worker.celery_app flower` and Celery's other tools find it here as `app`.
+`celery -A services.renderer.worker.celery_app flower` and Celery's other tools find the app here as `app`.
 """
 
 import os
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from services.renderer.job.step import StepResult, UnitWorker
 
 log = structlog.get_logger()
-JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")  # Redis is trusted with when, not with where
-HURT = 70  # exit code of a child whose engine cannot be stopped otherwise
+JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")  # a job's id becomes a path, and Redis is not trusted with paths
+HURT = 70  # exit code of a child that ends itself because its engine does not stop
 
 
 def make_celery_app(url: str) -> "Celery":
-    """The app with what a worker needs in addition to a sender's needs."""
+    """Return the Celery app with a worker's settings added to those of a sender."""
     app = celery_app(url)
     app.conf.update(
-        # A message is gone when it is taken: what it was about is on disk, and a worker that dies is seen by its claim.
+        # Acknowledge a message when it is taken: the job's state is on disk, and claims reveal a worker that dies.
         task_acks_late=False,
         worker_prefetch_multiplier=1,
-        worker_disable_prefetch=True,  # none is held back by a worker that is busy, so the order of the queues holds
+        worker_disable_prefetch=True,  # a busy worker reserves no message, so the queues keep their order
         worker_concurrency=1,
         worker_cancel_long_running_tasks_on_connection_loss=False,
         worker_hijack_root_logger=False,
@@ -53,7 +53,7 @@ def make_celery_app(url: str) -> "Celery":
 
 
 class CeleryChild:
-    """State of Celery's child process from one message to the next: the engine that is open."""
+    """State that Celery's child process keeps between messages, such as the open engine."""
 
     def __init__(self, link: SharedState, name: str, settings: Settings) -> None:
         self._link, self._name, self._settings = link, name, settings
@@ -62,7 +62,7 @@ class CeleryChild:
         self._worker: UnitWorker | None = None
 
     def advance(self, job: str, expired: Sequence[Sequence[Any]]) -> None:
-        """Advance a job by one unit, and wake as many workers as can continue from there."""
+        """Advance a job by one unit, and wake a worker for each unit that has become ready."""
         if not JOB.fullmatch(job):
             return
         self._link.begin_message(job)
@@ -98,14 +98,14 @@ class CeleryChild:
         self._queue.wake(job, manifest.engine, manifest.priority, count, begun=True)
 
     def _opened(self) -> "tuple[UnitWorker, Store]":
-        """Opened with the first message: nothing heavy may happen between Celery's fork and then."""
+        """Return worker and store, opened with the first message so that Celery's start after the fork stays fast."""
         if self._worker is None or self._store is None:
             import cv2
 
             from services.renderer.job.open_job import JobOpener
             from services.renderer.job.step import UnitWorker
 
-            # It takes every core by default; other libraries have read their limits from the environment.
+            # OpenCV uses every core by default; other libraries read their limits from the environment.
             cv2.setNumThreads(int(os.environ.get("OMP_NUM_THREADS", "1")))
             store = open_store(self._settings.jobs_url)
             self._store = store
@@ -116,12 +116,12 @@ class CeleryChild:
 
 
 def add_task(app: "Celery", advance: Any) -> None:
-    """Give the app its one task."""
+    """Register the app's only task."""
     app.task(name=ADVANCE, ignore_result=True)(advance)
 
 
 def print_outcome(job: str, step: "StepResult", took: float) -> None:
-    """Log what came of a message, in one line."""
+    """Log the outcome of a message in one line."""
     facts: dict[str, Any] = {"job": job, "unit": step.unit}
     if step.outcome == "done":
         log.info("unit_done", **facts, seconds=round(took, 1), fps=round(step.frames / max(took, 1e-3), 1))
@@ -132,7 +132,7 @@ def print_outcome(job: str, step: "StepResult", took: float) -> None:
 
 
 def __getattr__(name: str) -> Any:
-    """`app`, for Celery's own tools; made when they ask for it."""
+    """Make `app` for Celery's own tools, when they access it."""
     if name != "app":
         raise AttributeError(name)
     url = redis_url(load_settings())

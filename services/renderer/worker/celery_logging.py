@@ -1,4 +1,4 @@
-"""Celery's log as one line an event, with what concerns an operator alone."""
+"""Celery's log reduced to one line per event that concerns an operator."""
 
 import logging
 import signal
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class OneLine(logging.Handler):
-    """Celery's warnings without tracebacks; repeated ones are shown once."""
+    """Log handler that shows Celery's warnings without tracebacks, and repeated ones once."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -25,7 +25,7 @@ class OneLine(logging.Handler):
             return
         said = next((line.strip() for line in record.getMessage().splitlines() if line.strip()), "")
         start = said[:40]
-        if "DeprecationWarning" in said:  # of settings that are as they are meant
+        if "DeprecationWarning" in said:  # about settings that are intended
             return
         if said and start != self._last:
             log.warning("celery_warning", why=said)
@@ -33,13 +33,13 @@ class OneLine(logging.Handler):
 
 
 def quiet_celery() -> None:
-    """Take over Celery's logging, and say when Redis is there."""
+    """Replace Celery's logging, and log when the worker is ready, which means that Redis is connected."""
     from billiard.util import get_logger
     from celery import signals
     from celery.platforms import SecurityWarning
     from celery.worker import state
 
-    # Celery warns of root because of pickle, which is not accepted here.
+    # Celery warns about running as root because of pickle, which is not accepted here.
     warnings.simplefilter("ignore", SecurityWarning)
     handler = OneLine()
 
@@ -47,11 +47,11 @@ def quiet_celery() -> None:
         root = logging.getLogger()
         root.handlers[:] = [handler]
         root.setLevel(logging.WARNING)
-        get_logger().handlers[:] = [logging.NullHandler()]  # the pool says less of the same
+        get_logger().handlers[:] = [logging.NullHandler()]  # the pool's log repeats the same events with less detail
 
     def ready(**_: Any) -> None:
         log.info("worker_ready")
-        StopSignals((signal.SIGTERM,), end)  # as Celery's own does, without a word
+        StopSignals((signal.SIGTERM,), end)  # does the same as Celery's handler, without printing
 
     def end() -> None:
         state.should_stop = 0

@@ -1,7 +1,7 @@
-"""Which engines this machine can run.
+"""Probe of the engines that this machine can run.
 
-Asked in a process of its own, which may load what it likes: `python -m services.renderer.worker.engine_probe` prints
-{engine: "" or why not} as JSON.
+It runs in a separate process, because probing may load large modules: `python -m services.renderer.worker.engine_probe`
+prints {engine: "" or the reason why it cannot run} as JSON.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ TIMEOUT_S = 120.0
 
 
 def probe_engines(environment: Mapping[str, str]) -> dict[str, str]:
-    """Every engine, with "" or one sentence why it cannot run here. Raises StudioError."""
+    """Return for every engine "", or one sentence why it cannot run here. Raises StudioError if the probe fails."""
     probe = run_json_module(
         "services.renderer.worker.engine_probe",
         timeout_s=TIMEOUT_S, environment=environment, must_succeed=True, quiet=True,

@@ -1,4 +1,4 @@
-"""A worker's counters: kept by Celery's child in files that its main process reads."""
+"""A worker's Prometheus metrics: Celery's child writes them to files, and the worker's main process serves them."""
 
 import shutil
 import tempfile
@@ -19,7 +19,7 @@ from shared.jobs.workers import WorkerBeat
 if TYPE_CHECKING:
     from services.renderer.job.step import StepResult
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # prometheus_client's own name
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"  # environment variable of prometheus_client
 BUCKETS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160, 320, 640)
 
 SECONDS = Histogram(
@@ -31,7 +31,7 @@ RETRIES = Counter("studio_render_retries", "Units that will be tried again", ["e
 
 
 def count_unit(engine: str, step: "StepResult", seconds: float) -> None:
-    """Count a unit."""
+    """Count a unit and its outcome. seconds: time that it took."""
     kind = kind_of(step.unit)
     UNITS.labels(engine, kind, step.outcome).inc()
     if step.outcome == "done":
@@ -42,7 +42,7 @@ def count_unit(engine: str, step: "StepResult", seconds: float) -> None:
 
 
 class QueueCollector(Collector):
-    """How many messages wait, and which workers live; reads Redis when it is asked."""
+    """Gauges of waiting messages and running workers, read from Redis at each collection."""
 
     def __init__(self, queue: JobQueue, alive: Callable[[], Iterable[WorkerBeat]], engines: Iterable[str]) -> None:
         self._queue, self._alive, self._engines = queue, alive, list(engines)
@@ -63,10 +63,10 @@ class QueueCollector(Collector):
 
 
 class MetricsPage:
-    """A worker's metrics on a port of loopback."""
+    """Server of a worker's metrics on a loopback port. folder: where Celery's child writes its metrics."""
 
     def __init__(self, port: int, collector: QueueCollector) -> None:
-        """Raise StudioError for a port that is taken."""
+        """Start the server. Raises StudioError when the port is not available."""
         self.folder = Path(tempfile.mkdtemp(prefix="studio-metrics-"))
         registry = CollectorRegistry()
         MultiProcessCollector(registry, path=str(self.folder))  # type: ignore[no-untyped-call]
@@ -81,7 +81,7 @@ class MetricsPage:
         self.port = int(self._server.server_port)
 
     def close(self) -> None:
-        """Close the page: free its port and delete its files."""
+        """Stop the server and delete the metrics files."""
         self._server.shutdown()
         self._server.server_close()
         shutil.rmtree(self.folder, ignore_errors=True)

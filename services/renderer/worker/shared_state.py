@@ -1,6 +1,6 @@
 """State that a worker's processes share, in shared memory without locks.
 
-Any of them may be killed at any moment.
+There are no locks because any of the processes may be killed at any moment.
 """
 
 import mmap
@@ -14,7 +14,7 @@ JOB_NAME_BYTES = 100
 
 
 class SharedState:
-    """One page of memory. The worker says when it leaves; Celery's child says which job it is working on."""
+    """A page of shared memory. The worker writes whether it is leaving, Celery's child which job it is working on."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -22,7 +22,7 @@ class SharedState:
 
     @classmethod
     def create(cls) -> Self:
-        """A new one, to be inherited by its descriptor."""
+        """Create a page; child processes inherit its descriptor."""
         descriptor = os.memfd_create("studio-worker")
         os.ftruncate(descriptor, STATE_BYTES)
         return cls(descriptor)
@@ -37,7 +37,7 @@ class SharedState:
         self._memory[LEAVING] = 1
 
     def set_child(self, child: int) -> None:
-        """Note a new child: the one before, if there was one, is dead, whatever it was working on."""
+        """Note a new child process; an earlier one is dead, so its job is no longer in progress."""
         self._memory[BUSY] = 0
         self._write(CHILD, child)
 
@@ -47,13 +47,13 @@ class SharedState:
         return self._read(CHILD)
 
     def begin_message(self, job: str) -> None:
-        """Note that a message was taken."""
+        """Note that a message for this job was taken."""
         self._memory[JOB : JOB + JOB_NAME_BYTES] = job.encode()[:JOB_NAME_BYTES].ljust(JOB_NAME_BYTES, b"\0")
         self._memory[BUSY] = 1
         self._write(TAKEN, self.taken + 1)
 
     def end_message(self) -> None:
-        """A message is done with."""
+        """Note that the current message has been handled."""
         self._memory[BUSY] = 0
 
     @property
@@ -63,7 +63,7 @@ class SharedState:
 
     @property
     def job(self) -> str:
-        """The job at work, "" while there is none."""
+        """Id of the job in progress, "" while there is none."""
         if not self._memory[BUSY]:
             return ""
         return self._memory[JOB : JOB + JOB_NAME_BYTES].rstrip(b"\0").decode(errors="replace")
@@ -75,6 +75,6 @@ class SharedState:
         self._memory[at : at + 8] = struct.pack("<Q", value)
 
     def close(self) -> None:
-        """Let go of it."""
+        """Unmap the memory and close its descriptor."""
         self._memory.close()
         os.close(self.descriptor)

@@ -1,4 +1,4 @@
-"""Proof that a store does what claims rely on, before anything is claimed."""
+"""Check that a store has the properties that claims rely on, before a worker uses it."""
 
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -10,14 +10,11 @@ AT_ONCE = 4
 
 
 def probe(store: Store) -> None:
-    """Raise StudioError for a store that cannot be written or does not keep the first of two writers.
-
-    In such a store two may both be the first to make a file.
-    """
+    """Raise StudioError if a store cannot be written, or lets more than one writer create the same file."""
     folder = f"probe-{secrets.token_hex(6)}"
     try:
-        # One after the other finds a store that does not know the condition, all at once one that looks before it
-        # writes.
+        # Two creations in sequence detect a store that ignores the condition; several at the same time detect one that
+        # checks for the file and then writes it, which is not atomic.
         first, again = (store.create(f"{folder}/in-turn", mark) for mark in (b"first", b"again"))
         with ThreadPoolExecutor(AT_ONCE) as pool:
             made = list(pool.map(lambda n: store.create(f"{folder}/at-once", f"{n}".encode()), range(AT_ONCE)))

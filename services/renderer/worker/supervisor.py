@@ -1,4 +1,4 @@
-"""`studio worker`: watches over Celery's processes, says that they live, and cares for the jobs that wait."""
+"""`studio worker`: supervises Celery's processes, publishes the worker's beat, and runs the caretaker of the jobs."""
 
 import os
 import secrets
@@ -32,17 +32,17 @@ from shared.runtime.stop_signals import TERMINAL, StopSignals
 
 log = structlog.get_logger()
 
-NICE = 10  # behind a live channel on the same machine
-LEAVE_S = 8.0  # that a segment has to be handed back
-STALLED_S = 30.0  # idle beside a queue that is not empty, until Celery is started again
+NICE = 10  # nice value, so that a live channel on the same machine has priority
+LEAVE_S = 8.0  # time for handing back the segment in progress
+STALLED_S = 30.0  # time without taking any of the waiting messages after which Celery is restarted
 RESTART_S = (0.5, 1.0, 2.0, 5.0, 10.0)
 BEAT_S = 2.0
-FILE_PERIOD_BEATS = 5  # beats between two files
+FILE_PERIOD_BEATS = 5  # beats from one write of the worker's file in the store to the next
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerOptions:
-    """Options of `studio worker`. gpu: which one it may use. metrics: a port of loopback."""
+    """Options of `studio worker`. engines: () for all that run here. gpu: number of the GPU. metrics: loopback port."""
 
     engines: tuple[str, ...] = ()
     gpu: int | None = None
@@ -50,10 +50,10 @@ class WorkerOptions:
 
 
 class Keeper(Protocol):
-    """Keeps Redis running, where no URL is set. A context manager; `turn` is called several times a second."""
+    """Keeps Redis running if the settings name none. A context manager; `turn` is called several times a second."""
 
     def turn(self) -> None:
-        """See that Redis runs; does not block."""
+        """Start Redis if it does not run, and wait until it answers. Raises StudioError."""
 
     def __enter__(self) -> Any: ...
 
@@ -61,7 +61,10 @@ class Keeper(Protocol):
 
 
 def run_worker(settings: Settings, given: WorkerOptions, keeper: Keeper) -> None:
-    """Work until Ctrl-C or SIGTERM; the second one ends it at once. Raises StudioError before anything starts."""
+    """Run a worker until Ctrl-C or SIGTERM; a second signal ends it immediately.
+
+    Raises StudioError before anything is started.
+    """
     ending = StopSignals(TERMINAL)
     os.nice(NICE)
     store = open_store(settings.jobs_url)
@@ -80,9 +83,9 @@ def run_worker(settings: Settings, given: WorkerOptions, keeper: Keeper) -> None
 
 
 def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
-    """The engines to work with: those that were asked for, else all that this machine can run.
+    """Return the worker's engines: the requested ones, or all that this machine can run.
 
-    Raises StudioError where one that was asked for cannot be run, or none can.
+    Raises StudioError if a requested engine cannot run, or if no engine can.
     """
     found = probe_engines(worker_environment(settings, given))
     wanted = tuple(canonical_name(name, settings.engines) for name in given.engines)
@@ -103,8 +106,8 @@ def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
 
 
 def worker_environment(settings: Settings, given: WorkerOptions) -> dict[str, str]:
-    """Return the environment of Celery's processes: the settings, how many threads, which GPU."""
-    # Half the machine, so that a live channel on it keeps its rate.
+    """Return the environment of Celery's processes: the settings, the number of threads, and the GPU."""
+    # Half of the cores, so that a live channel on the same machine keeps its frame rate.
     threads = max(1, (os.cpu_count() or 2) // 2)
     told = child_environment(settings, store=True, redis_url=redis_url(settings), threads=threads)
     if given.gpu is not None:
@@ -113,10 +116,10 @@ def worker_environment(settings: Settings, given: WorkerOptions) -> dict[str, st
 
 
 class RenderWorker:
-    """Celery's processes and who cares for them.
+    """Celery's processes, their supervision and the caretaker.
 
-    `turn` in the main thread; the caretaker has one of its own, since a slow store must not keep a dead process from
-    being noticed.
+    `turn` is called in the main thread. The caretaker has its own thread, so that a slow store does not delay the
+    detection of a dead process.
     """
 
     def __init__(self, settings: Settings, store: Store, given: WorkerOptions, engines: tuple[str, ...]) -> None:
@@ -142,7 +145,7 @@ class RenderWorker:
         self._carer.start()
 
     def turn(self) -> None:
-        """See to Celery's main process; asked several times a second."""
+        """Restart Celery's main process if it has ended or stalled; called several times a second."""
         if self._process is None:
             if self._restart.is_due():
                 self._spawn()
@@ -158,7 +161,10 @@ class RenderWorker:
             self._process = None
 
     def leave(self, at_once: Callable[[], bool]) -> None:
-        """End: the segment at work is handed back, within LEAVE_S."""
+        """Stop the worker and hand back the segment in progress, within LEAVE_S.
+
+        at_once: whether to stop immediately, without waiting; it is polled.
+        """
         log.info("worker_leaving")
         self._link.leave()
         self._quit.set()
@@ -186,11 +192,11 @@ class RenderWorker:
         self._process = subprocess.Popen(
             [*command, "--link", str(self._link.descriptor), "--parent", str(os.getpid())],
             env=told, stdin=subprocess.DEVNULL, pass_fds=[self._link.descriptor],
-            start_new_session=True,  # Ctrl-C is ours to pass on
+            start_new_session=True,  # the terminal's Ctrl-C reaches this process only, which stops Celery
         )  # fmt: skip
 
     def _moved(self) -> bool:
-        """Whether the studio's own Redis is somewhere else now."""
+        """Whether the studio's own Redis has another address than when Celery was started."""
         url = redis_url(self._settings)
         return url is not None and url != self._url
 
@@ -218,7 +224,7 @@ class RenderWorker:
                     self._sweep(caretaker)
             except StudioError as error:
                 log.warning("jobs_not_tended", why=str(error))
-            except Exception:  # the one who cares must not end before the worker does
+            except Exception:  # the caretaker must not end before the worker does
                 log.exception("jobs_not_tended")
 
     def _sweep(self, caretaker: Caretaker) -> None:
@@ -228,16 +234,16 @@ class RenderWorker:
             log.info("jobs_woken", dead_claims=done.expired, unparked=done.unparked, sent=done.sent)
 
     def _holder(self) -> str:
-        """The child's name in its claims."""
+        """Return the name of Celery's current child in its claims."""
         return f"{self.name}.{self._link.child}"
 
     def _dead(self, worker: str) -> bool:
-        """Whether a claim was held by a child of ours that another has followed."""
+        """Whether a claim's holder is an earlier child of this worker, which is dead."""
         return worker.startswith(f"{self.name}.") and worker != self._holder()
 
     def _say(self, beat: int, caretaker: Caretaker) -> None:
         job, (told, unit, fps) = self._link.job, caretaker.at_work.get(self._holder(), ("", "", 0.0))
-        if job != told:  # the claim of the job before, or none yet
+        if job != told:  # the caretaker's figures are still those of an earlier job
             unit, fps = "", 0.0
         about = (self._engines, self._given.gpu, job, unit, fps)
         said = WorkerBeat(self.name, beat, socket.gethostname(), os.getpid(), *about)
@@ -247,7 +253,7 @@ class RenderWorker:
 
 
 class StallDetector:
-    """Whether Celery has stopped taking messages though some wait for it."""
+    """Detects that Celery no longer takes messages although some are waiting."""
 
     def __init__(self, link: SharedState, depths: Callable[[], dict[str, int] | None]) -> None:
         self._link, self._depths = link, depths
@@ -255,7 +261,7 @@ class StallDetector:
         self._since: float | None = None
 
     def stalled(self) -> bool:
-        """Asked now and then; says so once STALLED_S have passed with nothing done and something to do."""
+        """Return True once no message has been taken for STALLED_S although some are waiting. Called repeatedly."""
         if self._link.job or self._link.taken != self._taken or not sum((self._depths() or {}).values()):
             self._taken = self._link.taken
             self.reset()
@@ -267,5 +273,5 @@ class StallDetector:
         return False
 
     def reset(self) -> None:
-        """Celery was just started, or moves."""
+        """Start measuring again, because Celery was just started or has taken a message."""
         self._since = None
