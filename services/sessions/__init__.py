@@ -1,4 +1,4 @@
-"""Faces for other applications' voice bots.
+"""Sessions service: faces for the voice bots of other applications.
 
-Voice comes out of their rooms, and the avatar is published into them; one process serves many.
+It receives voice from their LiveKit rooms and publishes the avatar into them; one process serves many rooms.
 """

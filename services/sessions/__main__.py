@@ -1,4 +1,4 @@
-"""`python -m services.sessions`: be in the rooms of the sessions that are wanted."""
+"""`python -m services.sessions`: run the sessions service, which joins the rooms of all requested sessions."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ from services.sessions.service import SessionsService
 from shared.config.settings import load_settings
 from shared.runtime.logs import set_up_logs
 
-# Python lets a waiting thread run after this many seconds: the rooms' thread hands sound over while the ticks' one
-# composes.
+# A thread that waits for the GIL gets it after this many seconds, so that the rooms' thread can publish sound while the
+# ticks' thread composes.
 SWITCH_INTERVAL_S = 0.001
 
 if __name__ == "__main__":

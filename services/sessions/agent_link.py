@@ -1,9 +1,8 @@
-"""The agent's end of a session, as LiveKit Agents' avatar protocol has it.
+"""A session's link to its agent, according to LiveKit Agents' avatar protocol.
 
-Voice in byte streams, interrupts and reports by RPC.
-
-A byte stream `lk.audio_stream` is a segment. `lk.clear_buffer` interrupts. The agent learns of each segment that its
-sound begins (`lk.playback_started`) and, exactly once and in order, how much of it was heard (`lk.playback_finished`).
+Each segment of speech arrives as a byte stream `lk.audio_stream`. The RPC `lk.clear_buffer` interrupts. For each
+segment the agent is notified that its sound begins (`lk.playback_started`) and, exactly once and in order, how much of
+it was heard (`lk.playback_finished`).
 """
 
 import asyncio
@@ -23,42 +22,42 @@ log = structlog.get_logger()
 AUDIO_TOPIC = "lk.audio_stream"
 CLEAR, STARTED, FINISHED = "lk.clear_buffer", "lk.playback_started", "lk.playback_finished"
 ON_BEHALF = "lk.publish_on_behalf"  # attribute of the avatar: the identity of its agent
-AGENT_GONE_S = 10.0  # seconds without the agent after which the avatar leaves
-AGENT_AWAITED_S = 60.0  # seconds that an agent has to come in the first place
-STREAM_IDLE_S = 10.0  # seconds without a byte after which a stream has ended; its sender died
-SUPERSEDED_S = 0.5  # of a stream after which another one has begun: its end was lost
+AGENT_GONE_S = 10.0  # the avatar leaves after this time without its agent
+AGENT_AWAITED_S = 60.0  # the same while the agent has not joined yet
+STREAM_IDLE_S = 10.0  # a stream without data for this long has ended: its sender died
+SUPERSEDED_S = 0.5  # the same if a newer stream has begun: the end of this one was lost
 REPORT_ATTEMPTS, REPORT_PAUSE_S, REPORT_WAIT_S = 3, 0.1, 3.0
 
 
 class AgentLink(RoomListener):
-    """A session's link to its agent, through all its rooms. Lives in the event loop.
+    """A session's link to its agent, kept across reconnections. Used in the event loop only.
 
-    present: whether the agent is in the room. reports: how many playbacks were told to have finished. token: the newest
-    of the room, which the server renews while the avatar is there; "" until it has.
+    present: whether the agent is in the room. reports: number of segments reported as finished. token: the room's
+    newest access token, which the server renews while the avatar is in the room; "" before the first renewal.
     """
 
     def __init__(
         self, agent: str, line: SpeechLine, clear_sound: Callable[[], None], leave: Callable[[], None]
     ) -> None:
-        """agent: identity of who may speak.
+        """agent: identity of the participant that may speak.
 
-        clear_sound: what waits to be heard is no longer heard. leave: the agent is gone for good.
+        clear_sound: called to discard sound that waits to be played. leave: called when the agent has left permanently.
         """
         self.present = False
         self.reports = 0
         self.token = ""
-        self._refused = False  # whether some voice was
+        self._refused = False  # whether any voice was refused
         self._agent, self._line, self._clear_sound, self._leave = agent, line, clear_sound, leave
         self.heard = HeardSpeech(self._on_started, self._on_finished)
         self._room: rtc.Room | None = None
-        self._readers: dict[asyncio.Task[None], asyncio.Event] = {}  # and whether another stream has begun since
+        self._readers: dict[asyncio.Task[None], asyncio.Event] = {}  # value: set when a newer stream has begun
         self._reports: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._gone = self._loop.call_later(AGENT_AWAITED_S, self._leave)
         self._reporter = asyncio.create_task(self._report())
 
     def close(self) -> None:
-        """The session ends."""
+        """Stop reading and reporting, because the session ends."""
         self._gone.cancel()
         self._reporter.cancel()
         self.heard.forget(self._line.clear())
@@ -76,14 +75,14 @@ class AgentLink(RoomListener):
         if self._agent in room.remote_participants:
             self._on_presence(self._agent, True)
         elif self.present:
-            self._on_presence(self._agent, False)  # it left while we were away
+            self._on_presence(self._agent, False)  # it left while this side was disconnected
 
     def on_leaving(self, room: rtc.Room) -> None:
         self._room = None
         room.local_participant.unregister_rpc_method(CLEAR)
 
     def _on_token(self, room: rtc.Room) -> None:
-        self.token = room._token or self.token  # the SDK says that it has a new one, and has no other way to it
+        self.token = room._token or self.token  # the SDK signals a new token without public access to it
 
     def _on_presence(self, identity: str, present: bool) -> None:
         if identity != self._agent or present == self.present:
@@ -92,7 +91,7 @@ class AgentLink(RoomListener):
         self._gone.cancel()
         if not present:
             self._gone = self._loop.call_later(AGENT_GONE_S, self._leave)
-            # One that comes back is another process, which knows nothing of what was said.
+            # An agent that returns is a new process, which does not know the earlier segments.
             self._stop_reading()
             self.heard.forget(self._line.clear())
             self._clear_sound()
@@ -100,12 +99,12 @@ class AgentLink(RoomListener):
     def _on_stream(self, reader: rtc.ByteStreamReader, identity: str) -> None:
         form = _form(reader.info.attributes or {})
         if identity != self._agent or form is None:
-            if not self._refused:  # once: anyone in the room can send many
+            if not self._refused:  # log it only once, as anyone in the room can send many
                 log.warning("voice_refused", by_agent=identity == self._agent)
             self._refused = True
             reader.close()
             return
-        self._on_presence(identity, True)  # whatever the order in which a restart's events came
+        self._on_presence(identity, True)  # after a restart, the stream may arrive before the event of joining
         for superseded in self._readers.values():
             superseded.set()
         superseded = asyncio.Event()
@@ -117,7 +116,7 @@ class AgentLink(RoomListener):
     async def _read(
         self, reader: rtc.ByteStreamReader, segment: int, decoder: PcmDecoder, superseded: asyncio.Event
     ) -> None:
-        """One stream to its end, which may have been lost: another one begins, or nothing more comes."""
+        """Read a stream into the line until it ends, or until its end counts as lost; see SUPERSEDED_S."""
         idle = 0.0
         try:
             while True:
@@ -159,7 +158,7 @@ class AgentLink(RoomListener):
         self._reports.put_nowait((FINISHED, json.dumps(said)))
 
     async def _report(self) -> None:
-        """Tell the agent, one thing after the other, each until it is taken or the agent cannot be reached."""
+        """Send the reports to the agent in order, each until it is received or REPORT_ATTEMPTS have failed."""
         while True:
             method, payload = await self._reports.get()
             for attempt in range(REPORT_ATTEMPTS):
@@ -177,13 +176,13 @@ class AgentLink(RoomListener):
                     break
                 except rtc.RpcError as error:
                     if error.code == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD:
-                        break  # agents that do not wait for the start have no such method
+                        break  # some agents do not handle `lk.playback_started`
                     log.warning("agent_not_told", method=method, code=error.code, attempt=attempt)
                     await asyncio.sleep(REPORT_PAUSE_S)
 
 
 def _form(attributes: dict[str, str]) -> tuple[int, int] | None:
-    """(rate, channels) of a stream, None where it cannot be played."""
+    """Return (rate, channels) of a stream, None if it cannot be played."""
     rate, channels = attributes.get("sample_rate", ""), attributes.get("num_channels", "")
     if not (rate.isdecimal() and channels in ("1", "2") and LOWEST <= int(rate) <= HIGHEST):
         return None

@@ -1,4 +1,4 @@
-"""A session in its room, from joining to leaving; and all of them in one event loop, in a thread of its own."""
+"""A session in its room, from joining to leaving, and the thread with the event loop that runs all of them."""
 
 import asyncio
 import gc
@@ -26,11 +26,12 @@ from shared.session_spec import SessionSpec
 from shared.wire.program import ProgramFrame, ProgramSound
 
 log = structlog.get_logger()
-QUEUED_FRAMES = 12  # frames and blocks of sound, six ticks', that a room may be behind until it is given sound alone
-QUEUED_MOST = 500  # of both, ten seconds', after which a room no longer takes anything
+QUEUED_FRAMES = 12  # frames and sound blocks (six ticks) that may wait for a room; beyond that only sound is queued
+QUEUED_MOST = 500  # frames and sound blocks (ten seconds) after which the session ends
 CLOSE_WAIT_S = 1.0
-# After the last end: a room's objects refer to one another, and as long as they are there its connection's memory,
-# threads and sockets are. What was there at the start is not searched through, so it takes a few milliseconds.
+# Garbage is collected this long after a session has ended. A room's objects refer to one another, and keep the memory,
+# threads and sockets of its connection until they are collected. Objects from the start of the process are frozen, so
+# this takes a few milliseconds.
 COLLECT_AFTER_S = 1.0
 
 GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", "ended"]
@@ -38,10 +39,10 @@ GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", 
 
 @dataclass(frozen=True, slots=True)
 class GuestState:
-    """How a session is. Replaced as a whole, so any thread may read it.
+    """State of a session. It is replaced as a whole, so any thread may read it. "ended" is final.
 
-    note: one sentence where something is wrong. figures: of the publication. token: the room's newest, "" where it is
-    still the one that was given. A session that has ended stays so.
+    note: one sentence if something is wrong, else "". figures: of the publication. token: the room's newest access
+    token, "" while that is still the one of the request.
     """
 
     state: GuestPhase = "opening"
@@ -50,20 +51,23 @@ class GuestState:
     token: str = field(default="", repr=False)
 
     def as_dict(self) -> dict[str, Any]:
-        """The state as a pulse carries it."""
+        """Return the state in the form that a pulse carries."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class ReadySound:
-    """A tick's sound on its way into a room."""
+    """A tick's sound, ready to be published in a room."""
 
     said: SaidTick
     sound: ProgramSound
 
 
 class RoomGuest:
-    """One session in its room. Lives in the rooms' event loop; only `offer` may be called by another thread."""
+    """A session in its room. Used in the rooms' event loop; only `offer` may be called from another thread.
+
+    dropped: frames that were left out because too many were waiting.
+    """
 
     def __init__(self, spec: SessionSpec, settings: Settings, line: SpeechLine) -> None:
         self.spec, self.line = spec, line
@@ -81,11 +85,11 @@ class RoomGuest:
         self._leave.set()
 
     def offer(self, item: ReadySound | ProgramFrame) -> None:
-        """A tick's sound, and later its frame, to be published. Called by the tick's thread."""
+        """Queue a tick's sound, and later its frame, for publication. Called from the ticks' thread."""
         self._loop.call_soon_threadsafe(self._take, item)
 
     async def stay(self, first: ProgramFrame) -> None:
-        """Join, publish and stay until the end. first: shown until the first tick."""
+        """Join the room and publish until the session ends. first: frame to show until the first tick."""
         spec = self.spec
         publication = Publication(url=spec.url, identity=spec.identity, rate=self._settings.rate, guest=True)
         media = RoomMedia(first, self._settings.rate)
@@ -112,7 +116,7 @@ class RoomGuest:
         if waiting >= QUEUED_MOST:
             self.leave("LiveKit's library no longer accepts data; open another session.")
         elif waiting >= QUEUED_FRAMES and isinstance(item, ProgramFrame):
-            self.dropped += 1  # the next one shows the present
+            self.dropped += 1  # a later frame is more recent
         else:
             self._ready.put_nowait(item)
 
@@ -129,9 +133,9 @@ class RoomGuest:
         if said.clears != self.line.clears:
             sound = replace(sound, samples=np.zeros_like(sound.samples))
         await media.feed(sound)
-        if said.clears == self.line.clears:  # still, as it may have waited
+        if said.clears == self.line.clears:  # not cleared while it waited to be published
             number, leaves = media.sound_leaves
-            # A block that was left out, to catch up, counts as heard: the transcript continues behind it.
+            # A block that was skipped to catch up counts as heard, because the transcript continues after it.
             link.heard.add(said.spans, leaves if number == sound.tick else self._loop.time())
 
     def _say(
@@ -142,19 +146,14 @@ class RoomGuest:
 
 
 class Rooms:
-    """All sessions of a process, in a thread with an event loop.
-
-    Every public method may be called by the tick's thread.
-
-    states: of every session that is wanted, and of those that end just now.
-    """
+    """All sessions of a process, run by an event loop in a thread. The ticks' thread may call all public methods."""
 
     def __init__(
         self, settings: Settings, enter: Callable[[SessionStage, RoomGuest], None], left: Callable[[str], None]
     ) -> None:
-        """enter: a session's stage is ready and its ticks may begin.
+        """enter: called when a session's stage is ready, so that its ticks can begin.
 
-        left: they may end. Called in the rooms' thread.
+        left: called with a session's id when it has ended. Both are called in the rooms' thread.
         """
         self._settings, self._enter, self._left = settings, enter, left
         self._guests: dict[str, RoomGuest] = {}
@@ -162,22 +161,22 @@ class Rooms:
         self._ended: dict[str, GuestState] = {}
         self._avatars: dict[str, Avatar] = {}
         self._loading = ThreadPoolExecutor(1, "load")
-        logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)  # its messages carry tokens
+        logging.getLogger("livekit").setLevel(logging.CRITICAL + 1)  # its messages contain tokens
         self._loop = asyncio.new_event_loop()
         self._collecting = self._loop.call_later(COLLECT_AFTER_S, gc.collect)
         self._thread = threading.Thread(target=self._run, name="rooms", daemon=True)
         self._thread.start()
 
     def want(self, wanted: list[SessionSpec]) -> None:
-        """Be in the rooms of these sessions and in no other."""
+        """Join the rooms of these sessions and leave all others."""
         self._loop.call_soon_threadsafe(self._want, {spec.id: spec for spec in wanted})
 
     def states(self) -> dict[str, GuestState]:
-        """How each session is."""
+        """Return the state of each session by id: of those that run, and of ended ones that are still requested."""
         return {**{name: guest.state for name, guest in list(self._guests.items())}, **self._ended}
 
     def close(self) -> None:
-        """Leave all rooms."""
+        """Leave all rooms and stop the thread."""
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(CLOSE_WAIT_S * 2)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(CLOSE_WAIT_S)
@@ -198,7 +197,7 @@ class Rooms:
                 self._tasks[name] = self._loop.create_task(self._host(guest))
 
     async def _host(self, guest: RoomGuest) -> None:
-        """Host one session from its avatar to its end. No fault of it reaches another."""
+        """Run a session from loading its avatar to its end. Its errors do not affect other sessions."""
         name = guest.spec.id
         try:
             stage = await self._loop.run_in_executor(self._loading, self._stage, guest)
@@ -220,7 +219,7 @@ class Rooms:
             self._collecting = self._loop.call_later(COLLECT_AFTER_S, gc.collect)
 
     def _stage(self, guest: RoomGuest) -> SessionStage:
-        """Set a session's stage, in the loading thread: an avatar takes a while, and the rooms continue."""
+        """Make a session's stage; called in the loading thread, because loading an avatar would block the rooms."""
         spec = guest.spec
         avatar = self._avatars.get(spec.avatar)
         if avatar is None:

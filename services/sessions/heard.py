@@ -1,4 +1,4 @@
-"""What is heard of each segment, and when: the agent's transcript is cut where its voice was."""
+"""How much of each segment of speech was heard, by which an interrupted agent's transcript is cut."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,38 +12,39 @@ from shared.runtime.clock import SOUND_RATE_HZ
 class SegmentHeard:
     """How much of a segment of speech has been heard.
 
-    leaving: loop time at which each stretch begins to be heard, and its samples.
+    leaving: (loop time at which it begins to be heard, number of samples) of each span. timers: of pending reports.
     """
 
     leaving: list[tuple[float, int]] = field(default_factory=list)
     timers: list[asyncio.TimerHandle] = field(default_factory=list)
 
     def seconds(self, at: float) -> float:
-        """How much was heard by the loop time `at`."""
+        """Return how many seconds were heard by the loop time `at`."""
         whole = (min(max(at - leaves, 0.0), count / SOUND_RATE_HZ) for leaves, count in self.leaving)
         return sum(whole)
 
     def cancel(self) -> None:
-        """Cancel what it would still report."""
+        """Cancel the pending reports."""
         for timer in self.timers:
             timer.cancel()
 
 
 class HeardSpeech:
-    """Says when a segment begins to be heard, and when it has been heard. Lives in one event loop."""
+    """Reports when each segment begins to be heard and when it has been heard. Used in one event loop."""
 
     def __init__(self, started: Callable[[], None], finished: Callable[[float, bool], None]) -> None:
-        """started: a segment begins.
+        """started: called when a segment begins to be heard.
 
-        finished: with its seconds that were heard, and whether it was interrupted; once for each segment, in order.
+        finished: called with the seconds of a segment that were heard, and whether it was interrupted; once for each
+        segment, in order.
         """
         self._loop = asyncio.get_running_loop()
         self._started, self._finished = started, finished
         self._heard: dict[int, SegmentHeard] = {}
-        self._next = 0  # number of the first segment whose end was not told
+        self._next = 0  # number of the first segment whose end has not been reported
 
     def add(self, spans: tuple[SpeechSpan, ...], leaves: float) -> None:
-        """A tick's sound is on its way: its first sample is heard at the loop time `leaves`."""
+        """Add the spans of a tick's sound, whose first sample is heard at the loop time `leaves`."""
         for span in spans:
             begins = leaves + span.offset / SOUND_RATE_HZ
             heard = self._heard.setdefault(span.segment, SegmentHeard())
@@ -55,7 +56,7 @@ class HeardSpeech:
                 heard.timers.append(self._loop.call_at(ends, self._end, span.segment))
 
     def interrupt(self, after: int) -> None:
-        """End all segments: nothing more is heard. after: number after that of the last segment so far."""
+        """Report all segments as interrupted now. after: number after that of the last segment so far."""
         at = self._loop.time()
         for number in range(self._next, after):
             heard = self._heard.pop(number, SegmentHeard())
@@ -64,7 +65,7 @@ class HeardSpeech:
         self._next = after
 
     def forget(self, after: int) -> None:
-        """Forget all segments: nothing more is heard, and no agent is left to report to. after: as for `interrupt`."""
+        """Discard all segments without reporting them, because the agent has left. after: as for `interrupt`."""
         for heard in self._heard.values():
             heard.cancel()
         self._heard.clear()

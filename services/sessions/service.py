@@ -1,4 +1,4 @@
-"""Sessions: on each tick every session's voice goes to its engine, and its frame and sound into its room."""
+"""Sessions service: at each tick sends every session's voice to its engine, and its frame and sound into its room."""
 
 import time
 from collections import deque
@@ -15,8 +15,8 @@ from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message
 from shared.wire.program import ProgramSound
 
-# Before its tick a tick's sound is settled and goes into the room, and its voice to the engine. The sound waits in the
-# room's queue for about as long as the face takes to be drawn, and leaves when the frame does.
+# This long before a tick its sound is fixed and sent into the room, and its voice to the engine. The sound waits in the
+# room's queue for about as long as the face takes to be drawn, and is sent together with the frame.
 SAID_LEAD_US = 24_000
 
 
@@ -42,7 +42,7 @@ class SessionsService:
         self.loop.before_pulse(self._report)
 
     def run(self, *, signals: bool = True) -> None:
-        """Run until stopped; then all rooms are left."""
+        """Run the service until it is stopped, then leave all rooms."""
         self.loop.run(signals=signals)
         self.rooms.close()
 
@@ -73,7 +73,7 @@ class SessionsService:
             self.loop.meter.drops[why] += 1
 
     def _say(self, at: int) -> None:
-        """Settle the sound of a tick to come, send it into the room and hand the engine what its face needs."""
+        """Fix the sound of the next tick, send it into the rooms, and send the engines the voice for its faces."""
         with self._work:
             self._say_all(at)
 

@@ -1,4 +1,4 @@
-"""A session tick by tick: the voice that its faces need goes out, and the frame with its sound comes together."""
+"""The ticks of a session: its sound, the voice that its faces need, and its composited frames."""
 
 from fractions import Fraction
 
@@ -15,13 +15,13 @@ from shared.session_spec import SessionSpec
 from shared.wire.message import Message
 from shared.wire.program import ProgramFrame
 
-IDLE_AFTER_US = US // 2  # without a face until the plate idles
+IDLE_AFTER_US = US // 2  # time without a face after which the plate idles
 
 
 class SessionStage:
-    """The stage of one session. Owned by the tick's thread once it is made.
+    """The stage of one session. Owned by the ticks' thread once it is made.
 
-    line: what its agent says.
+    line: speech of the session's agent.
     """
 
     def __init__(self, spec: SessionSpec, avatar: Avatar, line: SpeechLine, rate: Fraction) -> None:
@@ -30,13 +30,14 @@ class SessionStage:
         self._stage = FaceStage(avatar_in_view(avatar, spec.width, spec.height), IDLE_AFTER_US)
         self._rate = rate
         self._ahead = spec.ahead_us * SOUND_RATE_HZ // US + 1
-        self._told: NDArray[np.int16] = np.zeros(0, np.int16)  # from the next tick on, what the engine was told
-        self._next = -1  # the tick after the last one that was said
+        self._told: NDArray[np.int16] = np.zeros(0, np.int16)  # voice from the next tick on that the engine already has
+        self._next = -1  # the tick after the last one passed to `say`
 
     def say(self, tick: int, at: int) -> tuple[SaidTick, tuple[int, NDArray[np.int16]] | None]:
-        """A tick's sound, and the voice to hand to the engine: pts and samples, up to what the tick's face needs.
+        """Return a tick's sound, and (pts, samples) of the voice that the engine still needs for its face, or None.
 
-        What was handed over before and turns out otherwise is handed over again, from this tick on.
+        at: the clock now, microseconds. Voice that the engine already has and that has changed since is returned again,
+        from this tick on.
         """
         first, end = sound_samples(tick, self._rate, SOUND_RATE_HZ)
         if tick != self._next:
@@ -52,11 +53,11 @@ class SessionStage:
         return said, ((first + start) * US // SOUND_RATE_HZ, fresh) if len(fresh) else None
 
     def take(self, message: Message, at: int) -> str:
-        """A face; returns why it is not taken, or ""."""
+        """Take a face; returns the reason if it is not taken, else ""."""
         return self._stage.take(message, at)
 
     def frame(self, tick: int) -> ProgramFrame:
-        """A tick's frame, with the label where it is wanted."""
+        """Return a tick's frame, with the label if the session wants it."""
         pts = tick_pts(tick, self._rate)
         staged = self._stage.frame(pts)
         composed = staged.composed
@@ -75,5 +76,5 @@ class SessionStage:
         )
 
     def prepare_tick(self, tick: int) -> None:
-        """Decode ahead of a tick what it shows."""
+        """Decode the plate frame of a tick ahead of time."""
         self._stage.prepare_tick(tick_pts(tick, self._rate))

@@ -1,8 +1,8 @@
-"""What an agent says, segment after segment, as one line of sound that ticks take from.
+"""Queue of an agent's speech, segment after segment, from which each tick takes its sound.
 
-The agent sends as fast as its synthesiser gives, or no faster than it speaks, or stalls. A segment begins when enough
-of it is there for the engine to look ahead, when it is whole, or when it has been waited for that long; it continues
-likewise after it ran dry. A segment that ran dry has not ended.
+An agent may send faster than real time, in real time, or stall. A segment begins to play when it has enough samples for
+the engine's look-ahead, when it is complete, or when it has waited for as long as that look-ahead. After it has run out
+of samples without being complete, it continues by the same rule.
 """
 
 import threading
@@ -14,16 +14,20 @@ from numpy.typing import NDArray
 
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
-# us of voice beyond what a face needs that are there before a segment begins. A voice that comes later than that by its
-# own jitter costs a face, not sound. Voice comes in blocks of 20 ms mostly, and up to 2 ms of it stay in the resampler:
-# with 85 ms of look-ahead five blocks are enough, and 15 ms would take a sixth.
+# Microseconds of voice in addition to the look-ahead that must be available before a segment begins. If jitter delays
+# the voice by more, a face is lost but no sound. Voice mostly comes in blocks of 20 ms, and the resampler keeps up to
+# 2 ms of it: with a look-ahead of 85 ms five blocks are enough, while 15 ms here would require a sixth.
 JITTER_US = 12_000
-MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; what comes beyond is not taken
+MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; further samples are refused
 
 
 @dataclass(slots=True)
 class SpeechSegment:
-    """One utterance of the agent. parts: (n,) int16 mono at 48 kHz, not yet taken. available: their samples."""
+    """One utterance of the agent.
+
+    parts: blocks of (n,) int16 mono at 48 kHz that have not been taken. available: number of their samples. whole:
+    whether no more samples follow.
+    """
 
     number: int
     parts: deque[NDArray[np.int16]] = field(default_factory=deque)
@@ -31,7 +35,7 @@ class SpeechSegment:
     whole: bool = False
 
     def take(self, count: int) -> NDArray[np.int16]:
-        """Up to `count` samples, off what is available."""
+        """Remove and return up to `count` samples."""
         taken: list[NDArray[np.int16]] = []
         while count and self.parts:
             part = self.parts.popleft()
@@ -44,7 +48,7 @@ class SpeechSegment:
         return np.concatenate(taken) if taken else np.zeros(0, np.int16)
 
     def look(self, count: int) -> NDArray[np.int16]:
-        """Up to `count` samples that `take` would give."""
+        """Return up to `count` samples without removing them."""
         seen: list[NDArray[np.int16]] = []
         for part in self.parts:
             if count <= 0:
@@ -56,9 +60,10 @@ class SpeechSegment:
 
 @dataclass(frozen=True, slots=True)
 class SpeechSpan:
-    """Where a segment lies in a tick's sound: `count` samples from sample `offset` on.
+    """The part of a segment in a tick's sound: `count` samples from sample `offset` on.
 
-    first, last: its first and last samples are among them; a segment may end with a span of no samples.
+    first, last: whether the segment's first and last samples are among them; a segment may end with a span of 0
+    samples.
     """
 
     segment: int
@@ -70,7 +75,7 @@ class SpeechSpan:
 
 @dataclass(frozen=True, slots=True)
 class SaidTick:
-    """A tick's sound. clears: how often the line had been cleared when it was taken; later ones make it void."""
+    """A tick's sound. clears: the line's `clears` when it was taken; the sound is void if the line is cleared later."""
 
     samples: NDArray[np.int16]
     spans: tuple[SpeechSpan, ...]
@@ -78,31 +83,31 @@ class SaidTick:
 
 
 class SpeechLine:
-    """Filled by the room's thread, taken from by the tick's. Thread-safe.
+    """Queue of speech that the rooms' thread fills and the ticks' thread empties. Thread-safe.
 
-    refused: samples that came when too many waited.
+    refused: number of samples that were refused because MAX_WAITING_S were waiting.
     """
 
     def __init__(self, ahead_us: int) -> None:
-        """ahead_us: microseconds of voice after a tick that its face needs."""
+        """ahead_us: microseconds of voice after a tick that the tick's face needs."""
         self._guard = threading.Lock()
         self._segments: deque[SpeechSegment] = deque()
         self._count = 0
         self._clears = 0
-        self._begun = -1  # number of the last segment of which something was taken
+        self._begun = -1  # number of the last segment from which samples were taken
         self._flows = False
         self._enough = (ahead_us + JITTER_US) * SOUND_RATE_HZ // US
         self._patience = ahead_us + JITTER_US
-        self._waiting: int | None = None  # since when something is there that does not flow, microseconds
+        self._waiting: int | None = None  # time since when samples wait for a segment to begin, microseconds
         self.refused = 0
 
     @property
     def clears(self) -> int:
-        """How often it was cleared."""
+        """How often the line was cleared."""
         return self._clears
 
     def begin(self) -> int:
-        """A segment that follows all others; returns its number. They count up from 0."""
+        """Begin a segment after all others; returns its number, counted from 0."""
         with self._guard:
             self._segments.append(SpeechSegment(self._count))
             self._count += 1
@@ -121,13 +126,13 @@ class SpeechLine:
                         each.available += len(samples)
 
     def finish(self, segment: int) -> None:
-        """A segment is whole."""
+        """Mark a segment as complete."""
         with self._guard:
             for each in self._segments:
                 each.whole |= each.number == segment
 
     def clear(self) -> int:
-        """Forget all that waits; returns the number after that of the last segment so far."""
+        """Discard all waiting samples; returns the number after that of the last segment so far."""
         with self._guard:
             self._segments.clear()
             self._flows, self._waiting = False, None
@@ -135,7 +140,7 @@ class SpeechLine:
             return self._count
 
     def take(self, count: int, at: int) -> SaidTick:
-        """The next `count` samples, silence where nothing is to be said. at: the clock now, microseconds."""
+        """Take the next `count` samples, with silence between segments. at: the clock now, microseconds."""
         samples, spans = np.zeros(count, np.int16), []
         with self._guard:
             filled = 0
@@ -153,7 +158,7 @@ class SpeechLine:
                 if ends:
                     self._segments.popleft()
                     self._flows = False
-                elif filled < count:  # it ran dry
+                elif filled < count:  # the segment has no more samples for now
                     self._flows = False
                     break
                 if filled == count:
@@ -161,9 +166,9 @@ class SpeechLine:
             return SaidTick(samples, tuple(spans), self._clears)
 
     def coming(self, count: int) -> NDArray[np.int16]:
-        """The samples after those taken so far, as far as they are known, at most `count`.
+        """Return the samples that follow those taken so far, as far as they are known, at most `count`.
 
-        Fewer while a segment flows of which more is awaited, else with silence at its end.
+        Fewer than `count` if the segment that plays is not complete yet; otherwise padded with silence.
         """
         found: list[NDArray[np.int16]] = []
         left = count
