@@ -35,7 +35,7 @@ class Finding:
     detail: str
 
     def as_dict(self) -> dict[str, str]:
-        """The finding as plain values."""
+        """Return the finding as a dict of plain values."""
         return asdict(self)
 
 

@@ -128,7 +128,11 @@ class LiveRun:
     since: float | None = None
 
     def is_over(self) -> bool:
-        """Whether the channel has been on air for as long as was asked."""
+        """Do the periodic work and return whether the channel has been on air for `duration`.
+
+        Called several times a second: restarts a dead LiveKit server, opens the page and says when the channel is on
+        air.
+        """
         if self.livekit:
             self.livekit.restart_if_dead()
         if self.page and "gateway" in self.supervisor.pulses:

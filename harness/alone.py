@@ -91,7 +91,7 @@ class Alone:
 
 
 def junk(stream: str, generator: np.random.Generator) -> list[list[bytes]]:
-    """Return multipart messages, each broken in one respect: parts, header, version, shape, facts, pts or sequence."""
+    """Return multipart messages, each broken or implausible in its parts, header, version, shape, facts, pts or seq."""
     name, header, payload = encode_message(Message(stream, "main", 1, 1, 1, now(), "s16", np.zeros(64, np.int16)))
     values = msgpack.unpackb(header)
     damaged = bytearray(header)

@@ -138,7 +138,7 @@ def spoken_pcm(text: str) -> bytes:
             return [part.samples async for part in spoken]
 
     sound = np.concatenate(asyncio.run(parts()))
-    thirds = sound[: len(sound) // 3 * 3].reshape(-1, 3).mean(axis=1)  # 48 kHz and 16 kHz
+    thirds = sound[: len(sound) // 3 * 3].reshape(-1, 3).mean(axis=1)  # from 48 kHz to 16 kHz
     return bytes(thirds.astype("<i2").tobytes())
 
 

@@ -31,7 +31,7 @@ DOUBTFUL = "The driver's neutral is a guess; look calm at the camera, and press 
 
 
 class Capture:
-    """The service's state and what it does on each event."""
+    """State of the capture service and handlers of its events."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = ServiceLoop("capture", settings)
@@ -130,7 +130,7 @@ class Capture:
         driver.mark_served()
 
     def _catch_up(self, late: int) -> None:
-        """Continue a file at its current position after a stall of `late` microseconds, without skipping frames.
+        """Shift a file's time base after a stall of `late` microseconds, so that it continues at its current position.
 
         This begins a new epoch, because sound that was sent ahead has timestamps from before the stall.
         """

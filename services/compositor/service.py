@@ -15,7 +15,7 @@ from shared.wire.message import Message, WireError
 
 
 class Compositor:
-    """The service's state and what it does on each event."""
+    """State of the compositor service and handlers of its events."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = ServiceLoop("compositor", settings)

@@ -37,7 +37,7 @@ class FaceSession:
 
 
 class FaceServer:
-    """The service's state and what it does on each event."""
+    """State of the "faces" service and handlers of its events."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = ServiceLoop("faces", settings)

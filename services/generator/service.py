@@ -30,7 +30,7 @@ PROBE_PERIOD_US = 5 * US  # interval of probing the engines again, as weights ma
 
 
 class Generator:
-    """The service's state and what it does on each event."""
+    """State of a channel's generator service and handlers of its events."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = ServiceLoop("generator", settings)

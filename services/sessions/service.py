@@ -21,7 +21,7 @@ SAID_LEAD_US = 24_000
 
 
 class SessionsService:
-    """The service's state and what it does on each event."""
+    """State of the sessions service and handlers of its events."""
 
     def __init__(self, settings: Settings) -> None:
         self.loop = ServiceLoop("sessions", settings)
