@@ -1,4 +1,4 @@
-"""Live sound against the channel clock: hours of drift, trembling arrivals, holes."""
+"""Drift correction of live sound against the channel clock: hours of drift, jittering arrival times, gaps."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_hours_of_a_card_that_runs_wrong_stay_in_time_without_a_click(parts_per_
     steady, chance = DriftCorrector(), np.random.default_rng(1)
     true = 1e9
     worst, steepest, before = 0.0, 0, None
-    block = tone(0, BLOCK_SAMPLES)  # ten whole waves: each block is like this one
+    block = tone(0, BLOCK_SAMPLES)  # ten whole periods, so that identical blocks join without a step
     largest_step = 8000 * 2 * np.pi * TONE_HZ / SOUND_RATE_HZ + 2
     for _ in range(minutes * 60 * 50):
         pts, out = steady.place_block(int(true + chance.uniform(0, 15_000)), block)

@@ -1,4 +1,4 @@
-"""How much of the driver's image travels: what the scene asks for, the face's points in any case."""
+"""Capture sends as much of the driver's image as the scene asks for, and the face's points in any case."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -36,7 +36,7 @@ def channel(run_root: Path, tmp_path: Path) -> Iterator[CaptureChannel]:
 
 
 def collected(channel: CaptureChannel, scene: Scene) -> list[Message]:
-    """Ten messages under this scene; those of the one before may still be on their way."""
+    """Return ten messages tracked after `scene` was chosen; messages of the scene before may still be in flight."""
     channel.choose(scene)
     since = now()
 

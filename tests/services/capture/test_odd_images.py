@@ -1,4 +1,4 @@
-"""Images of a page that claim more than they are: refused by their header, before anything is decoded."""
+"""JPEG images sent by a page: a header that claims too large an image is refused before anything is decoded."""
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ SMALL = bytes(simplejpeg.encode_jpeg(np.full((16, 24, 3), 90, np.uint8), 80))
 
 
 def claiming(width: int, height: int) -> bytes:
-    """A small JPEG whose header claims another size."""
+    """Return a small JPEG whose header claims another size."""
     at = SMALL.index(b"\xff\xc0")
     return SMALL[: at + 5] + height.to_bytes(2, "big") + width.to_bytes(2, "big") + SMALL[at + 9 :]
 

@@ -1,4 +1,4 @@
-"""A driver at an address is opened once: the source may have room for one client, and end with it."""
+"""A driver with a network address is opened once: its source may serve a single client and end with it."""
 
 import socket
 import threading
@@ -22,7 +22,7 @@ SIZE_PX = 96
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two seconds of MPEG-TS that grow lighter."""
+    """Two seconds of MPEG-TS video that grows lighter frame by frame."""
     path = tmp_path_factory.mktemp("film") / "film.ts"
     with av.open(str(path), "w") as made:
         stream = made.add_stream("libx264", Fraction(FPS), options={"preset": "ultrafast"})
@@ -36,7 +36,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def served_once(content: bytes) -> Iterator[tuple[str, list[int]]]:
-    """An HTTP source for one client; its address and, by connection, how many there have been."""
+    """Serve `content` over HTTP to one client; yield the address and a list that gains an item per connection."""
     listener = socket.create_server(("127.0.0.1", 0))
     connections: list[int] = []
 
@@ -90,6 +90,6 @@ def test_a_network_camera_is_connected_to_once(film: Path, sound: bool, sprop: b
     with rtsp_camera(film, key_frames=FPS // 5, sound=sound, sprop=sprop) as camera:
         items = read_driver(camera.address, damage=Damage())
         frames = [item for item, _ in zip((i for i in items if isinstance(i, DriverFrame)), range(5), strict=False)]
-        del items  # and with them the connection
+        del items  # this closes the connection too
         assert [frame.rgb.shape for frame in frames] == [(SIZE_PX, SIZE_PX, 3)] * 5
         assert (camera.opened, camera.refused) == (1, 0)

@@ -1,4 +1,4 @@
-"""Drivers read in their thread: files in time and whole, live ones newest first."""
+"""Drivers are read in a thread: files in time and completely, live sources newest frame first."""
 
 import time
 from collections.abc import Callable
@@ -38,7 +38,7 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def collect(driver: DriverReader, enough: Callable[[list[DriverFrame]], bool]) -> list[DriverFrame]:
-    """The driver's frames until it is enough of them."""
+    """Read the driver's frames until `enough` accepts them; return them."""
     got: list[DriverFrame] = []
 
     def served() -> bool:
@@ -58,7 +58,7 @@ def opened(word: str, *, loop: bool) -> DriverReader:
 
 
 def noted(driver: DriverReader) -> str:
-    """The note of a driver that cannot be read, once it is there; the driver is closed."""
+    """Wait for the note of a driver that cannot be read, close the driver and return the note."""
     note: str = wait_for(lambda: driver.note)
     driver.close()
     return note

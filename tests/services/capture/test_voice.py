@@ -1,4 +1,4 @@
-"""Voices through the capture service: from a file and from the gateway, with their facts and epochs."""
+"""Voices that capture sends, from a file and from the gateway, with their facts and epochs."""
 
 from collections.abc import Iterator
 from pathlib import Path

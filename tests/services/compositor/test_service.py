@@ -1,4 +1,4 @@
-"""What the compositor sends: the frame without the label, and nothing of its pixels in the header."""
+"""Program messages of the compositor: frames without the label, and headers without pixels."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from shared.wire.program import frame_of
 
 
 class CompositorChannel:
-    """A compositor in this thread, with its neighbours' sockets."""
+    """A compositor that runs in this thread, with the sockets of the services it talks to."""
 
     def __init__(self, settings: Settings) -> None:
         settings.run_dir.mkdir(parents=True)
@@ -29,7 +29,7 @@ class CompositorChannel:
         self.program = Reader(self.context, endpoint(settings.run_dir, "program"), "program", "main", newest=False)
 
     def frames(self, scene: Scene) -> list[Message]:
-        """Program messages once this scene holds."""
+        """Publish `scene` until the compositor uses it; return the program messages received then."""
 
         def composed() -> list[Message]:
             self.scene.send(now(), facts=scene.as_dict())
@@ -40,7 +40,7 @@ class CompositorChannel:
 
     def close(self) -> None:
         self.compositor.loop.stop()
-        self.compositor.loop.run(signals=False)  # closes what it opened
+        self.compositor.loop.run(signals=False)  # a stopped loop only closes its sockets
         self.scene.close()
         self.program.close()
         self.context.term()

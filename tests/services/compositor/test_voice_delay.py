@@ -1,4 +1,4 @@
-"""The voice against the program's clock."""
+"""Delay of the voice against the program clock."""
 
 import numpy as np
 
@@ -50,7 +50,7 @@ def test_the_delay_follows_the_frame_but_not_its_jitter() -> None:
 
 
 def test_no_click_when_the_delay_or_the_mute_changes() -> None:
-    """A 440 Hz tone moves at most 460 a sample; a jump would be thousands."""
+    """A change of delay or mute makes no click: a 440 Hz tone moves at most 460 a sample, a jump moves thousands."""
     player = VoicePlayer()
     player.buffer.write(0, tone(4 * SECOND_SAMPLES))
     blocks = []
@@ -78,7 +78,7 @@ def test_an_interrupted_voice_fades_out_at_once_and_without_a_click() -> None:
     blocks = [player.block(SECOND_SAMPLES, 1920, 1.0)]
     blocks.append(player.block(SECOND_SAMPLES + 1920, 1920, 1.0))
     player.switch()
-    player.switch()  # a second one before the next block changes nothing
+    player.switch()  # a second call before the next block has no effect
     blocks += [player.block(SECOND_SAMPLES + 1920 * number, 1920, 1.0) for number in (2, 3)]
     assert np.abs(np.diff(np.concatenate(blocks[1:]).astype(int))).max() < 1000
     assert blocks[1].any() and not blocks[2][300:].any() and not blocks[3].any()
@@ -88,5 +88,5 @@ def test_a_declared_delay_is_taken_at_once_and_measured_from_then_on() -> None:
     delay = VoiceDelay()
     delay.set_latency(120_000)
     assert delay.us == 120_000 and delay.settled
-    delay.add_measurement(400_000)  # one late face moves nothing
+    delay.add_measurement(400_000)  # a single late face does not change the delay
     assert delay.us == 120_000

@@ -1,4 +1,4 @@
-"""What a peer without a token can cost: a body is not read, a connection is bounded, half a request ends."""
+"""What a peer without a token can cost: its body is not read, its connections are limited, half a request is closed."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ SCENE = "/api/v1/channels/main/scene"
 
 
 def answered(studio: GatewayStudio, head: str, body: bytes = b"") -> int:
-    """The status of an answer to a request whose body has not been sent whole."""
+    """Send a request whose body is incomplete; return the status of the answer."""
     with socket.create_connection(("127.0.0.1", studio.port), timeout=PATIENCE_S) as peer:
         peer.sendall(head.replace("HOST", studio.address).encode() + body)
         return int(peer.recv(4096).split(b" ")[1])
@@ -66,7 +66,7 @@ async def _says_hello(scope: Scope, receive: Receive, send: Send) -> None:
 
 @asynccontextmanager
 async def served() -> AsyncIterator[int]:
-    """A server with our connections; its port."""
+    """Run a server with the gateway's connection class; yield its port."""
     config = uvicorn.Config(_says_hello, http=connections.BoundedHttp, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -80,9 +80,9 @@ async def served() -> AsyncIterator[int]:
 
 async def until_closed(reader: asyncio.StreamReader) -> None:
     try:
-        await asyncio.wait_for(reader.read(), PATIENCE_S)  # to its end
+        await asyncio.wait_for(reader.read(), PATIENCE_S)  # until the server closes
     except ConnectionResetError:
-        pass  # closed before it had read what was said
+        pass  # the server closed before it had read all that was sent
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_above_the_bound_connections_are_refused(monkeypatch: pytest.MonkeyPatch
                 each.close()
             async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(retries=3), timeout=PATIENCE_S) as client:
                 while (answer := await client.get(f"http://127.0.0.1:{port}/")).status_code == 503:
-                    pass  # it has not seen yet that they are gone
+                    pass  # the server has not noticed yet that the idle ones are closed
                 assert answer.text == "hello"
 
     asyncio.run(tried())
@@ -151,11 +151,11 @@ def test_a_gateway_with_a_thousand_descriptors_outlives_idle_connections(own: Ga
     idle: list[socket.socket] = []
     try:
         while (answer := httpx.get(f"http://{own.address}/api/v1/version", timeout=PATIENCE_S)).status_code != 503:
-            # A hundred at a time: more would not fit into the system's queue of connections, and be tried again later.
+            # A hundred at a time: more would overflow the listen backlog, and the kernel would retry them later.
             idle.extend(socket.create_connection(("127.0.0.1", own.port), timeout=PATIENCE_S) for _ in range(100))
         assert answer.text.startswith("Too many connections") and len(idle) > 700
         gateway = psutil.Process(own.process.pid)
-        own.wait(lambda: gateway.num_fds() < 1024 - 100)  # some are left for recordings
+        own.wait(lambda: gateway.num_fds() < 1024 - 100)  # descriptors are left for recordings
         for each in idle:
             each.close()
         own.wait(lambda: own.http.get("/version").status_code == 200)

@@ -1,4 +1,4 @@
-"""The metrics page and the channel's state: what they say, and that no secret, path or password is in them."""
+"""The metrics page and the channel's state: their content, which holds no secret, path or password."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ ENGINES = {
 
 @pytest.fixture(scope="module")
 def guarded() -> Iterator[GatewayApp]:
-    """A gateway that holds a secret of every kind."""
+    """A gateway that holds one secret of every kind."""
     secrets: dict[str, Any] = {
         "rtmp_url": f"rtmp://operator:{SECRETS[0]}@127.0.0.1:24002/live/{SECRETS[0]}",
         "livekit_url": "wss://livekit.example",
@@ -53,7 +53,7 @@ def guarded() -> Iterator[GatewayApp]:
     at = now()
     pushes_nothing = Scene(driver=secrets["driver"])
     with pytest.MonkeyPatch.context() as patch, gateway_app(pushes_nothing, **secrets) as made:
-        patch.setattr(health, "now", lambda: at)  # no service falls silent
+        patch.setattr(health, "now", lambda: at)  # time stands still, so no service counts as silent
         make_avatar(made.gateway.settings.home, "mona", image(64, 64), frames=1)
         for name in SERVICES[:3]:
             hear(made, name)
@@ -66,7 +66,7 @@ def hear(inside: GatewayApp, service: str, **changes: Any) -> None:
 
 
 def metrics(inside: GatewayApp) -> dict[str, float]:
-    """The page's values by name and labels; every line is one that Prometheus reads."""
+    """Return the metrics page's values by name and labels; check that Prometheus can parse every line."""
     answer = inside.client.get("/metrics")
     assert answer.status_code == 200 and answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     values: dict[str, float] = {}
@@ -160,7 +160,7 @@ def test_the_state_holds_no_secret_and_no_path(guarded: GatewayApp, path: str) -
 
 
 def test_what_an_error_says_holds_no_secret_either(guarded: GatewayApp) -> None:
-    """Of settings that cannot be reached: the push, the room and the jobs' Redis."""
+    """Errors about a push, a room and a jobs' Redis that cannot be reached show no secret."""
     answers = [guarded.client.get(path, headers=guarded.bearer).text for path in ("/api/v1/jobs", "/api/v1/drivers")]
     answers += [guarded.client.patch(f"{guarded.channel}/scene", json=changes, headers=guarded.bearer).text
                 for changes in ({"driver": "as-started"}, {"driver": "camera:9999"}, {"rtmp": False})]  # fmt: skip

@@ -1,4 +1,4 @@
-"""A connection without a token: bounded in number, closed while it owes the rest of a request; by a driven clock."""
+"""Connections without a token, on a driven clock: limited in number, closed while a request stays incomplete."""
 
 import asyncio
 import resource
@@ -26,7 +26,7 @@ HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n"
 
 
 class HeldTransport(asyncio.Transport):
-    """A connection that keeps what is written to it."""
+    """A transport that keeps everything written to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -58,9 +58,9 @@ class HeldTransport(asyncio.Transport):
 
 @dataclass
 class DrivenServer:
-    """Connections on a clock that the test drives: `pass_time` runs what is due.
+    """Connections on a clock that the test drives; `pass_time` runs the timers that are due.
 
-    answering: the application answers when this is set.
+    answering: while this is not set, the application does not answer.
     """
 
     loop: asyncio.AbstractEventLoop

@@ -1,4 +1,4 @@
-"""A socket's first message: what shows no token is closed with the reason, and so is what no page sends."""
+"""First message on a socket: without a valid token, or with content that no page sends, the socket is closed."""
 
 import json
 
@@ -23,7 +23,7 @@ NO_TOKENS = [
 
 
 def closure(socket: WebSocketTestSession) -> tuple[int, str]:
-    """Why the socket is closed: the code, and the sentence."""
+    """Wait until the socket is closed; return the code and the reason."""
     with pytest.raises(WebSocketDisconnect) as raised:
         while True:
             socket.receive_text()
@@ -81,7 +81,7 @@ def test_the_state_follows_the_scene(inside: GatewayApp) -> None:
         socket.send_json({"token": inside.token})
         assert socket.receive_json()["scene"]["neutral"] == inside.gateway.scene_store.scene.neutral
         wanted = inside.gateway.scene_store.retake().neutral
-        socket.send_json({"neutral": 99})  # what a page says here means nothing
+        socket.send_json({"neutral": 99})  # this socket ignores messages from a page
         while (state := socket.receive_json()).get("scene", {}).get("neutral") != wanted:
             assert state.get("scene", {}).get("neutral") in (None, wanted - 1)
 

@@ -1,4 +1,4 @@
-"""What a proxy says of a request counts where it is trusted, and makes nothing less strict."""
+"""Forwarded headers count only from a trusted proxy, and never relax a check."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ PAGE = {"Host": NAME, "Origin": f"https://{NAME}", "Authorization": f"Bearer {TO
 
 
 def client(peer: str = "10.0.0.5", **settings: Any) -> TestClient:
-    """A guarded application that answers how it sees a request."""
+    """Return a client of a guarded application that answers with the request as it sees it."""
     app = FastAPI(openapi_url=None)
     app.state.token = TOKEN
     app.add_middleware(Guard, settings=Settings(allowed_hosts=[NAME], **settings))
@@ -133,7 +133,7 @@ def test_a_forwarded_host_must_be_one_of_ours_and_so_must_the_direct_one(host: s
     if host:
         said = refused(asked, PAGE | {"Origin": f"https://{host}", "X-Forwarded-Host": host}, 421)
         assert "X-Forwarded-Host" in said and "allowed_hosts" in said
-    # As a page does whose name was bound to this machine's address: it can send any header that it likes.
+    # DNS rebinding: a page whose host name resolves to this machine's address can send any header.
     refused(asked, PAGE | {"Host": host, "X-Forwarded-Host": NAME}, 421)
 
 

@@ -1,4 +1,4 @@
-"""The guard before every route: host, origin, token and size are judged before a byte of a body is taken in."""
+"""The guard in front of every route checks host, origin, token and size before it reads a byte of the body."""
 
 import asyncio
 import re
@@ -29,14 +29,15 @@ FORM = "multipart/form-data; boundary=x"
 
 @dataclass
 class Guarded:
-    """A guarded application that reads its request whole, or not at all where it is refused first.
+    """A guarded application that reads the whole body of every request that the guard lets through.
 
-    chunks: the body, in the pieces that the server has it in. read: bytes that the application took.
+    chunks: the body in the pieces in which the server receives it. read: bytes that the application read; None where it
+    was not called.
     """
 
     chunks: list[bytes] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
-    taken: int = 0  # chunks that were asked for
+    taken: int = 0  # chunks requested so far
     read: int | None = None
 
     async def _app(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,7 +52,7 @@ class Guarded:
         return {"type": "http.request", "body": self.chunks[self.taken - 1] if self.chunks else b"", "more_body": more}
 
     def ask(self, method: str = "POST", path: str = "/api/v1/x", kind: str = "http", **headers: str | bytes) -> int:
-        """The status of the answer; one value of a header by its name, `_` for `-`."""
+        """Send a request; return the status of the answer. headers: by name, with `_` for `-`."""
         values = {"host": HOST, "authorization": f"Bearer {TOKEN}"} | headers
         raw = [
             (name.replace("_", "-").encode(), value if isinstance(value, bytes) else value.encode())
@@ -67,7 +68,7 @@ class Guarded:
 
         try:
             asyncio.run(Guard(self._app, self.settings)(scope, self._receive, send))
-        except HTTPException as error:  # which the application answers with
+        except HTTPException as error:  # the web framework would answer with this status
             return error.status_code
         return int(next(each["status"] for each in sent if "status" in each))
 

@@ -1,4 +1,4 @@
-"""A multipart form as it arrives: each part within its limit, refused early, and nothing of it left behind."""
+"""A multipart form as it arrives: every part is limited and refused early, and no file is left behind."""
 
 import asyncio
 import errno
@@ -33,14 +33,14 @@ def form(*parts: bytes) -> bytes:
 
 @dataclass
 class Upload:
-    """A request whose body comes in pieces. taken: pieces that were asked for."""
+    """A request whose body arrives in pieces. taken: pieces requested so far."""
 
     home: Path
     body: bytes
     piece: int = 1000
     headers: dict[str, str] = field(default_factory=dict)
     limits: dict[str, int] = field(default_factory=lambda: LIMITS)
-    leaves: bool = False  # the sender goes before the end
+    leaves: bool = False  # the sender disconnects before the end
     taken: int = 0
 
     async def _receive(self) -> Message:
@@ -52,7 +52,7 @@ class Upload:
         return {"type": "http.request", "body": self.body[begin : begin + self.piece], "more_body": more}
 
     def read(self, look: Callable[[UploadForm], None] = lambda form: None) -> UploadForm:
-        """The form, at which `look` may look while its files are there."""
+        """Return the form; `look` is called with it while its files exist."""
         headers = {"content-type": KIND} | self.headers
         raw = [(name.encode(), value.encode()) for name, value in headers.items()]
         request = Request({"type": "http", "method": "POST", "headers": raw}, self._receive)
@@ -77,7 +77,7 @@ class Upload:
 
 @pytest.fixture(params=[1, 7, 100_000])
 def piece(request: pytest.FixtureRequest) -> int:
-    """Bytes that arrive at once: a boundary may lie across two pieces."""
+    """Bytes that arrive in one piece; a boundary may span two pieces."""
     return int(request.param)
 
 
@@ -121,7 +121,7 @@ def test_what_declares_too_much_is_refused_before_any_of_it_is_taken_in(tmp_path
 
 
 def test_what_declares_little_and_sends_much_is_cut_off(tmp_path: Path) -> None:
-    """Its parts are within their limits: what comes after the last one counts too."""
+    """Data after the last part counts as well, even where every part is within its limit."""
     most = sum(LIMITS.values()) + MAX_HEADS_BYTES
     upload = Upload(tmp_path, form(part("title", b"x")).ljust(most + 50_000), 10_000, {"content-length": "10"})
     status, said = upload.refused()

@@ -1,4 +1,4 @@
-"""A request for a session: read from JSON or a form, plugins' own field names included, and refused in a sentence."""
+"""Requests for a session: read from JSON or a form, with existing plugins' field names, or refused in one sentence."""
 
 import asyncio
 import json
@@ -23,7 +23,7 @@ ROOM: dict[str, Any] = {"livekit_url": "wss://rooms.example", "livekit_token": "
 
 
 def asked(home: Path, body: bytes, kind: str = "application/json", query: str = "") -> tuple[AskedSession, bytes]:
-    """The request, and the portrait's bytes while it was there."""
+    """Return the request, and the portrait's bytes, read while its file exists."""
     gateway = SimpleNamespace(settings=Settings(home=home))
     scope: dict[str, Any] = {
         "type": "http", "method": "POST", "headers": [(b"content-type", kind.encode())],

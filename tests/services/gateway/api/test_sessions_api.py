@@ -1,4 +1,4 @@
-"""Sessions over HTTP: who may ask for which, what other services learn of them, what a dead gateway leaves."""
+"""Sessions over HTTP: who may request them, what other services receive, and what outlives a gateway that dies."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ TOKEN = jwt.encode(
 
 @pytest.fixture(scope="module")
 def serving() -> Iterator[GatewayStudio]:
-    """A gateway that lets sessions into one server's rooms, four at a time."""
+    """A gateway that allows four sessions at a time in the rooms of one server."""
     with tempfile.TemporaryDirectory() as folder:
         allowed = {"allowed_livekit_urls": [URL], "max_sessions": 4}
         with studio(Path(folder), sessions=allowed) as made:
@@ -57,7 +57,7 @@ def rows(running: GatewayStudio) -> list[dict[str, Any]]:
 
 
 def wanted(running: GatewayStudio, name: str) -> list[SessionSpec]:
-    """What the readers of a stream are told next."""
+    """Return the sessions in the next message of the stream `name`."""
     context: zmq.Context[Any] = zmq.Context()
     reader = Reader(context, endpoint(running.settings.run_dir, name), "sessions", "")
     try:
@@ -143,7 +143,7 @@ def test_the_same_key_is_the_same_session(serving: GatewayStudio) -> None:
     assert ask(serving, "one", avatar="mona").status_code == 409
     assert ask(serving, "two").json()["session_id"] != first
     serving.http.delete(f"/sessions/{first}").raise_for_status()
-    assert ask(serving, "one").json()["session_id"] != first  # that one is over
+    assert ask(serving, "one").json()["session_id"] != first  # the first session has ended
 
 
 def test_more_than_can_be_had_is_asked_to_come_back(serving: GatewayStudio) -> None:
@@ -201,7 +201,7 @@ def test_a_session_is_as_its_services_say_and_a_gateway_that_dies_forgets_none(s
 
 
 def ask_with_portrait(running: GatewayStudio, portrait: bytes, key: str = "", **changes: str) -> httpx.Response:
-    """As a form; a name that begins with "avatar_" is bitHuman's."""
+    """Request a session with a form; field names that begin with "avatar_" are those of bitHuman's plugin."""
     field = changes.pop("field", "portrait")
     form = {"livekit_url": URL, "livekit_token": TOKEN, "rights": "It is mine."} | changes
     files = {field: ("me.png", portrait)}
@@ -221,7 +221,7 @@ def test_a_portrait_is_an_avatar_for_as_long_as_a_session_shows_it(serving: Gate
     assert load_avatar(folder).rights == "It is mine." and (spec.width, spec.height) == (256, 448)
     assert spec.avatar not in {row["name"] for row in serving.http.get("/avatars").json()}
     assert not folder.is_relative_to(serving.settings.home)
-    # As bitHuman's plugin sends it: it cannot say whose face it is, its address can.
+    # As bitHuman's plugin sends it: its form has no field for the rights, so the URL states them.
     address = f"http://{serving.address}/api/v1/sessions?rights=It+is+mine."
     form = {"livekit_url": URL, "livekit_token": TOKEN, "room_name": "one", "async_mode": "true"}
     files = {"avatar_image": ("avatar.jpg", portrait)}
@@ -230,7 +230,7 @@ def test_a_portrait_is_an_avatar_for_as_long_as_a_session_shows_it(serving: Gate
     assert {spec.avatar for spec in wanted(serving, "rooms")} == {spec.avatar}
     serving.http.delete(f"/sessions/{spec.id}").raise_for_status()
     time.sleep(SWEEP_S + 0.5)
-    assert folder.is_dir()  # the other one shows it
+    assert folder.is_dir()  # the other session still shows it
     serving.http.delete(f"/sessions/{other.json()['session_id']}").raise_for_status()
     serving.wait(lambda: not folder.exists())
 
@@ -264,7 +264,7 @@ def test_a_portrait_is_not_taken_in_beyond_its_limit(serving: GatewayStudio) -> 
     connection.putrequest("POST", "/api/v1/sessions")
     for name, value in (declared | serving.headers).items():
         connection.putheader(name, value)
-    connection.endheaders(b"--x\r\n")  # and no more: it is not waited for
+    connection.endheaders(b"--x\r\n")  # no more is sent: the answer does not wait for the body
     refused = connection.getresponse()
     assert refused.status == 413 and "larger than" in json.loads(refused.read())["detail"]
     connection.close()

@@ -1,4 +1,4 @@
-"""What the API shows of a driver: no password, and an answer for a word of a saved scene that names none."""
+"""Drivers and avatars as the API shows them: no password, and no failure for an invalid driver or a strange file."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Downloads without the token: a ticket is of one recording, used once, soon, and guessed by no one."""
+"""Downloads without the token: a ticket fetches one recording once, expires soon and cannot be guessed."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ BASE = "/api/v1/recordings"
 
 @pytest.fixture(autouse=True)
 def kept(inside: GatewayApp) -> Iterator[Path]:
-    """The folder with two recordings, of which one has captions."""
+    """The folder of recordings, with two in it, of which the first has captions."""
     folder = inside.gateway.settings.home / "recordings"
     folder.mkdir(exist_ok=True)
     (folder / f"{FIRST}.mp4").write_bytes(b"first")

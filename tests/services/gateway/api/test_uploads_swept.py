@@ -1,4 +1,4 @@
-"""Uploads whose gateway died are removed by the next one; those that are under way are kept."""
+"""Uploads left by a gateway that died are removed by the next one; uploads in progress are kept."""
 
 import os
 from pathlib import Path

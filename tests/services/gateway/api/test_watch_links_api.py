@@ -1,4 +1,4 @@
-"""Watch links over HTTP: made and revoked by the operator alone; one opens the plate on air and nothing else."""
+"""Watch links over HTTP: only the operator makes and revokes them, and a link opens nothing but the plate on air."""
 
 import time
 from collections.abc import Iterator
@@ -38,13 +38,13 @@ def token_of(row: dict[str, Any]) -> str:
 
 
 def let_in(inside: GatewayApp, token: str) -> int:
-    """The status of a plate that is not on air: 404 for one who is let in, else 401."""
+    """Return the status for a plate that is not on air: 404 where the token is accepted, else 401."""
     headers = {b"Authorization": f"Bearer {token}".encode()}
     return inside.client.get(f"{inside.channel}/watch/plates/none", headers=headers).status_code
 
 
 def watched(inside: GatewayApp, token: str) -> int:
-    """Why the watch socket is closed for this token."""
+    """Return the code with which the watch socket is closed for this token."""
     with inside.socket(f"{inside.channel}/watch") as socket:
         socket.send_json({"token": token})
         message = socket.receive()

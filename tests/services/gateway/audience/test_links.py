@@ -1,4 +1,4 @@
-"""Links for the audience: who may watch by one, until when, and what is kept of it."""
+"""Links for the audience: who may watch with one, until when, and what the studio stores of it."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ DAY_S = 24 * 3600
 
 
 class SetClock:
-    """Wall clock that stands where a test puts it."""
+    """Wall clock that shows the time set by the test."""
 
     def __init__(self) -> None:
         self.at = 1_800_000_000.0

@@ -1,4 +1,4 @@
-"""Seats of the audience: limits, who has to go, and that a slow viewer costs another nothing."""
+"""Seats of the audience: their limits, which viewers have to leave, and a slow viewer that costs the others nothing."""
 
 import asyncio
 import json
@@ -22,11 +22,11 @@ from services.gateway.preview.viewers import IN_FLIGHT, Audience, PreviewViewer
 from shared.config.settings import Settings
 
 pytestmark = pytest.mark.unit
-RUNNER = asyncio.Runner()  # a viewer belongs to one event loop
+RUNNER = asyncio.Runner()  # shared, because a viewer belongs to one event loop
 
 
 class Seating:
-    """Seats with links and an audience of their own, and what the encoder was told to make."""
+    """Seats with their own links and audience. modes: preview modes that the encoder was asked for."""
 
     def __init__(self, home: Path, most: int = 10) -> None:
         settings = Settings(home=home, watch_viewers=most)
@@ -56,7 +56,7 @@ def frame(tick: int, avatar: str = "ada") -> PreviewMessages:
 
 
 def sent(viewer: PreviewViewer) -> list[str | bytes]:
-    """What may be sent to it now; [] where it has to wait."""
+    """Return what may be sent to the viewer now; [] where the viewer has to wait."""
     try:
         return RUNNER.run(asyncio.wait_for(viewer.messages(), 0.01))
     except TimeoutError:
