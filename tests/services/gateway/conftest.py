@@ -1,4 +1,4 @@
-"""A studio per test file: starting a process for each test would take the longer part of a minute."""
+"""Fixtures of the gateway's tests: one studio per test file, as a process per test would take most of a minute."""
 
 import shutil
 import tempfile
@@ -15,21 +15,21 @@ from tests.support.running.gateway_app import GatewayApp, gateway_app
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[GatewayStudio]:
-    """A gateway on air; a test that changes the scene puts it back."""
+    """A gateway on air; a test that changes the scene restores it."""
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder)) as made:
         yield made
 
 
 @pytest.fixture
 def own() -> Iterator[GatewayStudio]:
-    """A gateway for one test alone, to be killed."""
+    """A gateway for a single test, which may kill it."""
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder)) as made:
         yield made
 
 
 @pytest.fixture
 def store(running: GatewayStudio) -> Iterator[Store]:
-    """The running studio's jobs; there are none at the end."""
+    """The job store of the running studio; emptied at the end."""
     opened = open_store(running.settings.jobs_url)
     yield opened
     opened.remove("jobs")
@@ -37,7 +37,7 @@ def store(running: GatewayStudio) -> Iterator[Store]:
 
 @pytest.fixture(scope="module")
 def avatar(running: GatewayStudio, small_home: Path) -> str:
-    """A whole avatar; the others here have no face."""
+    """Name of a complete avatar; the studio's other avatars have no face."""
     shutil.copytree(small_home / "avatars" / "sample", running.settings.home / "avatars" / "whole", dirs_exist_ok=True)
     return "whole"
 
@@ -50,7 +50,7 @@ def server() -> Iterator[SpeechServer]:
 
 @pytest.fixture(scope="module")
 def speaking(server: SpeechServer) -> Iterator[GatewayStudio]:
-    """A gateway whose voice is the server."""
+    """A gateway whose voice is `server`."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setenv("STUDIO_VOICE_OPENAI_URL", server.url)
         patch.setenv("STUDIO_VOICE_OPENAI_KEY", KEY)
@@ -60,6 +60,6 @@ def speaking(server: SpeechServer) -> Iterator[GatewayStudio]:
 
 @pytest.fixture(scope="module")
 def inside() -> Iterator[GatewayApp]:
-    """A gateway in this process, for unit tests; a test that changes it puts it back."""
+    """A gateway in this process, for unit tests; a test that changes it restores it."""
     with gateway_app() as made:
         yield made

@@ -1,4 +1,4 @@
-"""The HTTP API as a stranger, an attacker and an operator meet it."""
+"""The HTTP API as used by a stranger, an attacker and an operator."""
 
 import pickle
 import re
@@ -233,7 +233,7 @@ def test_a_part_is_refused_as_soon_as_it_is_too_large(running: GatewayStudio) ->
         answer = running.http.post("/channels/main/speech", headers=headers, content=endless())
         assert answer.status_code == 413
     except httpx.TransportError:
-        pass  # refused while it was still being sent
+        pass  # refused while the body was still being sent
     assert sent < 100 << 20
     running.wait(lambda: not list(running.settings.home.glob(".incoming-*")))
 

@@ -1,4 +1,4 @@
-"""The API's schema names what every route answers, and the console's types are what is generated from it."""
+"""The API's schema names the answer of every route, and the console's types are those generated from it."""
 
 import re
 import tempfile
@@ -49,7 +49,7 @@ def test_what_the_state_socket_sends_is_in_the_schema(schema: Schema) -> None:
     models = schema["components"]["schemas"]
     for sent in (ChannelState, JobsMessage, CaptionsMessage):
         assert set(models[sent.__name__]["properties"]) == set(sent.model_fields)
-    # The scene is a dataclass with defaults; an answer has all its fields all the same.
+    # The scene is a dataclass with defaults; nevertheless an answer always has all of its fields.
     assert set(models["Scene"]["required"]) == set(models["Scene"]["properties"])
     assert "required" not in models["ScenePatch"]
 

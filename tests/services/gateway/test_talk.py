@@ -1,4 +1,4 @@
-"""Talking with the host over the sockets of a gateway: real speech, servers behind real HTTP; and chat lines."""
+"""Talking with the host over a gateway's sockets, with real speech and servers behind real HTTP; chat lines."""
 
 import json
 import re
@@ -32,7 +32,7 @@ def other() -> Iterator[TalkServer]:
 
 @pytest.fixture(scope="module")
 def talking(server: SpeechServer, other: TalkServer) -> Iterator[GatewayStudio]:
-    """A gateway whose servers are these."""
+    """A gateway that uses these speech, speech-to-text and chat servers."""
     told = {"URL": other.url, "KEY": KEY}
     variables = {
         f"CONVERSATION_{of}_{name}": value for of in ("SPEECH_TO_TEXT", "CHAT") for name, value in told.items()
@@ -42,7 +42,7 @@ def talking(server: SpeechServer, other: TalkServer) -> Iterator[GatewayStudio]:
         for name, value in variables.items():
             patch.setenv(f"STUDIO_{name}", value)
         made = stack.enter_context(studio(Path(stack.enter_context(tempfile.TemporaryDirectory())), voice="openai"))
-        patch.undo()  # another gateway here has no conversation
+        patch.undo()  # the other gateways of these tests have no conversation
         yield made
 
 
@@ -56,7 +56,7 @@ def socket_of(gateway: GatewayStudio, token: str, path: str = "conversation") ->
 
 @contextmanager
 def talker_of(gateway: GatewayStudio, token: str, path: str = "conversation") -> Iterator[ClientConnection]:
-    """The socket of the one who talks; the studio may not know yet that the one before has left."""
+    """Open a talker's socket; try again while the studio has not noticed that the last talker has left."""
 
     def joined() -> ExitStack | None:
         with ExitStack() as stack:
@@ -75,7 +75,7 @@ def talker_of(gateway: GatewayStudio, token: str, path: str = "conversation") ->
 
 
 def told_until(connection: ClientConnection, **wanted: Any) -> list[dict[str, Any]]:
-    """The messages to a page, up to a message with these fields."""
+    """Return the messages to a page, up to the first with these fields."""
     got: list[dict[str, Any]] = []
     while not (got and wanted.items() <= got[-1].items()):
         got.append(json.loads(connection.recv(PATIENCE_S)))
@@ -83,7 +83,7 @@ def told_until(connection: ClientConnection, **wanted: Any) -> list[dict[str, An
 
 
 def end_of(connection: ClientConnection) -> tuple[int, str]:
-    """Code and reason of a socket's end."""
+    """Wait until the socket is closed; return the code and the reason."""
     try:
         while True:
             connection.recv(PATIENCE_S)
@@ -93,7 +93,7 @@ def end_of(connection: ClientConnection) -> tuple[int, str]:
 
 
 def link(gateway: GatewayStudio, **fields: Any) -> tuple[str, str]:
-    """(id, token) of a link for the audience."""
+    """Make a link for the audience; return its (id, token)."""
     made = gateway.http.post("/channels/main/watch-links", json=fields).json()
     return made["id"], made["url"].partition("#link=")[2]
 
@@ -127,7 +127,7 @@ def test_one_person_talks_at_a_time_and_the_second_reads_so(talking: GatewayStud
         first.send(json.dumps({"type": "text", "text": "Still there?"}))
         assert told_until(first, role="host", final=True)[0]["text"] == "Still there?"
     with talker_of(talking, talking.token):
-        pass  # who comes after it may
+        pass  # the next person may talk
 
 
 def test_who_may_not_talk_reads_why(talking: GatewayStudio, running: GatewayStudio) -> None:

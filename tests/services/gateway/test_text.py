@@ -1,4 +1,4 @@
-"""Text over the API and the speech socket, spoken by a voice behind real HTTP."""
+"""Texts sent over the API and the speech socket, spoken by a voice behind real HTTP."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ SPEECH = "/channels/main/speech"
 
 @pytest.fixture(autouse=True)
 def calm(speaking: GatewayStudio, server: SpeechServer) -> Iterator[None]:
-    """The server streams, and the host is silent when the test is over."""
+    """Set the server to streaming before the test, and silence the host after it."""
     server.mode = "stream"
     server.asked.clear()
     server.release.clear()
@@ -48,7 +48,7 @@ def test_a_text_is_spoken_and_its_sentences_have_the_times_at_which_they_are_hea
     speaking.wait(lambda: row_of(speaking, answer.json()["id"])["state"] == "ended")
     first, second = speaking.state()["speech"]["lines"]
     assert (first["text"], second["text"]) == ("Hello.", "This is a test.")
-    # Longer than their sound where a busy machine was late with some of it.
+    # They are longer than their sound where a busy machine played some of it late.
     assert (first["end"] - first["start"]) / 1e6 > 0.29 and (second["end"] - second["start"]) / 1e6 > 0.74
     assert second["start"] > first["end"] - 5000
 

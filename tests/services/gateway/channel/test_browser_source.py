@@ -1,4 +1,4 @@
-"""The browser as driver: one at a time, only what a page sends, passed on to capture."""
+"""The browser as driver: one at a time, with only the messages that a page sends, passed on to capture."""
 
 import pytest
 import zmq

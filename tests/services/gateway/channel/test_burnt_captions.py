@@ -1,4 +1,4 @@
-"""Captions that are burnt in: on the frames while they are heard, for outputs that have no text beside them."""
+"""Captions burnt into the frames while they are heard, for outputs that carry no text beside the video."""
 
 import threading
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def frame(tick: int, *, label: bool = False) -> ProgramFrame:
 def burnt() -> Iterator[BurntCaptions]:
     made = BurntCaptions(EventLog(), TICK_US)
     made.want(True)
-    made.overlay(frame(1))  # from which it knows the program's size
+    made.overlay(frame(1))  # the captions take the program's size from this frame
     yield made
     made.close()
 
 
 def drawn(burnt: BurntCaptions) -> None:
-    """Wait until what was begun is drawn."""
+    """Wait until everything submitted for drawing has been drawn."""
     burnt._pen.submit(lambda: None).result(PATIENCE_S)
 
 
@@ -126,7 +126,7 @@ def test_outputs_without_text_beside_them_have_it_and_no_others(burnt: BurntCapt
     burnt.hear(Caption("a", "A sentence.", 0, None, "started"))
     sent = frame(10, label=label)
     program.frame(sent)
-    program._repeat_frames(12)  # shares the copy
+    program._repeat_frames(12)  # the repeated frames share the copy with the caption
     first, second, text, bare = (outlet.drain(0) for outlet in (record, push, pages, clean))
     for each in (*first, *second, *text, *bare):
         assert isinstance(each, ProgramFrame)

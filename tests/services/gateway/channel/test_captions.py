@@ -1,4 +1,4 @@
-"""A caption begins with the first sound of a sentence and ends with its last, and comes as it is heard."""
+"""A caption begins with the first sound of its sentence, ends with the last and is reported while it is heard."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ RATE_MS = SOUND_RATE_HZ // 1000
 
 
 def silence(seconds: float) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
-    return np.full(round(seconds * SOUND_RATE_HZ), 40, np.int16)  # a voice's own noise is none of its sound
+    return np.full(round(seconds * SOUND_RATE_HZ), 40, np.int16)  # the noise floor of a voice does not count as sound
 
 
 def told_by(captions: Captions) -> list[Caption]:
@@ -29,7 +29,7 @@ def told_by(captions: Captions) -> list[Caption]:
 
 
 class CaptionStage:
-    """A queue on a clock of its own, what left it, and the captions it told of.
+    """A speech queue on a clock that this stage drives, the blocks it has sent, and the captions it has reported.
 
     Utterances have silence around their sound.
     """
@@ -42,7 +42,7 @@ class CaptionStage:
         self.told = told_by(self.queue.captions)
 
     async def say(self, *lines: str) -> Utterance:
-        """Half a second of sound for each line, between 0.3 s and 0.2 s of silence."""
+        """Queue an utterance: for each line 0.3 s of silence, half a second of sound and 0.2 s of silence."""
         made = self.queue.add("text", patient=True)
         for line in lines:
             made.lines.begin(line, made.received)
@@ -57,7 +57,7 @@ class CaptionStage:
             self.at += 10_000
 
     def loud(self) -> list[tuple[int, int]]:
-        """Where the program plays something, as told by what was sent: from, to."""
+        """Return (first, last) microsecond of each stretch in which the program plays sound, from the sent blocks."""
         found: list[tuple[int, int]] = []
         for pts, samples in self.sent[1:]:
             heard = np.flatnonzero(np.abs(samples) > 200)
@@ -81,7 +81,7 @@ def test_captions_lie_within_100_ms_of_the_first_and_the_last_sound() -> None:
         assert len(loud) == 2
         for caption, (first, last) in zip(over, loud, strict=True):
             assert abs(caption.start - first) < 1_000 and caption.end and abs(caption.end - last) < 1_000
-        first_three = [(each.state, each.end is None) for each in stage.told[:3]]  # the end is known ahead of its time
+        first_three = [(each.state, each.end is None) for each in stage.told[:3]]  # the end is known beforehand
         assert first_three == [("started", True), ("started", False), ("ended", False)]
         assert list(stage.queue.captions.recent) == over and not stage.queue.captions.is_pending
 
@@ -106,7 +106,7 @@ def test_an_interrupted_caption_ends_where_it_stopped_and_what_follows_has_none(
         assert last.state == "interrupted" and last.id == before.id and len(stage.told) == 2
         assert last.text.endswith("…") and text.startswith(last.text[:-1] + " ") and before.text == text
         left = sum(len(samples) for samples in (each[1] for each in stage.sent)) if stage.sent else 0
-        assert left == 0  # hushed
+        assert left == 0  # everything sent has been withdrawn
         assert last.end and last.end == stage.at and [line.cut for line in said.lines.heard()] == [True]
 
     asyncio.run(scenario())
@@ -121,7 +121,7 @@ def test_a_line_that_is_taken_back_has_a_caption_when_it_is_heard() -> None:
     line.start = None
     captions.follow(1500)
     assert not told and not captions.is_pending
-    line.start, line.end = 1200, None  # earlier than another line that was on its way
+    line.start, line.end = 1200, None  # earlier than the last time that was followed
     captions.follow(1500, [line])
     line.end = 2000
     captions.follow(1600, [line])

@@ -1,4 +1,4 @@
-"""How much of the driver's image the gateway asks for: as much as an engine needs, or those who watch see."""
+"""How much of the driver's image the gateway requests: as much as an engine needs or as viewers see."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from tests.support.running.gateway import GatewayStudio
 
 @pytest.fixture
 def facts(running: GatewayStudio) -> Iterator[dict[str, object]]:
-    """What the generator says of its engines: it has opened `mesh`, which needs no image; put back afterwards."""
+    """The generator's facts of its engines, restored afterwards: `mesh`, which alone needs no image, is open."""
     meter = running.channel.meters["generator"]
     before = meter.facts
     rows = {name: row | {"needs_image": name != "mesh"} for name, row in before["engines"].items()}
@@ -21,13 +21,13 @@ def facts(running: GatewayStudio) -> Iterator[dict[str, object]]:
 
 
 def asked(running: GatewayStudio, wanted: str) -> None:
-    """Wait until capture is asked for this much."""
+    """Wait until the gateway asks capture for this much of the image."""
     running.wait(lambda: running.channel.scene and running.channel.scene.driver_image == wanted)
     assert running.state()["scene"]["driver_image"] == wanted
 
 
 def see_driver_move(viewer: Viewer) -> None:
-    """Wait until one image of the driver after the other has come."""
+    """Wait until the viewer has received more than ten images of the driver."""
     received: set[int] = set()
     while len(received) <= 10:
         viewer.frame()
@@ -54,7 +54,7 @@ def test_it_travels_whole_for_the_engine_that_is_wanted_and_the_one_on_air(
     finally:
         running.patch(engine="mesh")
     asked(running, "none")
-    facts["needs_image"] = True  # that engine is still the one on air
+    facts["needs_image"] = True  # the engine that needs the image is still on air
     asked(running, "whole")
     with watching(running, "full") as viewer:
         see_driver_move(viewer)

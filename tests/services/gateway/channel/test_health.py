@@ -1,4 +1,4 @@
-"""What the console says of the channel: one word and what changed, from pulses and frames on a clock that is driven."""
+"""Channel health in the console: one word and a log of changes, from pulses and frames on a driven clock."""
 
 from fractions import Fraction
 from typing import Any
@@ -34,7 +34,7 @@ def pulse(service: str = "generator", **changes: Any) -> Message:
 
 
 class DrivenChannel:
-    """A channel's health on a clock that a test drives: services pulse and frames come as time passes."""
+    """Health of a channel on a clock that the test drives, with the pulses and frames that arrive meanwhile."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.at = 1000 * US
@@ -42,12 +42,12 @@ class DrivenChannel:
         self.event_log, self.feed = EventLog(), ProgramFeed(Fraction(25), lambda: self.at)
         self.health = ChannelHealth(self.event_log, self.feed)
         self.scene = Scene()
-        self.state: str | None = "live"  # of the frames that come; None while none does
+        self.state: str | None = "live"  # state of the arriving frames; None: no frames arrive
         self.alive = list(SERVICES)
         self.pulses: dict[str, dict[str, Any]] = {}
 
     def pass_time(self, seconds: float = 1.0) -> None:
-        """Let time pass: four looks, two pulses and 25 frames a second."""
+        """Advance the clock; each second has 4 judgements, 2 pulses of each service and 20 frames, gaps filled."""
         for step in range(round(seconds * 20)):
             self.at += US // 20
             if step % 10 == 0:
@@ -247,7 +247,7 @@ def test_a_delay_that_is_none_is_no_delay(told: object) -> None:
 def test_the_drivers_image_is_spared_only_where_no_engine_needs_it(
     channel: DrivenChannel, facts: dict[str, Any], needed: bool
 ) -> None:
-    """Neither the engine on air nor the one that is wanted; not known is needed."""
+    """Neither the engine on air nor the wanted engine may need the image; an unknown engine counts as needing it."""
     channel.health.receive_pulse(pulse(facts=facts))
     assert channel.health.needs_driver_image(Scene(engine="mesh")) is needed
 

@@ -1,4 +1,4 @@
-"""Hostile and broken messages on the gateway's own sockets: counted, and nothing else."""
+"""Hostile and broken messages on the gateway's own sockets are counted and have no other effect."""
 
 from functools import partial
 
@@ -20,7 +20,7 @@ def head(stream: str, **changes: object) -> bytes:
 
 
 def test_broken_messages_are_counted_and_the_program_goes_on(own: GatewayStudio) -> None:
-    own.channel.stop()  # its sockets are taken over
+    own.channel.stop()  # the test takes over its endpoints
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     sockets = {}
     for stream in ("program", "sound", "driving", "pulse"):

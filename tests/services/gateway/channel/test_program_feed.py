@@ -1,4 +1,4 @@
-"""The program feed: every tick once, without waiting, whatever arrives; the label where it is to be shown."""
+"""The program feed sends every tick once, without waiting, whatever arrives, and draws the label where it is shown."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -97,14 +97,14 @@ def test_an_outlet_that_is_not_emptied_keeps_the_newest_and_counts_the_rest() ->
 
 
 def noise(tick: int, *, label: bool) -> ProgramFrame:
-    """A frame of noise, large enough for the label, which nothing may write to."""
+    """Return a read-only frame of noise, large enough for the label."""
     i420 = np.random.default_rng(tick).integers(0, 256, (360, 320)).astype(np.uint8)
     i420.flags.writeable = False
     return replace(frame(tick), i420=i420, label=label)
 
 
 def outlets(program: ProgramFeed) -> tuple[OutputQueue, OutputQueue, OutputQueue]:
-    """Two that show the label and one that takes the clean feed."""
+    """Return two outlets that show the label and one that takes the clean feed."""
     first, second, clean = program.outlets = [OutputQueue(name, frames=100, sounds=1) for name in "abc"]
     clean.clean = True
     return first, second, clean
@@ -218,7 +218,7 @@ def test_on_air_is_shown_only_while_frames_go_out(monkeypatch: pytest.MonkeyPatc
     program.frame(frame(tick_after(at[0], RATE_FPS)))
     judged.judge(scene)
     assert [judged.word] == ["ON AIR"]
-    program.heard += 3_600_000_000  # something is heard, and nothing goes out
+    program.heard += 3_600_000_000  # frames arrive, but none are sent
     program._given -= FLOW_US + 1_000_000
     judged.judge(scene)
     assert judged.word == "RECOVERING" and event_log.events()[-1].kind == "warning"

@@ -1,4 +1,4 @@
-"""The scene on disk: what cannot be read, or names a driver that is none, falls back with a note."""
+"""The scene on disk: a scene that cannot be read, or that names an invalid driver, falls back with a note."""
 
 import json
 from pathlib import Path

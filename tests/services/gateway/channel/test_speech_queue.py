@@ -1,4 +1,4 @@
-"""The speech queue: what is sent in comes out whole, in order and in time, and stops on request."""
+"""The speech queue plays what it receives completely, in order and in time, and stops on request."""
 
 import asyncio
 import io
@@ -28,11 +28,11 @@ from tests.support.browser.viewer import open_socket
 from tests.support.files.sound_files import tone, wav
 from tests.support.running.gateway import GatewayStudio
 
-LONG_S = 600.0  # longer than anything takes here that is done while it is spoken
+LONG_S = 600.0  # longer than any step that a test takes while it is spoken
 
 
 class SpeechCapture:
-    """Stands where capture stands and listens."""
+    """Receives in place of capture what the gateway sends."""
 
     def __init__(self, running: GatewayStudio) -> None:
         self._running = running
@@ -42,7 +42,7 @@ class SpeechCapture:
         self.heard: list[Message] = []
 
     def connect(self) -> None:
-        """Wait until what is sent is heard here."""
+        """Wait until the gateway's messages arrive here."""
         self._running.patch(driver="browser")
         with open_socket(self._running, "driver") as page:
 
@@ -51,7 +51,7 @@ class SpeechCapture:
                 return bool(self.listen())
 
             self._running.wait(is_heard)
-            page.send(b"\x02" + bytes(2))  # the last of them
+            page.send(b"\x02" + bytes(2))  # one sample, which marks the last message
             self._running.wait(lambda: len(self.listen()[-1].array) == 1)
         self.heard.clear()
         self._running.patch(driver="speech")
@@ -137,7 +137,7 @@ def test_utterances_follow_each_other(running: GatewayStudio, capture: SpeechCap
 
 
 def test_between_two_utterances_is_no_gap() -> None:
-    """On a clock of its own, a pump each 10 ms."""
+    """Two utterances follow each other without a gap, on a driven clock with a pump every 10 ms."""
     said: list[tuple[int, AudioSamples]] = []
     at = now()
     speech = SpeechQueue(EventLog(), lambda pts, samples: said.append((pts, samples)), said.clear, lambda: 40_000)
@@ -167,7 +167,7 @@ def test_an_interrupt_ends_everything_at_once(running: GatewayStudio, capture: S
     answer = running.http.post("/channels/main/speech/interrupt")
     assert len(answer.json()["interrupted"]) == 2
     running.wait(lambda: capture.listen()[-1].facts["kind"] == "end")
-    assert capture.listen()[-1].epoch != epoch  # what is on its way is void
+    assert capture.listen()[-1].epoch != epoch  # blocks in flight are void
     capture.forget()
     time.sleep(0.5)
     assert not capture.listen()
@@ -175,7 +175,7 @@ def test_an_interrupt_ends_everything_at_once(running: GatewayStudio, capture: S
 
 
 def test_clear_lets_the_sentence_end_and_each_block_leaves_just_ahead_of_its_time() -> None:
-    """On a clock of its own, a pump each 10 ms."""
+    """The current utterance plays to its end, in blocks sent just ahead of time; a driven clock pumps every 10 ms."""
     said: list[AudioSamples] = []
     ahead: list[int] = []
     at = now()
@@ -235,7 +235,7 @@ def test_an_utterance_that_had_begun_to_leave_starts_over() -> None:
             utterance.finish()
         at = now()
         speech.pump(at)
-        assert after.first is not None and after.state == "queued"  # on its way, and not heard yet
+        assert after.first is not None and after.state == "queued"  # sent, but not heard yet
         assert speech.cancel(gone.id)
         for step in range(100):
             speech.pump(at + step * 10_000)
@@ -309,7 +309,7 @@ def test_live_pcm_tells_its_events(running: GatewayStudio, capture: SpeechCaptur
 
 
 def test_a_sender_far_ahead_is_held_back(running: GatewayStudio, capture: SpeechCapture) -> None:
-    block = bytes(2 * SOUND_RATE_HZ)  # a second
+    block = bytes(2 * SOUND_RATE_HZ)  # one second
     sent = 0
     with speech_socket(running) as connection:
         begin(connection, running, title="flood")
@@ -327,7 +327,7 @@ def test_a_sender_far_ahead_is_held_back(running: GatewayStudio, capture: Speech
 
 
 def _frame(payload: bytes) -> bytes:
-    """A masked binary websocket frame: the library's own send would wait for a reader without end."""
+    """Return a masked binary WebSocket frame: the library's own `send` would wait for a reader without a timeout."""
     return bytes([0x82, 0x80 | 127]) + len(payload).to_bytes(8, "big") + bytes(4) + payload
 
 

@@ -1,4 +1,4 @@
-"""A voice that is sent before anything passes it on would be lost: it waits, and no longer than that."""
+"""A voice sent before capture passes it on would be lost: the queue holds it until then, but not longer."""
 
 import asyncio
 import time
@@ -17,7 +17,7 @@ from tests.support.running.gateway_app import GatewayApp
 
 
 class WaitingQueue:
-    """A queue whose voice is passed on once `passed_on` is true. sent: pts of what has left."""
+    """A queue whose voice is passed on once `passed_on` is set. sent: pts of the blocks sent."""
 
     def __init__(self) -> None:
         self.passed_on = False
@@ -27,7 +27,7 @@ class WaitingQueue:
         )
 
     def say(self, *, patient: bool) -> None:
-        """An utterance that is there at once."""
+        """Queue an utterance that is complete from the start."""
 
         async def fill() -> None:
             utterance = self.speech.add("a", patient=patient)
@@ -47,7 +47,7 @@ def test_nothing_leaves_before_it_is_passed_on(patient: bool, lead: int) -> None
     queue.passed_on = True
     queue.speech.pump(at + US)
     assert queue.sent[0] == at + US + lead
-    queue.passed_on = False  # what has begun goes on
+    queue.passed_on = False  # an utterance that has begun continues
     queue.speech.pump(at + US + 50_000)
     assert len(queue.sent) > 6
 
@@ -69,7 +69,7 @@ def test_a_voice_waits_until_capture_has_the_driver(inside: GatewayApp, monkeypa
     monkeypatch.setattr(gateway.speech, "_send", lambda pts, _: sent.append(pts))
 
     def hear(revision: int) -> None:
-        """What capture says of the scene that it has."""
+        """Receive a pulse in which capture reports the revision of the scene it uses."""
         told = Pulse("capture", 1, 25.0, 0.0, 0.0, {}, "live", "", revision, 1 << 20).as_dict()
         gateway.health.receive_pulse(Message("pulse", "main", 0, 0, 0, 0, facts=told))
 

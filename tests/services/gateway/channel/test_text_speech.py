@@ -1,4 +1,4 @@
-"""Texts are spoken sentence by sentence in order, with the times at which each is heard, until they are ended."""
+"""Texts are spoken in order, sentence by sentence, with the time at which each is heard, until interrupted."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
@@ -23,10 +23,10 @@ DELAY_US = 40_000
 
 
 class ToneVoice(Voice):
-    """Speaks a tone of a tenth of a second for each word.
+    """Speaks each word as a tone of a tenth of a second.
 
-    spoken: the sentences that it was given. held: it waits before a sentence that has this in it. ended: it was told to
-    stop there.
+    spoken: sentences that it received. held: it stalls before a sentence that contains this text. ended: whether such a
+    stall has ended.
     """
 
     name = "tone"
@@ -57,7 +57,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 class TextStage:
-    """A queue on a clock of its own, with texts and what left it."""
+    """A speech queue on a clock that this stage drives, with its texts and the blocks it has sent."""
 
     def __init__(self, voice: ToneVoice) -> None:
         self.voice, self.at = voice, now()
@@ -78,11 +78,11 @@ class TextStage:
             self.texts.close()
 
     async def complete(self, *utterances: Utterance) -> None:
-        """Wait until the voice has spoken all of these."""
+        """Wait until the voice has spoken all of these utterances."""
         await until(lambda: all(each.complete for each in utterances))
 
     def pump(self, true: Callable[[], bool]) -> None:
-        """Let the clock run until it is true."""
+        """Advance the clock and pump the queue until `true` returns True."""
         for _ in range(10_000):
             if true():
                 return
@@ -130,7 +130,7 @@ def test_the_first_sentence_is_heard_while_the_voice_works_at_the_next(stage: Te
         await begun.wait()
         await until(lambda: len(stage.voice.spoken) >= 2)
         stage.pump(lambda: text.state == "started")
-        stage.pump(lambda: text.first is not None and stage.at > text.first + 10 * US)  # a slow voice is waited for
+        stage.pump(lambda: text.first is not None and stage.at > text.first + 10 * US)  # it waits for a slow voice
         assert text.state == "started" and not text.note
 
     stage.run(scenario)
@@ -217,7 +217,7 @@ def test_a_line_that_was_taken_back_gets_its_times_when_it_is_heard() -> None:
     assert not lines.heard()
     lines.add_sent(960, 5_000_000)
     lines.add_sent(960, 5_020_000)
-    lines.begin("Two.", 1440)  # the first ended in the middle of a block that has left
+    lines.begin("Two.", 1440)  # the first line ended inside a block that was already sent
     lines.add_written(np.full(1440, 900, np.int16), 1440)
     lines.add_sent(960, 9_000_000)
     lines.finish(2880)

@@ -1,4 +1,4 @@
-"""The servers of the conversation's tests, behind real HTTP, and a conversation that asks them."""
+"""Fixtures of the conversation's tests: its servers, behind real HTTP, and a conversation that uses them."""
 
 from collections.abc import Iterator
 

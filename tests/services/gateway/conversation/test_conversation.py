@@ -61,7 +61,7 @@ def test_a_person_who_speaks_stops_the_host_and_only_what_was_heard_is_kept(stag
         stage.talk.ask("First?")
         await until(lambda: stage.heard() == "It is warm and sunny today.")
         stage.talk.begin_turn()
-        assert not stage.speech.queue  # silent before anything else is done
+        assert not stage.speech.queue  # the host is silent before anything else happens
         await until(stage.server.closed.is_set)
         await until(lambda: stage.lines("host"))
         stage.server.mouth = "stream"
@@ -75,7 +75,7 @@ def test_a_person_who_speaks_stops_the_host_and_only_what_was_heard_is_kept(stag
 
 
 def test_a_question_that_was_overtaken_is_answered_with_what_followed(stage: TalkStage) -> None:
-    """A person who goes on before the host has said anything has not finished."""
+    """A person who continues before the host has spoken has not finished: both parts are answered as one question."""
     stage.server.mouth = "late"
 
     async def scenario() -> None:
@@ -124,7 +124,7 @@ def test_what_stops_the_speech_elsewhere_stops_the_answer(stage: TalkStage) -> N
 
 def test_a_viewer_stops_the_answer_and_nothing_else(stage: TalkStage) -> None:
     async def scenario() -> None:
-        stage.delay_us = 3600 * US  # nothing comes to its end meanwhile
+        stage.delay_us = 3600 * US  # no utterance ends during the test
         talker = stage.join(operator=False)
         script, _ = await stage.texts.add("One two three four five six seven eight nine ten.")
         stage.talk.ask("First?")
@@ -163,7 +163,7 @@ def test_a_server_that_fails_is_one_sentence_and_the_host_listens_again(
         await stage.listening()
         assert words in stage.errors()[0] and len(stage.errors()) == 1
         if mouth == "error":
-            assert stage.lines("host") == ["It is warm and sunny today."]  # what was there by then
+            assert stage.lines("host") == ["It is warm and sunny today."]  # the part received before the error
         stage.server.ears, stage.server.mouth = "write", "stream"
         stage.talk.ask("Again?")
         await until(lambda: stage.server.reply in stage.lines("host"))
@@ -174,7 +174,7 @@ def test_a_server_that_fails_is_one_sentence_and_the_host_listens_again(
         stage.join(operator=False)
         stage.talk.end_turn(TURN)
         await until(stage.errors)
-        assert stage.errors()[0] == FOR_VIEWERS  # names of servers are the operator's
+        assert stage.errors()[0] == FOR_VIEWERS  # only the operator may see names of servers
 
     stage.run(scenario)
     assert sum(words in event.text for event in stage.log.events()) == 2 and KEY not in str(stage.log.events())

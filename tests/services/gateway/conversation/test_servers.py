@@ -1,4 +1,4 @@
-"""The servers that hear and answer, behind real HTTP: what they say, and every way in which they do not."""
+"""The speech-to-text and chat servers, behind real HTTP: their answers, and every way in which they fail."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ from shared.openai_server import OpenAIServer, ServerError
 
 pytestmark = pytest.mark.unit
 
-PCM = bytes(range(256)) * 125  # a second
+PCM = bytes(range(256)) * 125  # one second
 MESSAGES = [{"role": "user", "content": "Hello?"}]
 
 

@@ -1,4 +1,4 @@
-"""Whose question is answered when: words over the host, interrupts, other people, chat lines."""
+"""Turn taking: whose question is answered when, with words over the host, interrupts, other people and chat lines."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Turns are found in real speech, at whatever sizes of block it comes, and in nothing else."""
+"""Turns are detected in real speech, whatever the size of its blocks, and in no other sound."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def question() -> bytes:
 
 
 def of_shares(shares: list[float]) -> list[tuple[int, TurnBegun | TurnEnded]]:
-    """What a detector finds where the network says this of each block, with the block at which it does."""
+    """Return the events of a detector for these shares of speech per block, each with the number of its block."""
     told = iter(shares)
     detector = TurnDetector(lambda block: next(told), SILENCE_MS)
     return [(number, event) for number in range(len(shares)) for event in detector.feed(bytes(BLOCK_BYTES))]

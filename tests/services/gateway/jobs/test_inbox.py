@@ -1,4 +1,4 @@
-"""The inbox: a request names a plain file that lies directly in it, and nothing else on the machine."""
+"""The inbox: a request can name a plain file directly inside it, and no other file on the machine."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.unit
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    """A home whose inbox holds a film, and beside it what must not be reached."""
+    """A home whose inbox holds a film, and files outside the inbox that must not be reachable."""
     folder = inbox_folder(tmp_path / "home")
     folder.mkdir(parents=True)
     (folder / "film.mp4").write_bytes(b"film")
@@ -69,7 +69,7 @@ def test_only_plain_files_are_files(home: Path) -> None:
     os.mkfifo(folder / "pipe")
     with socket.socket(socket.AF_UNIX) as bound:
         here = Path.cwd()
-        os.chdir(folder)  # an address of a socket is short
+        os.chdir(folder)  # a relative name, because the address of a socket must be short
         try:
             bound.bind("socket")
         finally:
@@ -97,7 +97,7 @@ def test_a_list_is_bounded(home: Path) -> None:
 
 
 def test_a_name_that_is_no_text_is_shown_so_that_it_can_be_asked_for(home: Path) -> None:
-    """Of another system's character set; what would not be one printable line is left out."""
+    """A name in another character set is listed in a form that a request can use, unless it is not printable."""
     folder = inbox_folder(home)
     for coded in (b"caf\xe9.mp4", b"a\nb.mp4", b"\xc2\xad.mp4"):
         (folder / os.fsdecode(coded)).write_bytes(coded)

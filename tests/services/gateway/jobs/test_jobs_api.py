@@ -1,4 +1,4 @@
-"""Jobs over HTTP as a stranger, an attacker and an operator meet them; on a store as workers leave it."""
+"""Jobs over HTTP as used by a stranger, an attacker and an operator, on a store as workers leave it."""
 
 import json
 import os
@@ -39,7 +39,7 @@ def test_a_job_is_listed_and_shown_with_what_hinders_it(running: GatewayStudio, 
 
 
 def test_a_job_that_no_worker_can_do_says_so(running: GatewayStudio, store: Store) -> None:
-    """In a list and by itself; what ended or is parked keeps its own words, and one that a worker can do has none."""
+    """The job gives the reason, in the list and alone; a finished job, and one that a worker can do, give none."""
     waiting, other, done = (
         material.job(store, number, engine=engine) for number, engine in enumerate(("mesh", "duix", "mesh"))
     )
@@ -105,7 +105,7 @@ def test_the_captions_of_a_text_come_with_its_result(running: GatewayStudio, sto
     )
     assert (
         running.stranger.get(f"{url}/download", params=ticket).status_code == 401
-    )  # it is for the captions, and is not good any more
+    )  # the ticket is for the captions, and this attempt voids it
     ticket = running.http.post(f"/jobs/{name}/captions/ticket").json()
     assert running.stranger.get(f"{url}/captions/download", params=ticket).status_code == 200
     assert running.stranger.get(f"{url}/captions/download", params=ticket).status_code == 401
@@ -137,7 +137,7 @@ def test_the_result_comes_whole_in_ranges_and_for_a_ticket_once(running: Gateway
 @pytest.mark.parametrize("name", ["..", "../x", "..%2f..%2fetc", "%2e%2e", "x" * 300, "a%00b", "A1B2C3D4", "*", "-rf"])
 def test_what_is_no_job_is_not_there(running: GatewayStudio, store: Store, name: str) -> None:
     content = store.read(f"jobs/{material.job(store, 1)}/job.json")
-    store.write("jobs/A1B2C3D4/job.json", content or b"")  # a folder that is there, and no job of ours
+    store.write("jobs/A1B2C3D4/job.json", content or b"")  # a folder that exists, but is not a job of the studio
     for method, rest in (("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/result"), ("GET", "/preview")):
         answer = running.http.request(method, f"/jobs/{name}{rest}")
         assert answer.status_code in (404, 405), (method, rest, answer.text)

@@ -1,6 +1,6 @@
 """What a job would cost: over HTTP, and in the console's form before it is submitted.
 
-Nothing is submitted by asking.
+Asking for the cost submits nothing.
 """
 
 import re
@@ -35,7 +35,7 @@ LINES = [
 
 @pytest.fixture(scope="module")
 def priced(small_home: Path) -> Iterator[GatewayStudio]:
-    """A studio with a clip engine that knows what it costs."""
+    """A studio with a clip engine that estimates what a job costs."""
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder), engines=ENGINES) as made:
         shutil.copytree(small_home / "avatars" / "sample", made.settings.home / "avatars" / "whole")
         (made.settings.home / "inbox").mkdir()
@@ -108,7 +108,7 @@ def test_the_form_shows_it_before_the_job_is_submitted(browser: "Browser", price
     form.locator("select[name=codec]").select_option("vp9")
     shown.get_by_text("the host cannot be cut out").wait_for()
     form.locator("select[name=engine]").select_option("mesh")
-    until(page, "document.querySelector('.cost').textContent === ''")  # of a frame engine nothing is asked
+    until(page, "document.querySelector('.cost').textContent === ''")  # no cost is requested for a frame engine
     assert open_store(priced.settings.jobs_url).list("jobs") == []
     context.close()
     assert complaints == []

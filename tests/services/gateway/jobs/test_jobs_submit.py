@@ -1,4 +1,4 @@
-"""Submitting over HTTP: what comes in, what is refused, and what is never used as a path."""
+"""Jobs submitted over HTTP: what is accepted, what is refused, and that no field is ever used as a path."""
 
 import shutil
 import socket
@@ -49,7 +49,7 @@ def test_nothing_outside_the_inbox_becomes_a_driver(running: GatewayStudio, stor
 def handed_in(
     running: GatewayStudio, driver: bytes = b"", name: str = "talk.wav", key: str = "", **fields: str
 ) -> httpx.Response:
-    """A form as a page sends it; an empty driver is not sent."""
+    """Submit a form as a page does; an empty driver is left out."""
     parts: dict[str, Any] = {field: (None, value) for field, value in fields.items()}
     if driver:
         parts["driver"] = (name, driver, "application/octet-stream")

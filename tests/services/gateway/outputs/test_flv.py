@@ -1,4 +1,4 @@
-"""The bytes of the FLV that is pushed, read by the specification: Adobe Flash Video File Format 10.1, annex E."""
+"""The FLV bytes of the push, checked by the specification: Adobe Flash Video File Format 10.1, annex E."""
 
 import struct
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ pytestmark = pytest.mark.unit
 WIDTH, HEIGHT, FIRST = 96, 64, 1000
 SOUND, VIDEO, SCRIPT = 8, 9, 18  # E.4.1, TagType
 IDR, SPS, PPS = 5, 7, 8  # H.264, nal_unit_type
-LEAD_MS = 21  # of the first frame: AAC's first block of 1024 samples comes before the sound that is coded
+LEAD_MS = 21  # time of the first frame: AAC's first block of 1024 samples precedes the coded sound
 
 
 @dataclass(frozen=True)
 class Tag:
-    """kind: TagType. at: Timestamp, milliseconds. data: after the tag's header."""
+    """One FLV tag. kind: TagType. at: Timestamp, milliseconds. data: content after the tag's header."""
 
     kind: int
     at: int
@@ -29,7 +29,7 @@ class Tag:
 
 
 def tags_of(flv: bytes) -> list[Tag]:
-    """All whole tags, each checked against the size that follows it (E.3)."""
+    """Return all complete tags; check each against the size that follows it (E.3)."""
     assert flv[:3] == b"FLV" and flv[3] == 1
     assert flv[4] == 0b101, "there is sound, there is video, and what is reserved is 0"
     assert struct.unpack(">II", flv[5:13]) == (9, 0)
@@ -47,7 +47,7 @@ def tags_of(flv: bytes) -> list[Tag]:
 
 
 def metadata(tag: Tag) -> dict[str, float | bool | str]:
-    """The values of `onMetaData`, whose AMF0 (E.4.4) has numbers, truth values and strings."""
+    """Return the values of `onMetaData`, whose AMF0 (E.4.4) holds numbers, booleans and strings."""
     name = b"onMetaData"
     assert tag.data.startswith(b"\x02" + struct.pack(">H", len(name)) + name + b"\x08")
     at, values = len(name) + 8, {}
@@ -71,7 +71,7 @@ def metadata(tag: Tag) -> dict[str, float | bool | str]:
 
 
 def nal_units(data: bytes) -> list[int]:
-    """The types of a sample's NAL units, which fill it to its end (ISO 14496-15, lengths of four bytes)."""
+    """Return the types of the NAL units that fill a sample to its end (ISO 14496-15, four-byte lengths)."""
     at, types = 0, []
     while at < len(data):
         length = struct.unpack(">I", data[at : at + 4])[0]
@@ -94,7 +94,7 @@ def sound(tick: int, rate: Fraction = Fraction(25)) -> ProgramSound:
 
 
 def pushed(ticks: list[int], rate: Fraction = Fraction(25), sounds: list[int] | None = None) -> list[Tag]:
-    """What is written for these ticks."""
+    """Return the tags written for these ticks."""
     out = bytearray()
 
     def write(data: bytes) -> int:
@@ -114,7 +114,7 @@ def pushed(ticks: list[int], rate: Fraction = Fraction(25), sounds: list[int] | 
 
 
 def samples(tags: list[Tag], kind: int) -> list[Tag]:
-    """The tags of one kind whose data is coded frames, without the header that comes first."""
+    """Return the tags of one kind that hold coded data, without the sequence header that comes first."""
     found = [tag for tag in tags if tag.kind == kind]
     assert [tag.data[1] for tag in found[:2]] == [0, 1], "the sequence header comes first"
     assert {tag.data[1] for tag in found[1:]} <= {1, 2}

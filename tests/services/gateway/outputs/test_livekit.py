@@ -1,4 +1,4 @@
-"""Published to a real LiveKit server: what a subscriber sees and hears, and how the output takes what happens to it."""
+"""Publishing to a real LiveKit server: what a subscriber sees and hears, and how the output handles failures."""
 
 import asyncio
 import threading
@@ -38,7 +38,7 @@ from tests.support.running.program_ticks import make_frame, sound
 
 @pytest.fixture(scope="module")
 def published(livekit_server: LiveKitServer) -> Iterator[FlashGateway]:
-    """A gateway that publishes the flash program; a test that changes that puts it back."""
+    """A gateway that publishes the flash program; a test that changes the scene or output restores it."""
     with pytest.MonkeyPatch.context() as patch, speech_server() as voice:
         patch.setenv("STUDIO_VOICE_OPENAI_URL", voice.url)
         with flash_gateway(SIZE_PX, livekit=True, **keys(livekit_server)) as running:
@@ -63,7 +63,7 @@ def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway
     assert in_sync(look)
     got = looks[-1]
     assert (got.frames[0][1], got.frames[0][2]) == SIZE_PX  # full resolution from the first frame on
-    assert min(row[3] for row in got.frames) > 40  # never the library's own black
+    assert min(row[3] for row in got.frames) > 40  # never the black frames of the library
     loud = [hertz for _, hertz, level in got.peaks if level > 2000]
     assert loud and abs(float(np.median(loud)) - 1000) < 20
     sides = np.array([row[6] for row in got.frames])
@@ -72,7 +72,7 @@ def test_a_subscriber_sees_and_hears_the_program_in_sync(published: FlashGateway
     assert all(later > earlier for earlier, later in pairwise(numbers))
     captured = got.begun + np.array([row[0] - row[5] / 1000 for row in got.frames])
     due = [tick_pts(int(number), published.settings.rate) / US for number in numbers]
-    assert abs(float(np.median(captured - due))) < 0.02  # each is stamped with when its tick was
+    assert abs(float(np.median(captured - due))) < 0.02  # each frame is stamped with the time of its tick
 
 
 def test_the_console_shows_what_the_viewers_get(published: FlashGateway) -> None:
@@ -94,7 +94,7 @@ def test_captions_reach_the_room_with_their_sound(published: FlashGateway) -> No
         return {line["text"]: line for line in published.state()["speech"]["lines"] if line["end"]}
 
     def look(number: int) -> float:
-        """Milliseconds from the sound to the caption, the median of four."""
+        """Return the milliseconds from the sound to its caption, the median of four sentences."""
         texts = [f"Sentence {name} of look number {number}." for name in "abcd"]
         with viewer(published.settings) as got:
             published.wait(lambda: published.livekit()["figures"].get("viewers") == 1 and got.onsets)
@@ -105,7 +105,7 @@ def test_captions_reach_the_room_with_their_sound(published: FlashGateway) -> No
             (text, final) for text in texts for final in (False, True)
         ]
         assert all(row["track"] and row["id"] == spoken[row["text"]]["id"] for row in got.captions)
-        # The program beeps at whole seconds of the clock: what is left of an onset's second is how late sound is.
+        # The program beeps at whole seconds of the clock, so an onset's fraction of a second is the delay of the sound.
         onsets = np.array(got.onsets) + got.begun
         late = []
         for row in got.captions:
@@ -154,7 +154,7 @@ def test_a_killed_server_is_found_again_and_nothing_else_notices(
     down = published.wait(lambda: (now := published.livekit())["state"] == "reconnecting" and now)
     assert "lost" in down["note"] and str(livekit_server.url.rpartition("/")[2]) in down["note"]
     before = recorded(published)
-    published.wait(lambda: recorded(published) > before + 4)  # a program that it held up would stand still for good
+    published.wait(lambda: recorded(published) > before + 4)  # it would stop if the output held up the program
     livekit_server.start()
     published.wait(lambda: published.livekit()["state"] == "live")
     with viewer(published.settings) as got:
@@ -167,7 +167,7 @@ def test_two_publishers_of_one_name_do_not_fight(published: FlashGateway) -> Non
         room = rtc.Room()
         await room.connect(published.settings.livekit_url, publisher_token(published.settings))
         await asyncio.to_thread(published.wait, lambda: published.livekit()["state"] == "failed")
-        await asyncio.sleep(6)  # it does not come back
+        await asyncio.sleep(6)  # time in which the gateway must not join again
         stayed = room.isconnected()
         await room.disconnect()
         return stayed
@@ -183,7 +183,7 @@ def test_two_publishers_of_one_name_do_not_fight(published: FlashGateway) -> Non
 
 @contextmanager
 def output(**changes: Any) -> Iterator[tuple[LiveKitOutput, EventLog]]:
-    """The output alone, fed by a thread."""
+    """A LiveKit output on its own, fed by a thread."""
     event_log, ending = EventLog(), threading.Event()
     made = LiveKitOutput(Settings(**changes), event_log)
 
@@ -234,7 +234,7 @@ def test_a_wrong_secret_is_one_sentence_and_asked_ever_less_often(
         assert made.state.state == "failed" and pauses == sorted(pauses) and pauses[2] >= 2 * pauses[0]
         assert len([event for event in event_log.events() if "refuses" in event.text]) == 1
     said = "".join(capfd.readouterr()) + caplog.text + str(event_log.events()) + str(made.state)
-    assert "eyJ" not in said and "wrongwrong" not in said  # neither token nor secret, in no log and no state
+    assert "eyJ" not in said and "wrongwrong" not in said  # no log and no state contains the token or the secret
 
 
 def test_an_expired_token_is_named_and_the_next_one_works(
@@ -269,7 +269,7 @@ def test_sentences_name_the_way_out() -> None:
     assert room_end_reason("PARTICIPANT_REMOVED", ours).final
     assert not room_end_reason("SERVER_SHUTDOWN", ours).final
     guest = replace(ours, guest=True)
-    assert connection_refusal("401 Unauthorized", guest).final  # a token that was given once does not get better
+    assert connection_refusal("401 Unauthorized", guest).final  # a guest has only one token: trying again is useless
     assert room_end_reason("ROOM_DELETED", guest).final and not room_end_reason("ROOM_DELETED", ours).final
 
 

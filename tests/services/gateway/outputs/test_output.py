@@ -1,4 +1,4 @@
-"""What outputs have in common."""
+"""State that all outputs have in common."""
 
 import pytest
 

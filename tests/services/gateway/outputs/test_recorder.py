@@ -1,4 +1,4 @@
-"""Recordings: playable whatever happens, with sound in step, never over an old file."""
+"""Recordings are playable whatever happens, have their sound in step and never overwrite an old file."""
 
 import subprocess
 import tempfile
@@ -59,7 +59,7 @@ def test_recorded_time_is_wall_time_across_a_dead_compositor(own: GatewayStudio)
     own.channel.stop()
     before = recorded_s(own)
     own.wait(lambda: own.state()["on_air_state"] == "RECOVERING")
-    own.wait(lambda: recorded_s(own) > before + 1)  # it goes on without a compositor
+    own.wait(lambda: recorded_s(own) > before + 1)  # the recording continues without a compositor
     own.channel.start()
     own.on_air()
     own.wait(lambda: recorded_s(own) > before + 2)
@@ -98,7 +98,7 @@ def test_a_disk_that_cannot_be_written_ends_the_recording_with_a_sentence(runnin
         folder.unlink()
         if kept.exists():
             kept.rename(folder)
-    record(running, 0.2)  # and the next one works
+    record(running, 0.2)  # the next recording works
     running.http.delete("/channels/main/recording")
 
 
@@ -146,7 +146,7 @@ def test_a_browser_fetches_a_recording_once_with_a_ticket(running: GatewayStudio
     assert running.stranger.get(f"{base}/download?ticket={ticket}x").status_code == 401
     assert (
         running.stranger.get(f"{base[:-1]}/download?ticket={ticket}").status_code == 401
-    )  # of another recording, and now void
+    )  # the ticket is for another recording, and this attempt voids it
     assert running.stranger.get(f"{base}/download?ticket={ticket}").status_code == 401
     ticket = running.http.post(f"/recordings/{path.stem}/ticket").json()["ticket"]
     assert running.stranger.get(f"{base}/download?ticket={ticket}").content == path.read_bytes()

@@ -1,4 +1,4 @@
-"""Parts of a recording: cut by time or size, and nothing is lost where one ends and the next begins."""
+"""Parts of a recording, split by time or size: nothing is lost where one ends and the next begins."""
 
 import threading
 from collections.abc import Iterator
@@ -19,12 +19,12 @@ from shared.wire.program import ProgramFrame, ProgramSound
 
 WIDTH, HEIGHT, SIDE, BITS = 320, 96, 16, 16
 FIRST = 1000
-CLICK_SAMPLES = 960  # samples into each tick
+CLICK_SAMPLES = 960  # offset of the click in each tick, samples
 
 
 @contextmanager
 def recording(path: Path, **settings: float) -> Iterator[Recorder]:
-    """A recorder in its thread, writing to this path; it has ended afterwards."""
+    """Run a recorder in a thread, writing to `path`; it has stopped afterwards."""
     recorder = Recorder(Settings(**settings), EventLog())  # type: ignore[arg-type]
     recorder.want(str(path))
     thread = threading.Thread(target=recorder.run)
@@ -37,7 +37,7 @@ def recording(path: Path, **settings: float) -> Iterator[Recorder]:
 
 
 def make_frame(tick: int, noise: NDArray[np.uint8]) -> ProgramFrame:
-    """A frame that says its tick in black and white squares, on noise, so that it has a size."""
+    """Return a frame with its tick coded in black and white squares, on noise that gives it a size when coded."""
     i420 = noise.copy()
     for bit in range(BITS):
         i420[:SIDE, bit * SIDE : (bit + 1) * SIDE] = 220 if tick >> bit & 1 else 30
@@ -45,7 +45,7 @@ def make_frame(tick: int, noise: NDArray[np.uint8]) -> ProgramFrame:
 
 
 def sound(tick: int) -> ProgramSound:
-    """A click in the middle of the tick."""
+    """Return the sound of a tick, with a click in its middle."""
     first, end = sound_samples(tick, Settings().rate, 48_000)
     samples = np.zeros(end - first, np.int16)
     samples[CLICK_SAMPLES : CLICK_SAMPLES + 48] = 20_000
@@ -53,12 +53,12 @@ def sound(tick: int) -> ProgramSound:
 
 
 def feed(recorder: Recorder, count: int) -> None:
-    """The ticks as they come: sound now before its frame, now after it, never in step."""
+    """Put `count` ticks into the recorder, with the sound before or after its frame in turns, never together."""
     generator = np.random.default_rng(3)
     noise = [generator.integers(0, 255, (HEIGHT * 3 // 2, WIDTH)).astype(np.uint8) for _ in range(5)]
     ahead = FIRST
     for tick in range(FIRST, FIRST + count):
-        lead = -2 if (tick - FIRST + 15) // 30 % 2 else 2  # behind at one seam, ahead at the next
+        lead = -2 if (tick - FIRST + 15) // 30 % 2 else 2  # the sound is behind at one seam and ahead at the next
         if tick % 2:
             recorder.outlet.put(make_frame(tick, noise[tick % 5]))
         while ahead <= tick + lead:
@@ -73,14 +73,14 @@ def feed(recorder: Recorder, count: int) -> None:
 
 
 def ticks_shown(path: Path) -> list[int]:
-    """The tick that each frame says it is."""
+    """Return the tick that is coded in each frame."""
     with av.open(str(path)) as container:
         lumas = [frame.to_ndarray(format="gray")[: SIDE - 4] for frame in container.decode(video=0)]
     return [sum(int(y[4:, b * SIDE + 4 : (b + 1) * SIDE - 4].mean() > 128) << b for b in range(BITS)) for y in lumas]
 
 
 def clicks(path: Path) -> NDArray[np.int64]:
-    """The samples at which clicks are heard."""
+    """Return the samples at which clicks begin."""
     with av.open(str(path)) as container:
         wave = np.concatenate([np.abs(block.to_ndarray().reshape(-1)) for block in container.decode(audio=0)])
     loud = np.flatnonzero(wave > 0.2)

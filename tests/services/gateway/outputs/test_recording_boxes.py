@@ -1,4 +1,4 @@
-"""The boxes of a recording, read by the specification (ISO/IEC 14496-12): playable as far as it has come."""
+"""The boxes of a recording, checked by ISO/IEC 14496-12: a file that was cut off is playable up to that point."""
 
 import struct
 import threading
@@ -25,14 +25,14 @@ from shared.wire.program import ProgramFrame, ProgramSound
 pytestmark = pytest.mark.unit
 
 WIDTH, HEIGHT, FIRST, RATE = 96, 64, 1000, Fraction(25)
-LEAD = Fraction(1024, SOUND_RATE_HZ)  # seconds by which AAC's first block comes before the sound that is coded
+LEAD = Fraction(1024, SOUND_RATE_HZ)  # seconds: AAC's first block, which precedes the coded sound
 DEFAULT_BASE_IS_MOOF, NOT_SYNC = 0x020000, 0x010000
 HOLDERS = {b"moov", b"trak", b"mdia", b"minf", b"stbl", b"mvex", b"moof", b"traf", b"udta"}
 
 
 @dataclass
 class Box:
-    """kind: its four letters. at: where it begins in the file. data: what it holds. inner: the boxes in it."""
+    """One box. kind: its four letters. at: its position in the file. data: its content. inner: the boxes in it."""
 
     kind: bytes
     at: int
@@ -49,7 +49,7 @@ class Box:
 
 
 def boxes(data: bytes, begin: int = 0) -> list[Box]:
-    """The boxes that fill `data`; the last may be cut off, as in a file whose writer was killed, and is left out."""
+    """Return the boxes that fill `data`; a last box that is cut off, as by a killed writer, is left out."""
     at, found = 0, []
     while at + 8 <= len(data):
         size, kind = struct.unpack(">I4s", data[at : at + 8])
@@ -63,7 +63,7 @@ def boxes(data: bytes, begin: int = 0) -> list[Box]:
 
 @dataclass
 class TrackRun:
-    """The samples of one track in one fragment (tfhd, tfdt, trun). offset: of the first, from its moof."""
+    """Samples of one track in one fragment (tfhd, tfdt, trun). offset: of the first sample, from the moof."""
 
     track: int
     begin: int
@@ -79,7 +79,7 @@ def run_of(traf: Box) -> TrackRun:
     has, track = int.from_bytes(head[1:4]), int.from_bytes(head[4:8])
     assert has & DEFAULT_BASE_IS_MOOF and not has & 1, "its offsets count from its own moof"
     at, default = 8 + (4 if has & 2 else 0), {}
-    for bit in (8, 16, 32):  # duration, size and flags of a sample
+    for bit in (8, 16, 32):  # default duration, size and flags of a sample
         if has & bit:
             default[bit] = int.from_bytes(head[at : at + 4])
             at += 4
@@ -119,7 +119,7 @@ def sound(tick: int) -> ProgramSound:
 
 
 def part_of(path: Path, ticks: int) -> RecordingPart:
-    """A part with this many ticks, not finished."""
+    """Return an unfinished part with this many ticks."""
     captions = PartCaptions(path, tick_pts(FIRST, RATE), EventLog(), private=True)
     part = RecordingPart.create(path, captions, frame(FIRST), RATE)
     for tick in range(FIRST, FIRST + ticks):
@@ -130,7 +130,7 @@ def part_of(path: Path, ticks: int) -> RecordingPart:
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """What is on the disk after 110 ticks of a part that nothing finishes."""
+    """Bytes on the disk after 110 ticks of a part that is never finished."""
     path = tmp_path_factory.mktemp("killed") / "out.mp4"
     part = part_of(path, 110)
     written = path.read_bytes()
@@ -140,14 +140,14 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The file of a part of 110 ticks."""
+    """Bytes of a finished part of 110 ticks."""
     path = tmp_path_factory.mktemp("finished") / "out.mp4"
     part_of(path, 110).writer.close()
     return path.read_bytes()
 
 
 def tracks(data: bytes) -> dict[bytes, tuple[int, int, Box]]:
-    """Of each track by its handler: its number, its time scale, its box."""
+    """Return (number, time scale, trak box) of each track by its handler."""
     moov = Box(b"", 0, data, boxes(data)).one(b"moov")
     found = {}
     for trak in moov.all(b"trak"):
@@ -158,7 +158,7 @@ def tracks(data: bytes) -> dict[bytes, tuple[int, int, Box]]:
 
 
 def runs(data: bytes) -> list[TrackRun]:
-    """All runs, each of which lies in the data that follows its moof."""
+    """Return all track runs; check that their samples fill the mdat that follows their moof."""
     top, found = boxes(data), []
     for moof, mdat in pairwise(top):
         if moof.kind == b"moof":
@@ -248,7 +248,7 @@ def test_a_frame_that_is_missing_is_a_longer_one_before_it(tmp_path: Path) -> No
 
 @contextmanager
 def recording(path: Path, home: Path) -> Iterator[tuple[Recorder, EventLog]]:
-    """A recorder in its thread; it has ended afterwards."""
+    """Run a recorder in a thread and yield it with its event log; it has stopped afterwards."""
     event_log = EventLog()
     recorder = Recorder(Settings(home=home), event_log)
     recorder.want(str(path))

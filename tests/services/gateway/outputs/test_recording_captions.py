@@ -1,6 +1,6 @@
-"""Captions of a recording lie on the time of its parts.
+"""Captions of a recording are timed from the beginning of its parts.
 
-They are whole where they were heard whole, and cut where a part or the speech ended.
+A caption is complete where it was heard to its end, and cut where a part or the speech ended.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ def part(path: Path, first: int = FIRST, log: EventLog | None = None) -> PartCap
 
 
 def caption(name: str, start: float, end: float | None, state: CaptionPhase = "ended") -> Caption:
-    """Times in seconds from the first part's beginning."""
+    """Return a caption; times in seconds from the beginning of the first part."""
     return Caption(name, name, FIRST + round(start * S), None if end is None else FIRST + round(end * S), state)
 
 

@@ -1,4 +1,4 @@
-"""RTMP push to a real receiver: video and sound arrive, and whatever the receiver does, only the push feels it."""
+"""RTMP push to a real receiver: video and sound arrive, and a receiver that misbehaves affects only the push."""
 
 import os
 import signal
@@ -32,14 +32,14 @@ def push(running: GatewayStudio) -> dict[str, Any]:
 
 
 def until(running: GatewayStudio, state: str) -> dict[str, Any]:
-    """The push's state once it is in this one."""
+    """Wait until the push is in this state; return its row of the outputs."""
     return dict(running.wait(lambda: (lambda now: now if now["state"] == state else None)(push(running))))
 
 
 def senders(running: GatewayStudio) -> list[int]:
-    """Processes that push for this gateway."""
+    """Return the ids of the processes that push for this gateway."""
     assert running.process
-    tasks = Path(f"/proc/{running.process.pid}/task").iterdir()  # a process belongs to the thread that started it
+    tasks = Path(f"/proc/{running.process.pid}/task").iterdir()  # Linux lists a child under the thread that started it
     found = [int(pid) for task in tasks for pid in (task / "children").read_text(encoding="utf-8").split()]
     return [pid for pid in found if "services.gateway.outputs.rtmp.child" in command(pid)]
 
@@ -64,11 +64,11 @@ def test_video_and_sound_arrive_and_the_key_is_nowhere_to_be_seen() -> None:
         assert len(senders(running)) == 1
         for pid in (running.process.pid, *senders(running)):
             assert KEY not in " ".join(command(pid))
-        # Off and on again by the operator.
+        # The operator switches the push off.
         assert running.patch(rtmp=False).status_code == 200
         until(running, "off")
         assert senders(running) == []
-        peer.process.wait(PATIENCE_S)  # it has seen the end of the stream
+        peer.process.wait(PATIENCE_S)  # the receiver ends with the stream
 
 
 def test_it_is_live_again_once_a_receiver_that_died_is_back() -> None:
@@ -100,7 +100,7 @@ def test_a_receiver_that_never_answers_fails_and_harms_nothing() -> None:
                 attempts = len(came)
         assert len(set(ticks)) == len(ticks) > 2, "the preview went on"
         running.wait(lambda: recorded_s(running) > before + 4)
-        running.wait(lambda: len(came) >= 2)  # tried again
+        running.wait(lambda: len(came) >= 2)  # the push is tried again
         assert len(senders(running)) <= 1
         finish(running)
         assert played(path)[0] > before + 4

@@ -1,4 +1,4 @@
-"""Joining and leaving is free: viewers by the hundred come and go, and nothing of them stays."""
+"""Viewers that join and leave by the hundred cost nothing: no handle, thread or memory of theirs stays."""
 
 import time
 from pathlib import Path
@@ -23,18 +23,18 @@ def is_unwatched(own: GatewayStudio) -> bool:
 
 
 def visited(own: GatewayStudio, visits: int) -> None:
-    """Viewers come and go until there were so many visits. Afterwards all have left."""
+    """Let viewers come and go until there were this many visits; wait until all have left."""
     with Crowd(f"http://{own.address}", own.token, "main") as crowd:
         assert crowd.leave(visits) >= visits
     own.wait(lambda: is_unwatched(own))
-    time.sleep(1)  # sockets that were dropped without a word are noticed
+    time.sleep(1)  # time in which sockets dropped without a close are noticed
 
 
 def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: GatewayStudio) -> None:
     assert own.process
     pid = own.process.pid
     path = record(own, 0.5)
-    visited(own, VIEWERS)  # what is loaded with the first of them stays loaded
+    visited(own, VIEWERS)  # what the first viewers cause to be loaded stays loaded
     before = handles(pid), threads(pid)
     memory = resident_bytes(pid)
     begun = recorded_s(own)
@@ -47,4 +47,4 @@ def test_two_hundred_viewers_come_and_go_and_nothing_stays(own: GatewayStudio) -
     assert resident_bytes(pid) - memory < 24 << 20, "a visit leaves nothing: a kept frame each would be more than this"
     own.wait(lambda: recorded_s(own) - begun > (last - first) / 25)
     finish(own)
-    own.wait(lambda: is_whole(own, path))  # every tick is in the recording, or a busy machine has counted it
+    own.wait(lambda: is_whole(own, path))  # every tick is recorded, or was counted as left out by a busy machine

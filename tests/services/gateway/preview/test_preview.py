@@ -17,7 +17,7 @@ from tests.support.running.gateway import GatewayStudio
 
 
 def program(running: GatewayStudio, head: Head, drawn: np.ndarray) -> np.ndarray:
-    """The program of a frame; where the gateway repeated one, that which is the most like it."""
+    """Return the program frame of `head`; where the gateway repeated it, the candidate most like `drawn`."""
     shown = [i420_to_rgb(each) for each in running.channel.shown(head.tick, head.plate, head.captured)]
     size = drawn.shape[1], drawn.shape[0]
     if size != (head.width, head.height):
@@ -38,7 +38,7 @@ def test_what_a_viewer_draws_is_the_program(running: GatewayStudio, mode: str, s
                 shown = program(running, head, drawn)
                 assert drawn.shape == shown.shape
                 assert cv2.PSNR(drawn, shown) > 36
-                # Nowhere a face or label in the wrong place, which the mean would hide.
+                # No face or label in the wrong place, which the mean over the frame would hide.
                 off = cv2.blur(cv2.absdiff(drawn, shown), (9, 9))
                 assert off.max() < 20
     finally:
@@ -107,17 +107,17 @@ def test_sound_comes_for_every_tick_and_only_when_asked(running: GatewayStudio) 
         assert viewer.sounds == []
         viewer.say(listen=True)
         while len(ticks := [tick for tick, _ in viewer.sounds]) < 20 or ticks[-1] - ticks[-20] > 19:
-            viewer.frame()  # a machine that stood still leaves some out
+            viewer.frame()  # a machine that stalled leaves some ticks out
     assert ticks == sorted(set(ticks))
     assert all(len(block) == 1920 * 2 for _, block in viewer.sounds)
 
 
 def test_a_stalled_viewer_holds_two_frames_and_slows_no_other(running: GatewayStudio) -> None:
     with open_socket(running, "preview?mode=full") as stalled, watching(running, "full") as quick:
-        # It neither acknowledges nor reads, while the other gets frame after frame.
+        # `stalled` neither acknowledges nor reads, while `quick` gets frame after frame.
         running.wait(lambda: quick.frame() and running.state()["outputs"]["preview"]["dropped"] > 30)
         newest = max(quick.frame()[0].tick for _ in range(50))
-        # Once it is back it is given the newest frame, not what it missed.
+        # When it acknowledges again, it gets the newest frames, not those that it missed.
         stalled.send(json.dumps({"ack": IN_FLIGHT}))
         ticks: list[int] = []
         while len(ticks) <= IN_FLIGHT:

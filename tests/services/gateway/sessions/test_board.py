@@ -1,4 +1,4 @@
-"""What a session's figures say of the machine, what of its network alone, and with which token it joins again."""
+"""What a session's figures show about the machine or only about its network, and the token it joins again with."""
 
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ DUE_FPS = 25.0
 
 
 def kept_at(rates: list[float], **figures: float) -> KeptSession:
-    """A session on air that was told to have these rates, frames a second."""
+    """Return a session on air whose figures reported these rates, frames a second."""
     spec = SessionSpec(
         id="abcdefgh1234", avatar="sample", engine="mesh", ahead_us=0, width=512, height=512, label=True, token="given"
     )
@@ -39,7 +39,7 @@ def kept_at(rates: list[float], **figures: float) -> KeptSession:
 def test_its_share_of_frames_is_the_mean_of_its_last_rates() -> None:
     assert kept_at([25.0, *[22.0] * RATES]).served(0.0, DUE_FPS).share == pytest.approx(0.88)
     assert kept_at([24.0, 26.0] * RATES).served(0.0, DUE_FPS).share == pytest.approx(1.0)
-    assert kept_at([20.0]).served(0.0, DUE_FPS).share == 1.0  # too few to say
+    assert kept_at([20.0]).served(0.0, DUE_FPS).share == 1.0  # too few rates to judge by
 
 
 def test_a_session_that_its_network_holds_back_says_nothing_of_the_machine() -> None:
@@ -73,7 +73,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 class RoomsReport:
-    """A board with one session in it, and what the process in its room says."""
+    """A board with one session, and the pulses of the process that is in its room."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.told = settings, 0
@@ -81,14 +81,14 @@ class RoomsReport:
         self.name = self.board.open(kept_at([]).spec, "")
         self.meter = Meter("sessions")
         self.meter.facts = {"sessions": {}}
-        self.board.receive_pulse(self.meter.pulse(0))  # the first of a process asks for all that is wanted
+        self.board.receive_pulse(self.meter.pulse(0))  # the first pulse of a process asks for all wanted sessions
 
     def restarted(self) -> SessionBoard:
-        """A board as the next gateway has it."""
+        """Return a board as the next gateway creates it."""
         return SessionBoard(self.settings, EventLog(), self._count)
 
     def says(self, token: object, state: str = "live") -> bool:
-        """Whether the services are to be told anything after this pulse."""
+        """Receive a pulse with this token; return whether the services must be sent the sessions again."""
         self.meter.facts = {"sessions": {self.name: {"state": state, "note": "", "figures": {}, "token": token}}}
         return self.board.receive_pulse(self.meter.pulse(0))
 
@@ -103,10 +103,10 @@ def test_a_session_joins_again_with_its_newest_token(settings: Settings) -> None
     assert not rooms.says("newer")  # known
     assert (
         not rooms.says("") and rooms.board.wanted()[0].token == "newer"
-    )  # a process that has just begun knows of none
+    )  # a process that has just started knows no token
     assert rooms.says("newest") and rooms.board.wanted()[0].token == "newest"
     kept = rooms.board.get(rooms.name)
-    assert kept and kept.spec.token == "given"  # by which a repeated request is known
+    assert kept and kept.spec.token == "given"  # a repeated request is recognised by this token
 
 
 def test_a_gateway_that_begins_knows_the_newest_token(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""A session is refused before the frames of others are late, by what those cost that run."""
+"""Sessions are refused before the frames of other sessions are late, by the measured cost of those that run."""
 
 import pytest
 
@@ -15,11 +15,11 @@ from services.gateway.sessions.load import (
 from shared.wire.pulse import Meter
 
 pytestmark = pytest.mark.unit
-OLD_S = 60.0  # on air, long measured
+OLD_S = 60.0  # seconds on air, long enough to be measured
 
 
 class LoadedMachine:
-    """Two cores, with a clock of our own. busy: of both, 0 to 1. cores, share: that each service of sessions takes."""
+    """Two cores on a driven clock. busy: of both, 0 to 1. cores, share: used by each of the two session services."""
 
     def __init__(self, busy: float, cores: float = 0.0, share: float = 0.0) -> None:
         self.at, self.taken, self.whole, self.spent = 100.0, 0.0, 0.0, 0.0
@@ -49,7 +49,7 @@ def test_an_idle_machine_takes_as_many_as_fit_by_the_usual_cost() -> None:
 
 
 def test_what_the_sessions_cost_here_decides_how_many_more_there_are() -> None:
-    machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)  # two services: a fifth of a core for one session
+    machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)  # two services: a fifth of a core for the one session
     capacity = machine.capacity(OLD_S)
     assert capacity.session_cores == pytest.approx(0.2) and capacity.busy == pytest.approx(0.2)
     assert capacity.free == 6 and capacity.reason == ""
@@ -72,7 +72,7 @@ def test_a_thread_that_is_full_takes_none_on_the_largest_machine() -> None:
 def test_sessions_that_were_just_opened_count_before_they_are_measured() -> None:
     machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)
     before = machine.free(OLD_S)
-    assert machine.free(OLD_S, 0.0, UNMEASURED_S / 2) == before - 2  # one opens, one is on air since just now
+    assert machine.free(OLD_S, 0.0, UNMEASURED_S / 2) == before - 2  # one is opening, one has just gone on air
     assert machine.free(OLD_S, *[0.1] * 20) == 0
 
 
@@ -94,7 +94,7 @@ def test_at_the_brink_it_stays_full_until_there_is_clearly_room() -> None:
     assert machine.free(OLD_S) == 1
     machine.busy = 0.64
     machine.run(5.0)
-    assert machine.free(OLD_S) == 1  # as there was room, one is enough
+    assert machine.free(OLD_S) == 1  # it was not full, so room for one is enough
 
 
 def test_a_session_whose_frames_come_late_keeps_others_out_for_a_while() -> None:
@@ -106,12 +106,12 @@ def test_a_session_whose_frames_come_late_keeps_others_out_for_a_while() -> None
     assert machine.free(OLD_S, OLD_S) == 0
     machine.run(LATE_FOR_S)
     assert machine.free(OLD_S, OLD_S) > 0
-    assert machine.load.capacity([ServedSession(UNMEASURED_S / 2, 0.2)]).free > 0  # its encoder has just begun
+    assert machine.load.capacity([ServedSession(UNMEASURED_S / 2, 0.2)]).free > 0  # its encoder has just started
 
 
 def test_a_service_that_has_begun_again_is_measured_from_there() -> None:
     machine = LoadedMachine(busy=0.2, cores=0.1, share=0.05)
-    machine.spent = 0.0  # of another process
+    machine.spent = 0.0  # the time of a new process
     meter = Meter("faces")
     meter.facts = {"cpu_s": 0.0, "share": 0.0}
     pulse = meter.pulse(0)

@@ -1,4 +1,4 @@
-"""One browser for all pages' tests."""
+"""One browser for the tests of all pages."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -13,6 +13,6 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator["Browser"]:
-    """Chromium, from the first page to the last."""
+    """Chromium, shared by all tests of the pages."""
     with launched() as browser:
         yield browser

@@ -1,4 +1,4 @@
-"""This browser as the driver: a camera of any shape, a page that is not looked at, devices that go."""
+"""This browser as the driver: cameras of any shape, a page in the background, devices that are unplugged."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ STUB = """(() => {
         return stream;
     };
 })()"""
-# Size of the last frame that was sent, and of the circle in it, which is 0 where none is seen.
+# Size of the last frame that was sent, and of the circle in it, which is 0 where no circle is visible.
 LAST = """async () => {
     if (!window.sent.length) return [0, 0, 0, 0];
     const image = await createImageBitmap(window.sent.at(-1).slice(1));
@@ -68,7 +68,7 @@ DRIVES = "This page is the driver"
 
 @pytest.fixture
 def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
-    """The console with the camera of STUB on."""
+    """The console, with the camera of STUB as the driver."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     complaints: list[str] = []
@@ -84,7 +84,7 @@ def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
 
 
 def stopped(running: GatewayStudio, device: str) -> bool:
-    """Whether the last that the log has of a driver is that it stopped."""
+    """Return whether the last event of the log about `device` says that it stopped."""
     said = [event["text"] for event in running.state()["log"] if f"browser's {device}" in event["text"]]
     return bool(said) and "stopped" in said[-1]
 
@@ -103,7 +103,7 @@ def test_a_camera_keeps_its_shape_however_it_is_held(page: "Page") -> None:
 
 
 def test_it_goes_on_while_the_page_has_no_timers(page: "Page") -> None:
-    page.evaluate(NO_TIMERS)  # a page that is not looked at has next to none
+    page.evaluate(NO_TIMERS)  # as in a page in the background, whose timers hardly run
     page.evaluate("() => { window.sent.length = 0; }")
     until(page, "window.sent.length > 20")
 
@@ -132,7 +132,7 @@ def test_a_microphone_that_is_gone_is_named_and_the_camera_goes_on(page: "Page")
 
 def test_a_microphone_that_drives_and_is_gone_gives_the_driver_up(page: "Page", running: GatewayStudio) -> None:
     page.get_by_role("button", name="This browser's microphone").click()
-    until(page, "window.devices.getVideoTracks().length === 0")  # the camera drove before
+    until(page, "window.devices.getVideoTracks().length === 0")  # the camera, which drove before, is released
     running.wait(lambda: any("browser's microphone" in event["text"] for event in running.state()["log"]))
     page.get_by_text(DRIVES).wait_for()
     page.evaluate(

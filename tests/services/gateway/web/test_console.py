@@ -1,4 +1,4 @@
-"""The console in a real browser, found by role and label as a person finds it."""
+"""The console in a real browser, operated by role and label as a person does."""
 
 import re
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ LATENCY_IS_SHOWN = """(() => {
 
 @pytest.fixture
 def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
-    """The console, with its token; anything it complains of or asks of others fails the test."""
+    """The console, opened with its token; a page error or a request to another host fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     complaints: list[str] = []
@@ -42,7 +42,7 @@ def at_home(url: str, running: GatewayStudio) -> bool:
 
 
 def pixels(page: "Page") -> list[int]:
-    """Luma of a coarse grid of the program canvas."""
+    """Return the luma of the program canvas on a coarse grid."""
     found: list[int] = page.evaluate(
         """() => { const canvas = document.querySelector('[aria-label="Program video"]');
         const small = new OffscreenCanvas(48, 64).getContext('2d'); small.drawImage(canvas, 0, 0, 48, 64);
@@ -58,7 +58,8 @@ def test_the_frame_moves_and_its_latency_is_measured(page: "Page", running: Gate
     before = pixels(page)
     assert max(before) - min(before) > 50
     running.wait(lambda: max(abs(a - b) for a, b in zip(before, pixels(page), strict=True)) > 20)
-    # How exact it is hangs on the quickest ping, which takes a busy machine a while. No frame is older than the page.
+    # The latency is as exact as the quickest ping, for which a busy machine needs a while. No frame is older than the
+    # page.
     until(page, LATENCY_IS_SHOWN)
 
 
@@ -97,7 +98,7 @@ def test_a_small_window_is_sent_half_and_looks_the_same(page: "Page", running: G
             until(page, f"studio.frames() > {frames + 4}")
             shown[expected] = pixels(page)
         apart = [abs(a - b) for a, b in zip(shown[480], shown[240], strict=True)]
-        assert sum(apart) / len(apart) < 4  # one of the two is scaled twice
+        assert sum(apart) / len(apart) < 4  # one of the two images is scaled twice
         page.get_by_role("button", name="ROI").click()
         until(page, f"{width} === 480")
     finally:
@@ -151,7 +152,7 @@ def test_going_off_air_asks_once(page: "Page", running: GatewayStudio) -> None:
 
 
 def recorded(page: "Page", running: GatewayStudio) -> None:
-    """Make a recording."""
+    """Make a recording from the page."""
     page.get_by_role("button", name="● Record").click()
     running.wait(lambda: running.state()["outputs"]["record"]["state"] == "live")
     page.get_by_role("button", name="Stop recording").click()
@@ -258,7 +259,7 @@ def test_a_speech_file_is_dropped_on_the_page_said_and_interrupted(page: "Page",
     interrupt = page.get_by_role("button", name="Interrupt")
     assert interrupt.is_disabled()
     try:
-        # The first lasts longer than all the waiting below, and takes longer to send than the second.
+        # hello.wav lasts longer than all the waiting below, and takes longer to send than again.wav.
         for name, seconds in (("hello.wav", 600), ("again.wav", 1)):
             drop_file(page, wav(tone(seconds, rate=8000), 8000), name)
         page.get_by_label("Speech", exact=True).get_by_text("Saying hello.wav · queue: 1").wait_for()
@@ -291,9 +292,9 @@ def test_a_restarted_gateway_is_found_again(page: "Page", running: GatewayStudio
     until(page, f"studio.frames() > {frames + 5}")
 
 
-# Sound of 40 ms a block, which comes 10 ms after it is due, then made up for ten blocks, 80 ms after, then again in
-# time; on an audio clock that is driven. Returns by how much each block plays after it is due, in ms, null for one that
-# does not.
+# Plays 30 blocks of 40 ms on a driven audio clock: ten that arrive 10 ms after they are due, ten made-up blocks that
+# arrive 80 ms after, and ten that are in time again. Returns how long after it is due each block plays, in ms; null for
+# a block that does not play.
 SOUND_AFTER_A_GAP = """async () => {
     const { ProgramSound } = await import("/web/preview/sound.js");
     const played = [], sound = new ProgramSound();
@@ -314,13 +315,13 @@ SOUND_AFTER_A_GAP = """async () => {
 
 
 def test_sound_is_no_later_after_a_gap_than_before(page: "Page") -> None:
-    """What the gateway makes up comes later than what is real; the schedule stayed as late as that."""
+    """Blocks that the gateway makes up arrive later than real ones; the schedule must not stay that late."""
     late = page.evaluate(SOUND_AFTER_A_GAP)
     assert late[:10] == [70] * 10 and late[20:] == [None] + [70] * 9 and len(late) == 30
 
 
 def test_panels_scroll_and_the_page_does_not(page: "Page") -> None:
-    """However much the panels hold."""
+    """The panels scroll and the page does not, however much the panels hold."""
     page.get_by_role("heading", name="Engine").wait_for()
     columns = page.evaluate("[...document.querySelectorAll('aside')].map((each) => each.scrollHeight)")
     assert max(columns) > 720

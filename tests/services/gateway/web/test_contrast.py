@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 pytestmark = needs_chromium
 
-# For every visible text and every control's edge: the colours that meet there and their ratio (WCAG 2.2, 1.4.3,
-# 1.4.11). Translucent grounds are laid over what is below; over the program video over both black and white.
+# MEASURE returns, for every visible text and every control's edge, the colours that meet there and their ratio (WCAG
+# 2.2, 1.4.3, 1.4.11). A translucent background is laid over what is below it; over the program video, over both black
+# and white.
 
 
 def open_everything(page: "Page") -> None:
-    """Forms and lists that are folded away, and controls in their other state."""
+    """Open all forms and lists that are folded, and put controls into their other state."""
     page.get_by_role("button", name="+ Add avatar").click()
     page.get_by_text("Unavailable engines (1)").click()
     page.get_by_role("button", name="Script", exact=True).click()

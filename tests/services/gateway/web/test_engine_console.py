@@ -1,6 +1,6 @@
-"""The console of an engine with options: the form of them, its delay with the reason for it, its terms.
+"""The console of an engine with options: their form, its delay with the reason for it, its licence terms.
 
-By role and label.
+Elements are found by role and label.
 """
 
 import json
@@ -29,10 +29,9 @@ DELAY = {"frames": 4, "calls": 4, "interval_ms": 40.0, "call_ms": 70.0, "floor_m
 
 @pytest.fixture
 def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
-    """The console of a studio whose mesh has a ladder and takes four frames at a time.
+    """The console of a studio whose mesh has a quality ladder and takes four frames at a time.
 
-    It stands beside the real rows of the others and is opened by the keyboard; anything the page complains of fails the
-    test.
+    The other engines have their real rows. A page error fails the test.
     """
     meter = running.channel.meters["generator"]
     before, rows = dict(meter.facts), engine_summaries(running.settings)
@@ -57,14 +56,14 @@ def named(name: str) -> dict[str, str]:
 
 
 def told(running: GatewayStudio, **facts: Any) -> None:
-    """What the generator says from its next pulse on; None: no more."""
+    """Change facts in the generator's pulses from the next one on; None removes a fact."""
     meter = running.channel.meters["generator"]
     changed = {**meter.facts, **facts}
     meter.facts = {name: value for name, value in changed.items() if value is not None}
 
 
 def wanted(running: GatewayStudio) -> dict[str, Any]:
-    """The options of the scene."""
+    """Return the options of the scene."""
     return dict(running.state()["scene"]["options"])
 
 
@@ -90,7 +89,7 @@ def test_a_quality_is_chosen_by_keyboard_and_the_current_one_is_shown(page: "Pag
     running.wait(lambda: wanted(running) == {})
     told(running, quality=None, engines=engine_summaries(running.settings))
     choice.wait_for(state="hidden")
-    page.keyboard.press("q")  # nothing happens
+    page.keyboard.press("q")  # the key has no effect
 
 
 def test_options_are_a_form_made_from_their_schema(page: "Page", running: GatewayStudio) -> None:
@@ -138,7 +137,7 @@ def test_a_wrong_value_says_why_beside_its_field_and_goes_nowhere(page: "Page", 
         form.get_by_label(label).fill(value)
         form.get_by_label(label).blur()
         form.get_by_role("alert").get_by_text(why).wait_for()
-        page.wait_for_timeout(600)  # two states
+        page.wait_for_timeout(600)  # time for two state messages
         expect(form.get_by_label(label)).to_have_value(value)
         expect(form.get_by_label(label)).to_have_attribute("aria-invalid", "true")
     assert wanted(running) == {} and poor(page) == []
@@ -215,7 +214,7 @@ def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", runnin
 
 
 def test_a_floor_is_no_slowness(page: "Page", running: GatewayStudio) -> None:
-    """The channel's frames are as late as the budget without a floor allows, and far earlier than with one."""
+    """Frames as late as 300 ms are slow for an engine without a delay, but not beside the floor of a declared one."""
     running.channel.late = 300_000
     try:
         told(running, delay=None)
@@ -280,7 +279,7 @@ def test_terms_stand_where_an_engine_is_picked(page: "Page", running: GatewayStu
 
 
 def test_a_job_is_offered_the_engines_of_the_workers(page: "Page", running: GatewayStudio) -> None:
-    """One that cannot run here, and makes whole clips alone: offline, where a worker can run it."""
+    """A clip engine that cannot run on this machine is offered offline once a worker can run it."""
     rows = running.channel.meters["generator"].facts["engines"]
     clip = rows["personalive"] | {"modes": ["offline"], "unavailable": "PersonaLive needs a GPU."}
     told(running, engines=rows | {"personalive": clip})

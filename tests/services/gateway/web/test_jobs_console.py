@@ -1,4 +1,4 @@
-"""The Jobs panel in a real browser, found by role and label; the jobs are in the store as workers leave them."""
+"""The Jobs panel in a real browser, operated by role and label, with jobs in the store as workers leave them."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ pytestmark = needs_chromium
 
 @pytest.fixture
 def page(browser: "Browser", running: GatewayStudio, store: Store) -> Iterator["Page"]:
-    """The console with its jobs open; anything it complains of fails the test."""
+    """The console with its Jobs panel open; a page error fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     complaints: list[str] = []
@@ -197,7 +197,7 @@ def test_a_job_is_submitted_from_this_computer_and_from_the_inbox(
 
 def test_many_jobs_are_shown_a_page_at_a_time_by_state(page: "Page", store: Store) -> None:
     made = [material.job(store, number) for number in range(120)]
-    material.begin(store, made[0], 1, 1)  # the oldest is the one at work: it is shown all the same
+    material.begin(store, made[0], 1, 1)  # the oldest job is the one in progress: it is shown nevertheless
     rows = page.get_by_role("list", name="Jobs").get_by_role("listitem")
     page.get_by_role("button", name="More (69)").wait_for()
     assert rows.count() == 51 and row(page, made[0]).count() == 1

@@ -1,6 +1,6 @@
 """The console with forty avatars: engine and driver stay in view, and an avatar is found by its name.
 
-By role and label.
+Elements are found by role and label.
 """
 
 import re
@@ -27,7 +27,7 @@ SEEN = """element => {
 
 @pytest.fixture
 def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
-    """The console of a studio with forty avatars; anything the page complains of fails the test."""
+    """The console of a studio with forty avatars; a page error fails the test."""
     avatars = running.settings.home / "avatars"
     for number in range(1, 39):
         shutil.copytree(avatars / "mona", avatars / f"host-{number:02}")
@@ -44,7 +44,7 @@ def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
 
 
 def is_seen(shown: "Locator") -> bool:
-    """Whether its middle is on the screen, covered by nothing and cut off by no list."""
+    """Return whether the middle of an element is on the screen, neither covered nor cut off by a list."""
     return bool(shown.evaluate(SEEN))
 
 
@@ -61,7 +61,7 @@ def test_engine_and_driver_stay_in_view_and_an_avatar_is_found_by_name(page: "Pa
     page.keyboard.press("/")
     page.keyboard.type("HOST 1")
     expect(page.get_by_role("status", name="Avatars found")).to_have_text("13 of 40")
-    expect(rows).to_have_count(14)  # and the chosen one
+    expect(rows).to_have_count(14)  # the avatars found and the chosen one
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("button", name="host-01", exact=True)).to_be_focused()
     page.keyboard.press("ArrowDown")

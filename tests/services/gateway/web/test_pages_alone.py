@@ -1,4 +1,4 @@
-"""What the pages do by themselves: their files from the disk, and a test in place of the studio."""
+"""The pages without a studio: their files come from the disk, and the test answers in place of the studio."""
 
 import mimetypes
 from collections.abc import Iterator
@@ -20,7 +20,8 @@ WEB = Path(__file__).parents[4] / "services/gateway/web"
 PAGES = {"/": "console/index.html", "/watch/main": "watch/watch.html"}
 SITE = "http://studio.test"
 HEBREW = "\u05e9\u05dc\u05d5\u05dd"
-# In place of the console's main.js: panels whose studio is `asked`. `answer` gives the line that was sent its id.
+# In place of the console's main.js: panels whose requests to the studio are added to `asked`. `answer` answers the line
+# that was sent with its id.
 MAIN = """
 import { byId } from "../lib/elements.js";
 import { CaptionLine } from "../preview/captions.js";
@@ -47,7 +48,7 @@ window.draw([], []);
 
 @pytest.fixture
 def page(browser: "Browser") -> Iterator["Page"]:
-    """A page whose files come from the disk; what it complains of fails the test."""
+    """A page whose files come from the disk; a page error fails the test."""
 
     def serve(route: "Route") -> None:
         path = urlsplit(route.request.url).path
@@ -70,12 +71,12 @@ def page(browser: "Browser") -> Iterator["Page"]:
 
 
 def draw(page: "Page", queue: list[dict[str, Any]], recent: list[dict[str, Any]]) -> None:
-    """Have the console draw this speech."""
+    """Have the console draw this state of the speech queue."""
     page.evaluate("([queue, recent]) => window.draw(queue, recent)", [queue, recent])
 
 
 def said(name: str, state: str) -> dict[str, Any]:
-    """A row of the speech queue."""
+    """Return a row of the speech queue."""
     return {"id": name, "state": state, "title": name, "note": ""}
 
 
@@ -89,7 +90,7 @@ def test_interrupt_ends_the_play_of_a_script_between_two_lines_too(page: "Page")
     until(page, "asked.length === 1")
     page.evaluate("answer('a')")
     draw(page, [said("a", "started")], [])
-    page.keyboard.press("i")  # the line has just ended, which the page does not know
+    page.keyboard.press("i")  # the line has just ended, which the page does not know yet
     draw(page, [], [said("a", "ended")])
     assert play.inner_text() == "Play" and interrupt.is_disabled()
     assert page.evaluate("asked") == ["One.", "POST ./speech/interrupt"]

@@ -1,4 +1,4 @@
-"""The pages below a path, and in a frame of another site's page where a setting allows it."""
+"""The pages below a path prefix, and in an iframe on another site's page where a setting allows it."""
 
 import re
 import tempfile
@@ -23,7 +23,7 @@ PREFIX = "/tools/studio"
 
 @pytest.fixture(scope="module")
 def friend() -> Iterator[int]:
-    """The port of another site, whose page shows in a frame what its query names."""
+    """Port of another site, whose page embeds the address in its query in an iframe."""
 
     class Site(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -44,7 +44,7 @@ def friend() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def running(friend: int) -> Iterator[GatewayStudio]:
-    """A gateway below a path, whose watch page one site may show."""
+    """A gateway below a path prefix, whose watch page one other site may embed."""
     allowed = [f"http://localhost:{friend}"]
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -55,7 +55,7 @@ def running(friend: int) -> Iterator[GatewayStudio]:
 
 @pytest.fixture
 def page(browser: "Browser", running: GatewayStudio, friend: int) -> Iterator["Page"]:
-    """An empty page; what it asks for that is not below the path fails the test."""
+    """An empty page; a request outside the path prefix fails the test."""
     context = browser.new_context(accept_downloads=True)
     page = context.new_page()
     foreign: list[str] = []
@@ -113,7 +113,7 @@ def test_the_watch_page_is_shown_in_frames_of_the_site_that_a_setting_names(
     page.goto(f"http://localhost:{friend}/?{base}/watch/main")
     page.frame_locator("iframe").get_by_role("status").get_by_text("This link is incomplete").wait_for()
     assert refused == []
-    # Another site, and other pages.
+    # Another site, and pages other than the watch page, are refused.
     for site, path in (("127.0.0.1", "/watch/main"), ("localhost", "/"), ("localhost", "/api/v1/docs")):
         refused.clear()
         page.goto(f"http://{site}:{friend}/?{base}{path}")

@@ -1,6 +1,6 @@
-"""The studio behind nginx, Caddy and HAProxy, as their files in `deploy/` have it.
+"""The studio behind nginx, Caddy and HAProxy, with the configuration files of `deploy/`.
 
-TLS, a path, WebSockets, a real browser.
+TLS, a path prefix, WebSockets and a real browser.
 """
 
 import json
@@ -37,7 +37,7 @@ SCENE = "/studio/api/v1/channels/main/scene"
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[GatewayStudio]:
-    """A gateway that trusts proxies of this machine."""
+    """A gateway that trusts proxies on this machine."""
     with (
         tempfile.TemporaryDirectory() as folder,
         studio(Path(folder), trusted_proxies=["127.0.0.1"], allowed_hosts=["studios.example.com"], **KEYS) as made,
@@ -47,7 +47,7 @@ def running() -> Iterator[GatewayStudio]:
 
 @pytest.fixture(scope="module", params=["nginx", "caddy"])
 def front(request: pytest.FixtureRequest, running: GatewayStudio) -> Iterator[str]:
-    """The address of a proxy that shows the studio below /studio/."""
+    """Address of a proxy that serves the studio below /studio/."""
     if program(request.param) is None:
         pytest.skip(f"{request.param} is not installed")
     with (
@@ -59,7 +59,7 @@ def front(request: pytest.FixtureRequest, running: GatewayStudio) -> Iterator[st
 
 @pytest.fixture
 def http(front: str, running: GatewayStudio) -> Iterator[httpx.Client]:
-    """A client of the proxy, as a page of the studio asks."""
+    """An HTTP client of the proxy that sends what a page of the studio sends."""
     headers = running.headers | {"Origin": front}
     with httpx.Client(base_url=front, headers=headers, verify=False, trust_env=False, timeout=PATIENCE_S) as made:
         yield made

@@ -1,4 +1,4 @@
-"""Typing a text and running through a script in the console, with the voice of a server."""
+"""Speaking a typed text and playing a script in the console, with the voice of a server."""
 
 import re
 import shutil
@@ -23,7 +23,7 @@ pytestmark = needs_chromium
 
 @pytest.fixture
 def page(browser: "Browser", speaking: GatewayStudio, server: SpeechServer) -> Iterator["Page"]:
-    """The console of a phone's width; what it complains of fails the test."""
+    """The console at the width of a phone; a page error fails the test."""
     server.mode, server.endless = "stream", ""
     server.asked.clear()
     context = browser.new_context(viewport={"width": 360, "height": 844})
@@ -72,11 +72,11 @@ def test_a_script_of_five_lines_is_played_skipped_repeated_and_kept(
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     page.get_by_role("button", name="Play").click()
     page.locator("[aria-current=true]").get_by_text("A third line").wait_for()
-    page.keyboard.press("b")  # repeat: it begins once more
+    page.keyboard.press("b")  # repeat: the line begins once more
     speaking.wait(lambda: len(asked(server)) == 4)
     page.locator("[aria-current=true]").get_by_text("A third line").wait_for()
     page.keyboard.press("k")
-    page.get_by_role("button", name="Play").wait_for()  # it is over by itself
+    page.get_by_role("button", name="Play").wait_for()  # the script has ended by itself
     assert asked(server) == ["First line.", "Second.", third, third, "Four.", "Five."]
     lines.nth(2).click()
     page.locator("[aria-current=true]").get_by_text("A third line").wait_for()

@@ -1,4 +1,4 @@
-"""Sessions in the console: there where they are allowed, each with its state, and ended by hand; by role and label."""
+"""Sessions in the console: shown where they are allowed, each with its state, and stopped there; by role and label."""
 
 import tempfile
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ CLAIMS = {"sub": "avatar-of-ann", "attributes": {"lk.publish_on_behalf": "agent"
 
 @pytest.fixture(scope="module")
 def serving() -> Iterator[GatewayStudio]:
-    """A gateway that lets two sessions into one server's rooms."""
+    """A gateway that allows two sessions in the rooms of one server."""
     allowed = {"allowed_livekit_urls": [URL], "max_sessions": 2}
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder), sessions=allowed) as made:
         yield made
@@ -30,7 +30,7 @@ def serving() -> Iterator[GatewayStudio]:
 
 @pytest.fixture
 def page(browser: "Browser", serving: GatewayStudio) -> Iterator["Page"]:
-    """Its console; anything the page complains of fails the test."""
+    """The console of `serving`; a page error fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
     complaints: list[str] = []
@@ -56,7 +56,7 @@ def test_sessions_are_listed_with_what_room_there_is_and_ended_when_it_is_asked_
     expect(rows.first).to_have_text(f"◌ opening · sample, mesh · avatar-of-ann · {names[1]}Stop")
     stop = page.get_by_role("button", name=f"Stop session {names[0]}")
     text, press = rows.first.locator("span").bounding_box(), rows.first.get_by_role("button").bounding_box()
-    assert text and press and text["x"] + text["width"] <= press["x"]  # beside each other: a button is its own row's
+    assert text and press and text["x"] + text["width"] <= press["x"]  # side by side: a button belongs to its row
     stop.click()
     expect(stop).to_have_text("Stop?")
     stop.click()

@@ -1,4 +1,4 @@
-"""Talking with the host on both pages: what the panel sends, and what it shows of what the studio says."""
+"""Talking with the host on both pages: what the panel sends, and how it shows the studio's messages."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,7 @@ PROMPTS = """(() => { const get = MediaDevices.prototype.getUserMedia;
         return stream;
     };
 })()"""
-# The blocks of a tone at a device's rate as the audio thread makes them: their lengths, and the samples less the ends.
+# Blocks that the audio thread makes of a tone at a device's rate: their lengths, and the samples without the ends.
 RESAMPLED = """async ([rate, hertz]) => {
     const context = new OfflineAudioContext(1, rate, rate);
     await context.audioWorklet.addModule("/web/lib/microphone-worklet.js");
@@ -56,7 +56,7 @@ RESAMPLED = """async ([rate, hertz]) => {
 
 
 def opened(browser: "Browser", address: str, script: str = "", **more: Any) -> tuple["Page", TalkStandIn]:
-    """A page at this address with a stand-in for the studio's end."""
+    """Open a page at this address, with a stand-in for the studio's route and socket of the conversation."""
     page = browser.new_context(**more).new_page()
     if script:
         page.add_init_script(script)
@@ -101,8 +101,8 @@ def test_the_console_sends_the_microphone_and_shows_the_state_and_the_transcript
     page, studio = opened(browser, console, viewport={"width": 390, "height": 844}, color_scheme=scheme)
     talk(page)
     says(page, "Listening")
-    page.get_by_role("button", name="Preview sound on").wait_for()  # who talks hears the answer
-    studio.wait(lambda: bool(studio.sound) and loudest(studio) > 1000)  # the device beeps now and then
+    page.get_by_role("button", name="Preview sound on").wait_for()  # a person who talks hears the answer
+    studio.wait(lambda: bool(studio.sound) and loudest(studio) > 1000)  # the simulated device beeps now and then
     assert studio.tokens == [running.token]
     assert {len(block) for block in studio.sound} == {BLOCK_BYTES}
     until(page, "Number(document.querySelector('.talk [role=meter]').getAttribute('aria-valuenow')) > -40")
@@ -270,7 +270,7 @@ def test_viewers_talk_by_a_link_that_lets_them(browser: "Browser", watching: str
     assert studio.tokens == [watching.partition("#link=")[2]]
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert [row for row in page.evaluate(MEASURE) if row["ratio"] < row["least"]] == []
-    page.get_by_label("Question", exact=True).press_sequentially("mmd")  # keys of the page where nothing is typed
+    page.get_by_label("Question", exact=True).press_sequentially("mmd")  # outside a text field these are shortcuts
     page.get_by_role("button", name="Ask").click()
     studio.wait(lambda: studio.words == [{"type": "text", "text": "mmd"}])
     page.keyboard.press("d")

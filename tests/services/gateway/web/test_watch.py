@@ -26,8 +26,8 @@ pytestmark = [
     pytest.mark.skipif(not [*cache_folder().glob("livekit-client-*.mjs")], reason="deploy/livekit.sh was not run"),
 ]
 SHOWN = "document.querySelector('video').getVideoPlaybackQuality().totalVideoFrames"
-# How the connections were when the page first said that it was lost: at once, not when the browser gives them up after
-# 15 seconds of a frame that stands still.
+# State of the connections when the page first reported the loss: it must do so immediately, not when the browser gives
+# the connections up after 15 seconds of a frozen frame.
 WHEN_LOST = """(() => {
     const peers = [], Peer = RTCPeerConnection;
     window.RTCPeerConnection = class extends Peer { constructor(...given) { super(...given); peers.push(this); } };
@@ -41,7 +41,7 @@ WATCHING = (Path(__file__).parent / "watching.js").read_text(encoding="utf-8")
 
 @pytest.fixture
 def page(browser: "Browser") -> Iterator["Page"]:
-    """An empty page; a script's error or a breach of the page's policy fails the test."""
+    """An empty page; a script error or a violation of the page's security policy fails the test."""
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     complaints: list[str] = []
@@ -72,7 +72,7 @@ def link(running: FlashGateway) -> str:
 
 
 def apart(found: dict[str, Any]) -> list[float]:
-    """Milliseconds from each flash to its beep."""
+    """Return the milliseconds from each flash to the nearest beep."""
     beeps = np.array(found["beeps"])
     return [float((beeps - flash)[np.abs(beeps - flash).argmin()]) for flash in found["flashes"][:-1] if len(beeps)]
 
@@ -99,7 +99,7 @@ def test_a_viewer_sees_and_hears_the_program_in_sync(published: FlashGateway, pa
 def test_a_viewer_reads_what_is_heard_and_can_turn_that_off(
     published: FlashGateway, page: "Page", voice: SpeechServer
 ) -> None:
-    voice.mode = "stall"  # until what is shown has been looked at
+    voice.mode = "stall"  # until the caption has been checked
     page.goto(link(published))
     page.get_by_role("status").get_by_text("Live").wait_for()
     switch = page.get_by_role("button", name="Captions")
@@ -111,7 +111,7 @@ def test_a_viewer_reads_what_is_heard_and_can_turn_that_off(
     switch.click()
     assert page.locator("#caption").is_visible()
     voice.release.set()
-    page.locator("#caption:empty").wait_for(state="attached")  # it is over
+    page.locator("#caption:empty").wait_for(state="attached")  # the caption has ended
     published.patch(driver="sample").raise_for_status()
 
 

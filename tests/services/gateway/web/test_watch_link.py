@@ -1,6 +1,6 @@
-"""Watching by a link, without a streaming server.
+"""Watching with a link, without a streaming server.
 
-The page in a real browser, the socket by itself, and the console's panel.
+The page in a real browser, the socket on its own, and the console's panel.
 """
 
 import json
@@ -28,7 +28,7 @@ LINKS = "/channels/main/watch-links"
 
 @contextmanager
 def made_link(running: GatewayStudio, **wanted: Any) -> Iterator[dict[str, Any]]:
-    """A link for the length of a test."""
+    """Make a link and revoke it afterwards."""
     answer = running.http.post(LINKS, json=wanted)
     assert answer.status_code == 201, answer.text
     row = dict(answer.json())
@@ -56,7 +56,7 @@ def watchers(running: GatewayStudio) -> int:
 
 
 def ended(socket: ClientConnection) -> tuple[int, str]:
-    """Code and reason with which the studio ends it."""
+    """Wait until the studio closes the socket; return the code and the reason."""
     try:
         while True:
             socket.recv(PATIENCE_S)
@@ -67,7 +67,7 @@ def ended(socket: ClientConnection) -> tuple[int, str]:
 
 @contextmanager
 def page_on(browser: "Browser", address: str, width: int = 1280, height: int = 720) -> Iterator["Page"]:
-    """A page that may complain of nothing and ask nothing of others."""
+    """A page at this address; a script error or a violation of its security policy fails the test."""
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme="dark")
     page = context.new_page()
     complaints: list[str] = []
@@ -165,7 +165,7 @@ def test_a_link_shows_the_program_and_nothing_of_the_operator(running: GatewaySt
 def test_the_label_is_there_for_viewers_too(running: GatewayStudio) -> None:
     with made_link(running) as link, watching_by(running, link["token"]) as socket:
         viewer = Viewer(socket)
-        viewer.plates = [viewer.frame()[1]]  # stands in for any plate: what is looked at is the label
+        viewer.plates = [viewer.frame()[1]]  # stands for any plate: only the label is checked
         viewer.plates *= 4
         viewer.say(plate=viewer.number)
         while not viewer.label:

@@ -1,4 +1,4 @@
-// Run inside the viewers' page: when the video turned bright and when the tone began, both in this page's time.
+// Runs inside the viewers' page; returns when the video turned bright and when the tone began, on this page's clock.
 /** @param {number} seconds */
 async (seconds) => {
   const video = /** @type {HTMLVideoElement} */ (document.querySelector("video"));
