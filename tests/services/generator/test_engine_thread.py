@@ -1,6 +1,6 @@
-"""An engine that takes four frames at a time, slower than the driver.
+"""An engine that takes four frames at a time and is slower than the driver.
 
-A steady delay, an even stream, nothing silently lost.
+The delay stays steady, the stream even, and every lost frame is counted.
 """
 
 import threading
@@ -24,7 +24,7 @@ from tests.support.engines.slow_engines import UNLUCKY, LadderOptions
 
 @dataclass
 class SlowSession(EngineSession):
-    """Takes `seconds` for four frames, and hands out those of three batches before. Runs out of memory when told to."""
+    """Takes `seconds` for four frames; returns frames of three batches before. `full`: the next call lacks memory."""
 
     clock: DrivenClock
     seconds: float
@@ -73,7 +73,7 @@ class SlowSession(EngineSession):
 
 
 class One(EngineSession):
-    """Takes one frame at a time and waits at the gate for it."""
+    """Takes one frame at a time and waits at the gate with each."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, int]] = []
@@ -97,14 +97,14 @@ class One(EngineSession):
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> DrivenClock:
-    """The one that engines are timed by."""
+    """The clock by which engines are timed, driven by the test."""
     driven = DrivenClock()
     monkeypatch.setattr(engine_thread, "now", driven.now)
     return driven
 
 
 def test_under_an_overload_the_delay_is_steady_and_everything_is_counted(clock: DrivenClock) -> None:
-    session = SlowSession(clock, 0.4, adjusts=False)  # ten frames a second where the driver has 25
+    session = SlowSession(clock, 0.4, adjusts=False)  # makes ten frames a second, where the driver has 25
     batch = EngineThread(opened(session), lambda: None, 5 * US)
     out, offered = drive(batch, clock, 7)
     batch.close()
@@ -119,7 +119,7 @@ def test_under_an_overload_the_delay_is_steady_and_everything_is_counted(clock: 
 
 
 class Chorus(EngineSession):
-    """Has the frames of four ticks of voice at a time."""
+    """Returns the frames of a voice in batches of four ticks."""
 
     def __init__(self) -> None:
         self.blocks: list[tuple[int, int]] = []
@@ -305,7 +305,7 @@ def test_the_delay_is_measured_beside_its_floor(clock: DrivenClock) -> None:
 
 
 class Held(EngineSession):
-    """Takes until it is released for a frame."""
+    """Takes a frame and returns it once `released` is set."""
 
     def __init__(self) -> None:
         self.under_way, self.released = threading.Event(), threading.Event()

@@ -1,6 +1,6 @@
 """Many sessions in one generator.
 
-Each has its own faces of what it says, what is loaded is shared, and one that fails takes no other along.
+Each session has the faces of its own voice, what is loaded is shared, and a session that fails affects no other.
 """
 
 import time
@@ -40,7 +40,7 @@ ONE, OTHER = "aaaaaaaaaaaa", "bbbbbbbbbbbb"
 
 
 class FrailSession(EngineSession):
-    """A frame for each tick of the voice. Fails at a loud one."""
+    """Makes a frame for each tick of the voice; fails at a loud one."""
 
     def __init__(self, context: SessionContext) -> None:
         self._ticks = VoiceTicks(context.rate)
@@ -55,7 +55,7 @@ class FrailSession(EngineSession):
 
 
 class FrailEngine(FrameEngine):
-    """Notes how often it was made, and for which avatars it was opened."""
+    """Records how often it was created, and for which avatars it was opened."""
 
     info = EngineInfo(name="frail", title="Frail", inputs=frozenset({"voice"}), roi_size=64)
     made: ClassVar[list["FrailEngine"]] = []
@@ -70,7 +70,7 @@ class FrailEngine(FrameEngine):
 
 
 class FaceChannel:
-    """A face server in this thread, with its neighbours' sockets."""
+    """A face server that runs in this thread, with the sockets of the services it talks to."""
 
     def __init__(self, settings: Settings) -> None:
         settings.run_dir.mkdir(parents=True)
@@ -100,7 +100,7 @@ class FaceChannel:
         return dict(self.server.loop.meter.facts["sessions"])
 
     def say(self, session: str, tick: int, level: int, count: int = 1) -> None:
-        """A session's voice of some ticks, from a tick on."""
+        """Send `count` ticks of a session's voice, from `tick` on."""
         sound = np.full(TICK * count, level, np.int16)
         self.voices.send(tick_pts(tick, Settings().rate), sound, "s16", channel=session)
 
@@ -108,7 +108,7 @@ class FaceChannel:
         return [face.pts for face in self.faces if face.channel == session]
 
     def pts_from(self, session: str, first: int) -> list[int]:
-        """Those from a time on: faces of what was spoken before may come yet."""
+        """Return the pts of a session's faces from `first` on; faces of earlier speech may still arrive."""
         return [pts for pts in self.pts(session) if pts >= first]
 
     def close(self) -> None:
@@ -136,12 +136,12 @@ def channel(small_home: Path, run_root: Path) -> Iterator[FaceChannel]:
 
 
 def long_ago() -> int:
-    """A tick from which on there is room for thousands that the clock has seen."""
+    """Return a tick 5000 ticks in the past, so that a test can send thousands of ticks that are already due."""
     return tick_after(now(), Settings().rate) - 5000
 
 
 def spoken(channel: FaceChannel, session: str, tick: int) -> None:
-    """Faces come of what a session says from this tick on, and the last has come."""
+    """Send a session's voice from `tick` on until a face arrives, then wait for the face of the last tick sent."""
     channel.faces.clear()
     number = tick
 
@@ -184,7 +184,7 @@ def test_a_voice_that_turns_out_otherwise_is_drawn_again_from_there_on(channel: 
 
 
 def test_an_engine_that_is_too_slow_draws_what_is_newest(channel: FaceChannel) -> None:
-    """Nothing is left out of what is heard: the faces that are drawn are of their ticks."""
+    """The newest four faces are drawn, each of its own tick, and the others are counted as skipped."""
     tick, waiting = long_ago(), 40
     spoken(channel, ONE, tick)
     channel.rows()
@@ -236,7 +236,7 @@ def test_the_engine_is_the_one_that_draws_for_several_at_once(
 
     def noting(self: FrailEngine, sessions: list[EngineSession], inputs: list[VoiceBlock]) -> list[list[RoiFrame]]:
         together.append(len(sessions))
-        time.sleep(0.02)  # while it draws, the others' voices come in
+        time.sleep(0.02)  # while it draws, the voices of the others arrive
         return draw(self, sessions, inputs)
 
     monkeypatch.setattr(FrailEngine, "draw_batch", noting)

@@ -1,4 +1,4 @@
-"""The delay stated for an engine, and how slow it is beside its driver."""
+"""The delay stated for an engine, and how much slower than its driver the engine is."""
 
 import pytest
 
@@ -8,7 +8,7 @@ FRAME_US = 40_000
 
 
 def measured(took: int, batches: int = 1) -> EngineLatency:
-    """Calls of four frames that take so long, of a model that a frame crosses in four calls."""
+    """Return the latency of an engine whose calls of four frames take `took` us, with a window of four calls."""
     delay = EngineLatency(4, 15)
     for i in range(50):
         delay.note_offer(i * FRAME_US)

@@ -1,6 +1,6 @@
 """An engine whose calls overlap.
 
-While the frames of one are waited for the next is begun, in order, and never more than that.
+The next call begins while the frames of one are awaited, in order, and no third call begins meanwhile.
 """
 
 import threading
@@ -18,13 +18,13 @@ from tests.support.engines.slow_engines import OverlappingSession
 
 
 def call(batch: EngineThread, start: int, *, restarted: bool = False) -> None:
-    """A call's worth of driving frames."""
+    """Offer the driving frames of one call."""
     for i in range(SIZE):
         batch.offer(Driving(start + i * FRAME, None, None), {}, restarted=restarted and i == 0)
 
 
 def handed_on(batch: EngineThread) -> list[int]:
-    """The pts of all that is there to be handed on, each in its time."""
+    """Return the pts of all frames that are ready to be handed on, each at its due time."""
     given = list[int]()
     while (due := batch.due()) is not None:
         paced = batch.due_frame(due)

@@ -1,4 +1,4 @@
-"""The generator service and a voice: what it sends while it waits, and what it says of an engine that hears nothing."""
+"""The generator service with a voice: its faces while it waits, and its note about an engine that hears nothing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +35,7 @@ def test_a_host_that_waits_for_speech_already_knows_how_late_it_will_be(channel:
 
     def heard() -> bool:
         nonlocal spoken
-        if now() > spoken:  # again where a busy machine has missed it all
+        if now() > spoken:  # say it again where a busy machine has missed all of it
             channel.voice.send(now() - 200_000, sound, "s16", facts={"drives": True})
             spoken = now() + len(sound) * US // SOUND_RATE_HZ
         return any(m.facts["state"] == "live" for m in channel.faces)
@@ -70,7 +70,7 @@ def test_an_engine_that_needs_the_image_says_so_and_is_given_no_frame_without_it
     meter = channel.generator.loop.meter
 
     def drive(*, whole: bool) -> str:
-        """Send a driver's frame; the state of the newest face."""
+        """Send one frame of the driver; return the state of the newest face."""
         array, form = (np.zeros((360, 480, 3), np.uint8), "rgb24") if whole else (NOTHING, "bytes")
         channel.driving.send(now(), array, form, facts={"present": True, "face": face, "neutral": face})
         return str(channel.faces[-1].facts["state"]) if channel.faces else ""

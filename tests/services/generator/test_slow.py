@@ -1,4 +1,4 @@
-"""Engines that never finish a frame, or to open: the service goes on beside them, and gets rid of them."""
+"""Engines that never finish a frame or never finish opening: the service keeps running and gets rid of them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_frame_that_never_ends_holds_up_neither_the_pulse_nor_the_next_engine(
     channel.wanted = Scene(driver="browser", engine="heavy")
     channel.turn(HeavySession.under_way.is_set)
     pulses.clear()
-    channel.turn(lambda: len(pulses) >= 3)  # a loop that waited for the frame would not come back
+    channel.turn(lambda: len(pulses) >= 3)  # a loop that waited for the frame would never pulse again
     channel.faces.clear()
     channel.wanted = Scene(driver="browser", engine="mesh")
     channel.turn(lambda: bool(channel.faces))
@@ -44,7 +44,7 @@ def test_a_voice_that_is_never_answered_holds_up_neither_the_pulse_nor_the_next_
     meter = channel.generator.loop.meter
     channel.wanted = Scene(driver="speech", engine="drawl")
     channel.turn(HeavySession.under_way.is_set)
-    channel.turn(lambda: meter.drops["voice block skipped"] > 0)  # what waits for it is bounded, and counted
+    channel.turn(lambda: meter.drops["voice block skipped"] > 0)  # the queue is bounded, and drops are counted
     channel.faces.clear()
     channel.wanted = Scene(driver="speech", engine="mesh")
     channel.turn(lambda: bool(channel.faces))
@@ -107,7 +107,7 @@ def test_options_that_are_not_taken_over_on_air_open_the_engine_again(channel: G
 
 def test_options_that_cannot_be_had_leave_the_engine_on_air_and_say_why(channel: GeneratorChannel) -> None:
     meter = channel.generator.loop.meter
-    channel.wanted = ladder(quality="half", colour="red")  # as a scene that another version saved
+    channel.wanted = ladder(quality="half", colour="red")  # as in a scene saved by another version
     session = opened(channel)
     assert session.options == LadderOptions()
     channel.turn(lambda: "Ladder has no option 'colour'" in meter.note)
@@ -139,7 +139,7 @@ def test_memory_that_runs_out_while_an_avatar_is_read_has_it_done_with_less(chan
 
 
 def opened(channel: GeneratorChannel) -> LadderSession:
-    """The session, as soon as it is on air."""
+    """Return the session once it is on air."""
     channel.turn(lambda: channel.generator._opened is not None)
     guarded = channel.generator._opened.session  # type: ignore[union-attr]
     assert isinstance(guarded, GuardedSession)

@@ -1,4 +1,4 @@
-"""Changing the engine while on air: the old one keeps the frame moving until the new one is there, or for good."""
+"""Changing the engine on air: the old engine goes on until the new one is ready, or stays where that one fails."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +26,7 @@ def channel(live_home: Path, run_root: Path) -> Iterator[GeneratorChannel]:
 
 @pytest.fixture
 def gate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A file for which the slow engine waits in its opening."""
+    """A file for which the slow engine waits while it opens."""
     monkeypatch.setenv(GATE, str(path := tmp_path / "may open"))
     yield path
     path.touch()
@@ -38,7 +38,7 @@ def test_an_engine_that_opens_slowly_takes_over_without_a_gap(channel: Generator
     channel.wanted = Scene(driver="browser", engine="slow")
     channel.turn(lambda: channel.generator.loop.meter.state == "opening")
     channel.faces.clear()
-    channel.turn(lambda: len(channel.faces) >= 25)  # none would come if the opening held the loop up
+    channel.turn(lambda: len(channel.faces) >= 25)  # no face would arrive if opening blocked the loop
     assert not any(red(m) for m in channel.faces), "the old engine went on"
     gate.touch()
     channel.turn(lambda: red(channel.faces[-1]))

@@ -1,4 +1,4 @@
-"""A motion template as a live driver: at its own rate, round and round or once, and one sentence where it cannot be."""
+"""A motion template as live driver: at its own rate, looped or once, with one sentence where it cannot be played."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -126,7 +126,7 @@ def test_what_cannot_be_played_is_one_sentence(player: TemplatePlayer, walk: Pat
 
 
 class BreakingEngine(PlayingEngine):
-    """Fails at a file with an unexpected error."""
+    """Fails to read a template with an unexpected error."""
 
     def read_template(self, path: Path) -> LivePortraitTemplate:
         raise RuntimeError("no such kernel")
@@ -144,7 +144,7 @@ def colours(faces: list[Message]) -> set[bytes]:
 
 
 def played(channel: GeneratorChannel) -> list[Message]:
-    """Faces of recorded motion in which each of its frames is seen."""
+    """Return faces of recorded motion that show each of its frames."""
     channel.faces.clear()
 
     def live() -> list[Message]:
@@ -170,7 +170,7 @@ def test_the_service_plays_it_under_an_engine_that_can_and_idles_under_one_that_
         live, stalls = played(channel), meter.drops["recorded motion stalled"]
         if stalls == stalled:
             break
-        stalled = stalls  # the machine was away: it has gone on from where it was then
+        stalled = stalls  # the machine stalled: the motion went on from where it was, so look again
     steps = {(later.facts["captured"] - one.facts["captured"]) % 80_000 for one, later in pairwise(live)}
     assert len(live) > FRAMES and steps == {0}, "at the template's rate"
     assert len(colours(live)) == FRAMES, "the mesh's corner has the frame's own colour"

@@ -1,6 +1,6 @@
 """The voice on its way to the engine.
 
-Each tick gets what its face needs, late by one fixed time, and never a backlog.
+Each tick gets the voice that its face needs, late by one fixed time, and no backlog builds up.
 """
 
 from fractions import Fraction

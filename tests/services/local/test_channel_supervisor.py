@@ -1,4 +1,4 @@
-"""The processes of sessions run where sessions are allowed, and are started again when they die."""
+"""The processes of sessions run where sessions are allowed, and are restarted when they die."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ def test_without_an_allowed_server_a_channel_runs_alone(tmp_path: Path, run_root
 def test_both_processes_of_sessions_are_started_and_started_again(
     tmp_path: Path, run_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(channel_supervisor, "SERVICES", ())  # the channel's own are seen to elsewhere
+    monkeypatch.setattr(channel_supervisor, "SERVICES", ())  # the channel's own services have tests elsewhere
     settings = Settings(home=tmp_path, run_root=run_root, port=0, sessions=ALLOWED)
 
     with Supervisor(settings, port_asked=True) as supervisor:

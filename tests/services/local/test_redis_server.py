@@ -1,4 +1,4 @@
-"""The studio's own Redis: alone on loopback, found by others, outlived by what it was told."""
+"""The studio's own Redis: reachable on loopback alone, found by other processes, with data that outlives it."""
 
 import base64
 import os
@@ -21,7 +21,7 @@ from shared.jobs.queue import connect
 from shared.jobs.redis_address import own_redis, redis_url
 from tests.support.jobs.farm import wait_ended
 
-# What Redis 6.2 of an older release kept: a rewritten part, and a command appended to it.
+# The append-only file of Redis 6.2 in an older release: a rewritten part, and a command appended to it.
 OLD_FILE = base64.b64decode(
     "UkVESVMwMDA5+glyZWRpcy12ZXIGNi4yLjE0+gpyZWRpcy1iaXRzwED6BWN0aW1lwvjrC2v6CHVzZWQtbWVtwuAqDgD6DGFvZi1wcmVhbWJsZcAB/gD7"
     "AgANB3VuYWNrZWQjIwAAAA8AAAACAAADdGFnBRFhIG1lc3NhZ2UgYXQgd29ya/8OBmNlbGVyeQEeHgAAAAoAAAABAAARYSB3YWl0aW5nIG1lc3NhZ2X/"

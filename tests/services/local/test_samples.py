@@ -1,4 +1,4 @@
-"""Two commands that begin together on a new home: the samples are made by one of them, and the other waits."""
+"""Two commands that start at the same time in a new home: one makes the samples, and the other waits."""
 
 import threading
 from collections.abc import Callable
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 
 class SlowBuilder:
-    """What makes a sample: it is not done before another command waits for it."""
+    """Makes a sample; does not finish before another command waits for it."""
 
     def __init__(self) -> None:
         self.made: list[Path] = []
@@ -26,7 +26,7 @@ class SlowBuilder:
         self.at_work = threading.Lock()
 
     def make(self, path: Path) -> None:
-        """Make it, alone."""
+        """Make the sample, which no other thread may do meanwhile."""
         assert self.at_work.acquire(blocking=False), "two at a time"
         assert self.waited_for.wait(60)
         path.mkdir(parents=True)
@@ -34,13 +34,13 @@ class SlowBuilder:
         self.at_work.release()
 
     def twice(self, ensure: Callable[[StageProgress], Any]) -> None:
-        """Ensure something twice at the same time. Whatever the second one reports means that it does not wait."""
+        """Call `ensure` in two threads at the same time; the one that does not make the sample reports waiting."""
         with ThreadPoolExecutor(2) as both:
             for each in [both.submit(ensure, self.progress) for _ in range(2)]:
                 each.result()
 
     def progress(self, stage: str, done: float) -> None:
-        """Hear how far it is."""
+        """Receive a report of progress, which must say that the command waits."""
         assert stage == "waiting for another studio's samples" and done == 0
         self.waited_for.set()
 

@@ -1,4 +1,4 @@
-"""The neutral of a whole driver: the calm face that comes late, wherever a segment begins."""
+"""The neutral of a whole driver: a calm face that comes late counts for every segment."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -39,14 +39,14 @@ def grin() -> ImageArray:
 
 @pytest.fixture(scope="module")
 def calm() -> ImageArray:
-    """The same face with closed lips, as the engine draws it."""
+    """The face of `grin` with closed lips, as the engine draws it."""
     own = avatar().face
     (drawn,) = session().step(Driving(0, with_mean_mouth(own), own))
     return np.ascontiguousarray(drawn.pixels[..., :3])
 
 
 class CountedTicks:
-    """Ticks of these images; what was read of it is in `read`."""
+    """Tracked ticks that show these images. read: how many were read."""
 
     def __init__(self, *images: ImageArray) -> None:
         self.images, self.read = images, 0

@@ -1,4 +1,4 @@
-"""Jobs of a clip engine: its graph by any number of workers, progress by weights, failures, and the finished file."""
+"""Jobs of a clip engine: any number of workers, progress by weights, failures, and the finished file."""
 
 import json
 import os
@@ -39,7 +39,7 @@ from tests.support.jobs.job_farm import JobFarm
 
 FPS, FRAMES = 25, 30
 PLAIN = OutputSpec(size=(160, 120), label=False)
-WEIGHT = 10 * 1.02  # of all units, with `assemble`
+WEIGHT = 10 * 1.02  # weight of all units, `assemble` included
 
 
 @pytest.fixture
@@ -64,13 +64,13 @@ def submit(farm: JobFarm, voice: Path, output: OutputSpec = PLAIN) -> str:
 
 
 def greys(path: Path) -> list[float]:
-    """The middle of each frame."""
+    """Return the brightness in the middle of each frame."""
     with VideoReader(path) as reader:
         return [float(rgb[rgb.shape[0] // 2, rgb.shape[1] // 2].mean()) for _, rgb in reader]
 
 
 def right(path: Path) -> None:
-    """Every frame has its own grey, and the sound is the driver's, where it was."""
+    """Check that every frame has its own grey and that the driver's sound is at its time."""
     expected = [(level(tick) - 16) * 255 / 219 for tick in range(FRAMES)]
     assert greys(path) == pytest.approx(expected, abs=2.5)
     with av.open(str(path)) as container:
@@ -250,12 +250,12 @@ def test_cancelling_reaches_a_unit_that_asks(farm: JobFarm, voice: Path) -> None
 def test_what_makes_no_progress_is_ended_with_its_reason(
     farm: JobFarm, voice: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Asking whether it must stop is no progress."""
+    """A unit that only asks whether it must stop makes no progress, and is ended with that reason."""
     monkeypatch.setattr(heartbeat, "STALLED_S", 1.0)
     job = submit(farm, voice)
     farm.order("check-a")
     worker = farm.worker()
-    # In place of the process: the unit goes on, too late.
+    # Instead of ending the process, let the unit continue, too late.
     worker.die = lambda: (farm.orders / "check-a").unlink(missing_ok=True)
     assert worker.advance(job).outcome == "done"
     (failed,) = claims.failures(farm.store, job, "a")
@@ -279,7 +279,7 @@ def test_progress_keeps_a_unit_alive_without_a_frame(tmp_path: Path, monkeypatch
         for _ in range(5):
             seen = beat()
             now[0] += STALLED_S - 1
-            heart.report_progress(0, 100)  # it waits in a queue that lives
+            heart.report_progress(0, 100)  # as a unit that waits in a queue which still moves
             wait_for(lambda seen=seen: beat() > seen, what="a look")  # type: ignore[misc]
         assert not died.is_set()
         now[0] += STALLED_S + 1
@@ -287,7 +287,7 @@ def test_progress_keeps_a_unit_alive_without_a_frame(tmp_path: Path, monkeypatch
 
 
 def test_a_kill_in_the_middle_of_publishing_costs_nothing_that_is_done(farm: JobFarm, voice: Path) -> None:
-    """What an earlier claim has left in its folder is no part of what another makes."""
+    """Files that an earlier claim left in its folder are not part of the result of a later claim."""
     job = submit(farm, voice)
     farm.worker().advance(job)
     left = farm.store.root / folder(job) / "units" / "b" / "0001"
@@ -341,7 +341,7 @@ def test_ctrl_c_ends_render_and_leaves_nothing(farm: JobFarm, live_home: Path, v
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
     )  # fmt: skip
     wait_for(lambda: list(out.glob(".studio-render-*/jobs/*/units/a")), 60, "its first unit")
-    process.send_signal(signal.SIGTERM)  # ends as Ctrl-C does
+    process.send_signal(signal.SIGTERM)  # ends the command as Ctrl-C does
     _, complained = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in complained
     assert list(out.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Segments into one file: the same frames, one tick each, and the driver's own sound in its own time."""
+"""Segments joined into one file: the same frames, one tick each, and the driver's own sound at its own time."""
 
 import itertools
 from fractions import Fraction
@@ -14,7 +14,7 @@ from shared.media.output_spec import CODECS, OutputSpec
 from tests.support.files.media_material import NTSC, chirp, decoded, moving, packets, segment, write_driver
 from tests.support.files.sound_files import wav
 
-CUTS = (0, 17, 18, 40)  # a segment of one frame among them
+CUTS = (0, 17, 18, 40)  # one of the segments has a single frame
 
 
 def parts_of(folder: Path, output: OutputSpec, rate: Fraction = NTSC, cuts: tuple[int, ...] = CUTS) -> list[Path]:
@@ -25,7 +25,7 @@ def parts_of(folder: Path, output: OutputSpec, rate: Fraction = NTSC, cuts: tupl
 
 
 def heard(path: Path) -> tuple[float, np.ndarray]:
-    """(when the sound begins in seconds, its samples at 48 kHz) as a player makes it of the file."""
+    """Return (begin of the sound in seconds, its samples at 48 kHz), decoded from the file as a player does."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
     begin, blocks = None, []
     with av.open(str(path)) as container:
@@ -36,7 +36,7 @@ def heard(path: Path) -> tuple[float, np.ndarray]:
 
 
 def delay(begin: float, sound: np.ndarray, wanted: np.ndarray) -> float:
-    """By how many seconds `sound`, beginning at `begin`, is later than `wanted`, beginning at 0."""
+    """Return by how many seconds `sound`, beginning at `begin`, is later than `wanted`, beginning at 0."""
     size = 1 << 17
     line = np.zeros(size)
     at = round(begin * 48_000)
@@ -57,7 +57,7 @@ def test_the_frames_are_those_of_the_segments_one_tick_each(tmp_path: Path, code
     assert assemble(parts, None, out, output, rate, {"avatar": "host", "engine": "mesh"}) == 40
     stamps, hashes = decoded(out)
     assert hashes == [each for part in parts for each in decoded(part)[1]]
-    if output.suffix == ".webm":  # which counts milliseconds
+    if output.suffix == ".webm":  # WebM counts milliseconds
         assert stamps == pytest.approx([n / rate for n in range(40)], abs=0.0006)
     else:
         assert stamps == [n / rate for n in range(40)]
@@ -89,7 +89,7 @@ def test_aac_is_copied_packet_by_packet(tmp_path: Path, begin: float) -> None:
 
 @pytest.mark.parametrize("suffix", [".mkv", ".ts", ".mp4", ".mov"])
 def test_sound_keeps_its_distance_to_the_first_frame(tmp_path: Path, suffix: str) -> None:
-    """Whatever the file's own clock starts at, and whether B-frames make its video begin late."""
+    """The distance is kept whatever the file's clock starts at, and where B-frames make its video begin late."""
     driver = write_driver(tmp_path / f"driver{suffix}", frames=25, sound=0.9, sound_begin=0.3, video_begin=0.12)
     out = tmp_path / "out.mp4"
     assemble(parts_of(tmp_path, OutputSpec(), Fraction(25)), driver, out, OutputSpec(), Fraction(25))
@@ -150,10 +150,10 @@ def test_a_voice_alone_in_stereo_at_any_rate_is_heard(tmp_path: Path) -> None:
 
 
 def test_video_and_sound_lie_side_by_side_in_the_file(tmp_path: Path) -> None:
-    """A player that streams the file needs them so, and nothing of either is held in memory."""
+    """Video and sound are interleaved: a player that streams the file needs that and need not hold either in memory."""
     driver = write_driver(tmp_path / "driver.mp4", frames=25, sound=25.0)
     out = tmp_path / "out.mp4"
-    parts = parts_of(tmp_path, OutputSpec(), Fraction(25)) * 15  # 24 s: FFmpeg itself puts 10 s in order
+    parts = parts_of(tmp_path, OutputSpec(), Fraction(25)) * 15  # 24 s: FFmpeg itself interleaves within 10 s
     assemble(parts, driver, out, OutputSpec(), Fraction(25))
     with av.open(str(out)) as container:
         places = sorted((p.pos or 0, float((p.dts or 0) * p.time_base)) for p in container.demux() if p.size)

@@ -1,4 +1,4 @@
-"""Frames of a render: the label is drawn into the file's frames, and nothing else of them differs."""
+"""Frames of a render: the label is drawn into the frames of the file, and nothing else in them differs."""
 
 import shutil
 from fractions import Fraction
@@ -20,7 +20,7 @@ from shared.voices.webvtt import Cue
 
 
 def drawn(avatar: Avatar, path: Path, *, label: bool) -> list[ImageArray]:
-    """What was handed to the encoder, frame by frame."""
+    """Return the frames that were handed to the encoder."""
     frames: list[ImageArray] = []
     plate, output = avatar.plate, OutputSpec(label=label)
     with SegmentWriter(path, plate.width, plate.height, Fraction(25), output) as writer:
@@ -40,10 +40,10 @@ def test_a_frame_with_the_label_is_the_frame_without_it_and_the_label(sample_hom
 
 def test_captions_are_on_the_frames_in_which_they_are_heard_and_in_the_alpha(sample_home: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sample"
-    shutil.copytree(sample_home / "avatars" / "sample", folder)  # a cut-out keeps its matte there
+    shutil.copytree(sample_home / "avatars" / "sample", folder)  # a cut-out stores its matte in the avatar
     avatar = load_avatar(folder)
     size, frames = (avatar.plate.width, avatar.plate.height), list[ImageArray]()
-    # The frames 10 to 15: the cue is heard in the middle of 12 and 13.
+    # Frames 10 to 15: the first cue is heard in the middle of frames 12 and 13.
     captions = CueOverlays([Cue(490_000, 550_000, "Ah."), Cue(5_000_000, 6_000_000, "Oh.")], Fraction(25), size, 10)
     with SegmentWriter(tmp_path / "a.mp4", *size, Fraction(25), OutputSpec()) as writer:
         faces = [RoiFrame(number * 40_000, avatar.roi) for number in range(6)]

@@ -1,4 +1,4 @@
-"""What a driver gives a segment: its sound, each sample at its time."""
+"""The sound that a driver provides for a segment: each sample is at its time."""
 
 from pathlib import Path
 

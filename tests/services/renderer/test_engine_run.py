@@ -1,4 +1,4 @@
-"""An engine whose calls overlap, in a render.
+"""A render with an engine whose calls overlap.
 
 The next call is under way while the frames of the last one are encoded.
 """
@@ -12,7 +12,7 @@ FRAME_US = US // 25
 
 
 class OfflineSession(OverlappingSession):
-    """Four frames a call, and nothing to say of the rest."""
+    """Takes four frames a call, and makes no frames when it idles or is flushed."""
 
     def idle(self, pts: int) -> list[RoiFrame]:
         return []

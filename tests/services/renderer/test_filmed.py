@@ -1,4 +1,4 @@
-"""A host of a film alone speaks with the film's own face, in a render and in a job alike."""
+"""A host made of a film alone speaks with the film's own face, in a render and in a job alike."""
 
 import shutil
 from fractions import Fraction
@@ -83,6 +83,6 @@ def alike(one: list[ImageArray], other: list[ImageArray]) -> bool:
 
 def test_an_avatar_with_a_portrait_is_moved_by_it(sample_home: Path, tmp_path: Path) -> None:
     engine = load_frame_engine("mesh")
-    avatars = shutil.copytree(sample_home / "avatars", tmp_path / "avatars")  # an engine keeps what it measures
+    avatars = shutil.copytree(sample_home / "avatars", tmp_path / "avatars")  # engines store measurements in it
     sessions = [engine.open(load_avatar(avatars / name)) for name in (SAMPLE, SAMPLE_VIDEO)]
     assert all(isinstance(each, MeshSession) for each in sessions)

@@ -1,6 +1,6 @@
 """Jobs done by workers in this process.
 
-The same frames as in one go, nothing done twice, nothing lost, one sentence.
+Their frames equal those of a single run, no unit is done twice or lost, and a failure is one sentence.
 """
 
 import hashlib
@@ -49,7 +49,7 @@ def farm(small_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> J
 
 @pytest.fixture(scope="module")
 def driver(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Frames of the sample driver with sound; for half a second in the middle without a face."""
+    """Frames of the sample driver, with sound; for half a second in the middle they show no face."""
     path = tmp_path_factory.mktemp("driver") / "talk.mp4"
     with av.open(str(small_home / "drivers" / "sample.mp4")) as source:
         frames = [f.to_ndarray(format="yuv420p") for f, _ in zip(source.decode(video=0), range(FRAMES), strict=False)]
@@ -82,7 +82,7 @@ def test_a_job_in_segments_shows_what_one_run_shows(farm: JobFarm, driver: Path,
     )  # fmt: skip
     assert count == FRAMES
     job = farm.submit(driver, engine).id
-    # Another worker at every step: nothing is carried over but what stands on disk.
+    # A new worker at every step: only what is on disk is carried over.
     steps: list[StepResult] = []
     while not steps or steps[-1].outcome != "nothing":
         steps.append(farm.worker().advance(job))
@@ -120,7 +120,7 @@ def test_an_engines_own_settings_go_along(farm: JobFarm, driver: Path, monkeypat
     monkeypatch.setenv("STUDIO_DYED_BLUE", "200")
     second = farm.submit(driver, "dyed")
     monkeypatch.delenv("STUDIO_DYED_BLUE")
-    worker = farm.worker()  # one for both, with settings of its own
+    worker = farm.worker()  # one worker for both jobs, with settings of its own
     for job in (first.id, second.id):
         farm.finish(job, worker)
     one, other = (frames(farm.result(job.id)) for job in (first, second))
@@ -158,7 +158,7 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: JobFarm, 
 def test_a_worker_that_comes_when_the_job_ends_begins_nothing(
     farm: JobFarm, driver: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job is ended, and what it was made from deleted, after a worker has looked whether it may go on."""
+    """The job ends, and its inputs are deleted, after the worker has checked whether it may go on."""
     job, late = farm.submit(driver, "card").id, farm.worker("late")
 
     def meanwhile() -> None:
@@ -172,7 +172,7 @@ def test_a_worker_that_comes_when_the_job_ends_begins_nothing(
 
 
 class BegunUnits(LocalStore):
-    """Remembers how units were begun."""
+    """Records the claim with which each unit was begun."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -186,9 +186,9 @@ class BegunUnits(LocalStore):
 
 
 def test_a_unit_begins_at_the_pace_of_the_one_before_of_its_kind(farm: JobFarm, driver: Path) -> None:
-    """So the time that is left is known before the unit has reported anything.
+    """The remaining time is therefore known before the unit has reported anything.
 
-    Another job's pace is not taken for it.
+    The pace of another job is not used.
     """
     farm.store = store = BegunUnits(farm.store.root)
     worker = farm.worker()
@@ -220,7 +220,7 @@ def test_the_result_is_delivered_with_all_it_takes_to_repeat_it(farm: JobFarm, d
     captions = tmp_path / "speech.vtt"
     captions.write_bytes(b"WEBVTT\n")
     job = farm.submit(driver, "card", out=out, output=OutputSpec(size=(320, 240)), captions=captions).id
-    captions.unlink()  # the job has its own
+    captions.unlink()  # the job has its own copy
     farm.finish(job)
     assert sorted(p.name for p in out.parent.iterdir()) == ["host.mp4", "host.mp4.json", "host.vtt"]
     assert out.with_suffix(".vtt").read_bytes() == b"WEBVTT\n"
@@ -274,7 +274,7 @@ def test_a_driver_without_a_face_is_parked_with_that_sentence(farm: JobFarm, tmp
 
 def test_a_cancelled_job_stops_at_once_and_frees_what_it_held(farm: JobFarm, driver: Path) -> None:
     job = farm.submit(driver, "card").id
-    farm.order("sleep", "1")  # for each frame: it is not done before it is cancelled
+    farm.order("sleep", "1")  # for each frame, so that the job is cancelled before it is done
     worker = farm.worker()
     with farm.meanwhile(job, render_name(0), lambda: status.set_wanted_state(farm.store, job, "cancelled")):
         steps = farm.finish(job, worker)
@@ -304,7 +304,7 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
     assert fast.advance(job).unit == "follow-00000"
 
     class Frozen(UnitWorker):
-        """Has made its segment, and while it sleeps before publishing, another makes it too."""
+        """Has made its segment; before it publishes it, another worker makes and publishes the same segment."""
 
         __slots__ = ()
 
@@ -321,7 +321,7 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
 
 
 def test_a_job_of_the_version_before_goes_on_where_it_was(farm: JobFarm, driver: Path) -> None:
-    """Its manifest has no units, and the folders of those that are done have the names that they had."""
+    """Its manifest has no units, and the folders of its finished units have the names of that version."""
     job, reference = farm.submit(driver, "card").id, farm.submit(driver, "card", key="again").id
     for _ in range(3):
         assert farm.worker().advance(job).outcome == "done"
@@ -404,7 +404,7 @@ def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
     assert farm.worker().advance(job).outcome == "done"
     monkeypatch.setattr(
         "services.renderer.job.step.MIN_FREE_BYTES", 0
-    )  # not noticed beforehand, but by the write that fails
+    )  # so that no check notices it beforehand, but the write fails
     filler = small_disk / "filler"
     with filler.open("wb", buffering=0) as file:
         try:
@@ -418,7 +418,7 @@ def test_a_full_disk_parks_the_job_and_room_lets_it_go_on(
     monkeypatch.undo()
     monkeypatch.setenv(ORDERS, str(farm.orders))
     status.unpark(farm.store, job)
-    expired = {("render-00000", 1), ("follow-00001", 1)}  # where not even the claim could be ended
+    expired = {("render-00000", 1), ("follow-00001", 1)}  # claims that could not even be ended on the full disk
     steps = [farm.worker().advance(job, expired) for _ in range(12)]
     assert status.status(farm.store, job).state == "done", steps
     assert len(frames(farm.result(job))) == FRAMES
@@ -435,7 +435,7 @@ def test_render_onto_a_full_disk_is_one_sentence_and_leaves_nothing(
         render_file(avatar, driver, out, engine="card", engines=ENGINES)
     assert [path.name for path in small_disk.iterdir()] == ["filler"]
     with filler.open("r+b") as file:
-        file.truncate(60 << 20)  # less is free than a job asks for, and enough
+        file.truncate(60 << 20)  # less than a job asks for, but enough for this render
     assert render_file(avatar, driver, out, engine="card", engines=ENGINES) == FRAMES
 
 

@@ -20,7 +20,7 @@ FRAMES = 60
 
 @pytest.fixture(scope="module")
 def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As much of the sample driver as is looked at."""
+    """The first frames of the sample driver, as many as the tests check."""
     path = tmp_path_factory.mktemp("driver") / "driver.mp4"
     return first_frames(live_home / "drivers" / "sample.mp4", path, FRAMES)
 

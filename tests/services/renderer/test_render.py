@@ -1,4 +1,4 @@
-"""`studio render`: the driver's length, rate and sound, the live frame's functions, nothing half-written."""
+"""`studio render`: the driver's length, rate and sound, the same functions as live, and no half-written file."""
 
 import subprocess
 import sys
@@ -31,7 +31,7 @@ def avatar(live_home: Path) -> Avatar:
 
 @pytest.fixture(scope="module")
 def driver(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first 40 frames of the sample driver at 30 a second, with a click each half second."""
+    """The first 40 frames of the sample driver at 30 a second, with a click every half second."""
     path = tmp_path_factory.mktemp("driver") / "driver.mp4"
     clicks = np.zeros(FRAMES * SOUND_RATE_HZ // 30, np.int16)
     clicks[:: SOUND_RATE_HZ // 2] = 20_000
@@ -114,7 +114,7 @@ def test_an_engine_that_no_voice_drives_says_so(
 
 
 def test_the_face_follows_the_driver(avatar: Avatar, driver: Path, tmp_path: Path) -> None:
-    """Mouth opening, tracked again in the output, goes with the driver's."""
+    """The mouth opening, tracked in the output, correlates with that of the driver."""
     from shared.face.tracker import FaceTracker
 
     out = tmp_path / "out.mp4"

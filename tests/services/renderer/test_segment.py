@@ -1,4 +1,4 @@
-"""One segment: a file that is whole or absent, the same every time, closed in itself."""
+"""One segment: a file that is complete or absent, identical every time, and independent of other segments."""
 
 import shutil
 import subprocess
@@ -30,13 +30,13 @@ def test_the_same_frames_make_the_same_packets(tmp_path: Path, codec: str) -> No
     verify_segment(a, COUNT)
     stamps, _ = decoded(a)
     assert stamps == pytest.approx([number / NTSC for number in range(COUNT)], abs=0.0005)
-    if output.suffix != ".webm":  # which counts milliseconds
+    if output.suffix != ".webm":  # WebM counts milliseconds
         assert stamps == [number / NTSC for number in range(COUNT)]
 
 
 @pytest.mark.parametrize("codec, times", [("h264", 12), ("hevc", 3), ("prores", 2), ("vp9", 2)])
 def test_large_busy_frames_make_the_same_packets_wherever_memory_is(tmp_path: Path, codec: str, times: int) -> None:
-    """x264's fastest code rounds otherwise at another place in memory, unless that is switched off."""
+    """x264's fastest code rounds differently at other memory addresses, unless that is switched off."""
     output = OutputSpec.from_dict({"codec": codec, "encoder": {"h264": "libx264", "hevc": "libx265"}.get(codec)})
     random, width, height = np.random.default_rng(5), 720, 1080
     coarse = random.integers(0, 127, (height // 16, width // 16), np.uint8)
@@ -66,7 +66,7 @@ def test_a_segment_of_any_length_begins_with_a_key_frame_and_refers_to_nothing_e
         with av.open(str(path)) as container:
             found = [packet for packet in container.demux(video=0) if packet.size]
         assert found[0].is_keyframe and len(found) == count
-        if codec == "hevc":  # whose encoder itself leaves the times of a short segment to chance
+        if codec == "hevc":  # HEVC's encoder alone would leave the times of a short segment to chance
             assert [p.dts for p in found] == [(number - 2) * 1001 for number in range(count)]
 
 
@@ -78,7 +78,7 @@ def test_a_segment_of_any_length_begins_with_a_key_frame_and_refers_to_nothing_e
 def test_what_a_file_says_of_itself_is_true(
     tmp_path: Path, codec: str, tag: str | None, names: str, size: tuple[int, int], matrix: int
 ) -> None:
-    """Codec and colour as tagged; and the colours, decoded by those tags, are the ones that were given."""
+    """The codec and colour tags are correct, and colours decoded by these tags are those that were encoded."""
     output = OutputSpec.from_dict({"codec": codec})
     rgb = np.zeros((size[1], size[0], 3), np.uint8)
     colours = np.array([(200, 30, 30), (30, 180, 40), (40, 40, 210), (220, 180, 150), (128, 128, 128)], np.uint8)
@@ -114,7 +114,7 @@ def test_a_plate_of_another_shape_is_whole_between_bars(tmp_path: Path) -> None:
 
 
 def test_the_matte_is_the_alpha(tmp_path: Path) -> None:
-    """Decoded by libvpx, as FFmpeg's own decoder leaves alpha out."""
+    """The alpha is decoded by libvpx, because FFmpeg's own decoder ignores it."""
     matte = np.zeros((96, 160), np.uint8)
     matte[20:70, 40:120] = 255
     output = OutputSpec("vp9", size=(320, 256))
@@ -183,7 +183,7 @@ def test_a_damaged_segment_is_found(tmp_path: Path, codec: str) -> None:
         path.write_bytes(whole[:cut])
         with pytest.raises(StudioError):
             verify_segment(path, 70)
-    if codec == "h264":  # VP9 decodes anything
+    if codec == "h264":  # a VP9 decoder accepts any data
         begin = whole.index(b"mdat") + 60
         path.write_bytes(whole[:begin] + bytes(3000) + whole[begin + 3000 :])
         with pytest.raises(StudioError, match="frame"):
@@ -231,7 +231,7 @@ print("told", full, whole)
 
 
 def test_a_full_disk_differs_from_other_failures_and_leaves_nothing(tmp_path: Path) -> None:
-    """A real one: a disk of 256 KB in memory, filled more and more, so that writing fails at every stage."""
+    """A real disk of 256 KB in memory is filled more and more, so that writing fails at every stage."""
     disk, parts = tmp_path / "disk", tmp_path / "parts"
     disk.mkdir()
     parts.mkdir()

@@ -1,4 +1,4 @@
-"""What a job writes down of the machine that it was handed in on, and that it is on disk before it is promised."""
+"""What a job records of the machine that it was submitted on, and that it is on disk before it is accepted."""
 
 import errno
 import importlib.metadata

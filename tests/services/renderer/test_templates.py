@@ -1,6 +1,6 @@
 """Recorded motion as a driver.
 
-A file without sound at its own rate, the same in segments, and one sentence for what is none.
+Rendered at its own rate without sound, in segments as in one run, and one sentence for a file that is no template.
 """
 
 from fractions import Fraction
@@ -120,7 +120,7 @@ def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_st
 
 
 def test_a_motion_is_recorded_from_video_and_played(farm: TemplateFarm, tmp_path: Path) -> None:
-    """With the real engine, its networks narrow, on the sample driver's first frames."""
+    """The real engine, with narrow networks, records frames of the sample driver and renders them."""
     pytest.importorskip("torch", reason="torch is not installed: `make setup-torch` brings it")
     count, video, kept = 4, tmp_path / "video.mp4", tmp_path / "motion.npz"
     with av.open(str(farm.home / "drivers" / "sample.mp4")) as source:

@@ -1,4 +1,4 @@
-"""The agent hears once of each segment, in order, how much of it was heard."""
+"""The agent gets one report for each segment, in order, of how much of it was heard."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class HeardReports:
 
 
 def run(play: Callable[[HeardSpeech, float], None], after: float = 0.0) -> HeardReports:
-    """What was told by `after` seconds from now."""
+    """Return the reports that were made within `after` seconds."""
 
     async def body() -> HeardReports:
         told = HeardReports()

@@ -1,4 +1,4 @@
-"""A room that was left leaves nothing behind in the process that was in it."""
+"""A room that was left leaves no memory behind in the process."""
 
 import asyncio
 import ctypes
@@ -22,7 +22,7 @@ from shared.wire.program import ProgramFrame
 pytestmark = pytest.mark.live
 AT_ONCE, WARM_ROUNDS, ROUNDS = 4, 3, 6
 SETTLES_S, GONE_S = 3.0, 120.0
-MOST_A_ROOM = 200_000  # bytes; a room that is kept holds about 650,000
+MOST_A_ROOM = 200_000  # bytes; a room that is not released holds about 650,000
 
 
 class _Mallinfo2(ctypes.Structure):
@@ -35,7 +35,7 @@ class _Mallinfo2(ctypes.Structure):
 
 
 def allocated() -> int:
-    """Bytes that malloc has given out in this process."""
+    """Return the bytes that malloc has allocated in this process."""
     libc = ctypes.CDLL(None)
     libc.mallinfo2.restype = _Mallinfo2
     gc.collect()
@@ -44,7 +44,7 @@ def allocated() -> int:
 
 
 async def visit(server: LiveKitServer) -> None:
-    """Join a room as an avatar and leave it when it is live."""
+    """Join a room as an avatar, and leave it once the room is live."""
     room, leave = uuid.uuid4().hex, asyncio.Event()
     first = ProgramFrame(0, 0, np.zeros((96, 64), np.uint8), "sample", 0, None, False, "idle", 0)
     media = RoomMedia(first, Fraction(25))
@@ -72,7 +72,7 @@ def test_a_room_that_was_left_takes_no_memory(livekit_server: LiveKitServer) -> 
         await asyncio.sleep(SETTLES_S)
         before = allocated()
         after = await rounds(ROUNDS)
-        deadline = time.monotonic() + GONE_S  # the SDK takes its connections down behind its answer
+        deadline = time.monotonic() + GONE_S  # the SDK closes its connections after it has answered
         while after - before > MOST_A_ROOM * AT_ONCE * ROUNDS and time.monotonic() < deadline:
             await asyncio.sleep(0.2)
             after = allocated()

@@ -1,4 +1,4 @@
-"""The engine hears the voice in time for each face, once; and again where it turned out otherwise."""
+"""The engine hears the voice in time for each face and only once, and again from where the voice has changed."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -27,7 +27,7 @@ def stage(small_home: Path) -> SessionStage:
 
 
 class EngineEar:
-    """Keeps what the engine was told, by sample number."""
+    """Records what the engine heard, by sample number. again: blocks that did not follow the one before."""
 
     def __init__(self) -> None:
         self.heard: dict[int, int] = {}
@@ -42,7 +42,7 @@ class EngineEar:
 
 
 def said_ticks(stage: SessionStage, ear: EngineEar, begin: int, count: int) -> NDArray[np.int16]:
-    """The sound of some ticks; of each the engine has heard that and what its face needs."""
+    """Return the sound of some ticks; check that the engine has heard it and what each tick's face needs."""
     sounds = []
     for tick in range(begin, begin + count):
         said, voice = stage.say(tick, tick_pts(tick, RATE_FPS))
@@ -65,7 +65,7 @@ def test_a_face_of_each_tick_can_be_drawn_of_what_was_told(stage: SessionStage) 
     stage.line.add(number, line)
     stage.line.finish(number)
     heard = said_ticks(stage, ear, 105, 20)
-    assert np.array_equal(heard[:24_000], line) and ear.again == 1  # silence was told; then it was speech
+    assert np.array_equal(heard[:24_000], line) and ear.again == 1  # first silence was heard, then speech
     assert not said_ticks(stage, ear, 125, 5).any() and ear.again == 1
 
 

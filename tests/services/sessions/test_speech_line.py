@@ -1,4 +1,4 @@
-"""What an agent says comes out whole and in order, however it is sent; what comes too slowly is waited for."""
+"""An agent's speech comes out complete and in order, however it is sent; the line waits for slow speech."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ ENOUGH = (AHEAD_US + JITTER_US) * 48_000 // US
 
 
 def speech(seconds: float, first: int = 1) -> NDArray[np.int16]:
-    """Samples that count up, so that each is known by its value."""
+    """Return samples that count up, so that each is recognised by its value."""
     return (np.arange(int(seconds * 48_000)) % 30_000 + first).astype(np.int16)
 
 
@@ -28,7 +28,7 @@ def sound(ticks: list[SaidTick]) -> NDArray[np.int16]:
 
 
 def lengths(ticks: list[SaidTick]) -> dict[int, int]:
-    """Samples that were taken of each segment that was taken to its end."""
+    """Return how many samples were taken of each segment that has ended."""
     spans = [span for tick in ticks for span in tick.spans]
     ended = [span.segment for span in spans if span.last]
     assert len(ended) == len(set(ended)), "a segment ends once"
@@ -57,7 +57,7 @@ def test_two_segments_have_each_an_end_of_their_own() -> None:
 
 @pytest.mark.parametrize("rate", [8_000, 16_000, 22_050, 24_000, 44_100, 48_000])
 def test_a_voice_at_its_own_pace_begins_with_its_fifth_block_of_20_ms(rate: int) -> None:
-    """With 85 ms of look-ahead, at whatever rate: what the resampler holds back does not cost a sixth."""
+    """With 85 ms of look-ahead, at any rate: samples that the resampler holds back do not cost a sixth block."""
     line, decoder = SpeechLine(AHEAD_US), PcmDecoder(rate, "s16")
     number, begun = line.begin(), []
     for block in range(6):
@@ -84,7 +84,7 @@ def test_a_voice_in_real_time_begins_when_its_face_can_be_drawn_and_then_never_s
         assert len(line.coming(ENOUGH)) >= AHEAD_US * 48_000 // US - TICK or not ticks[-1].samples.any()
     heard = sound(ticks)
     begins = int(np.flatnonzero(heard)[0])
-    assert begins == -(-ENOUGH // TICK) * TICK - TICK  # with the tick that brings enough
+    assert begins == -(-ENOUGH // TICK) * TICK - TICK  # at the tick that brings enough samples
     assert np.array_equal(heard[begins : begins + len(said)], said)
 
 
@@ -114,7 +114,7 @@ def test_what_is_cleared_is_not_said_and_what_follows_is() -> None:
     line.add(first := line.begin(), speech(1.0))
     early = line.take(TICK, 0)
     assert line.clear() == 1 and early.clears != line.clears
-    line.add(first, speech(1.0))  # still on its way when the interrupt came
+    line.add(first, speech(1.0))  # in flight when the interrupt came
     assert not sound(taken(line, 5, 1)).any()
     line.add(second := line.begin(), speech(0.2))
     line.finish(second)

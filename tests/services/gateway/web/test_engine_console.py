@@ -214,7 +214,7 @@ def test_the_delay_stands_beside_its_floor_and_is_explained(page: "Page", runnin
 
 
 def test_a_floor_is_no_slowness(page: "Page", running: GatewayStudio) -> None:
-    """Frames as late as 300 ms are slow for an engine without a delay, but not beside the floor of a declared one."""
+    """Frames that are 300 ms late are slow while the engine states no delay, but not once it states a larger floor."""
     running.channel.late = 300_000
     try:
         told(running, delay=None)
