@@ -1,4 +1,4 @@
-"""Drivers by their words."""
+"""References to drivers, parsed from the words that name them."""
 
 from pathlib import Path
 

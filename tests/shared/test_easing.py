@@ -1,4 +1,4 @@
-"""The curve by which things fade."""
+"""The easing curve of fades."""
 
 from typing import Any
 

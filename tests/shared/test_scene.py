@@ -1,4 +1,4 @@
-"""The scene as message and as file."""
+"""The scene as a message and as a file."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Sessions as they are told: whole, or refused."""
+"""Session specs sent to other services: they arrive complete, or are refused."""
 
 from dataclasses import asdict
 from typing import Any

@@ -1,4 +1,4 @@
-"""A body's faces are measured once, kept, and bridged only over short gaps."""
+"""The faces of a filmed body are measured once, stored, and bridged only over short gaps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -67,13 +67,13 @@ def test_nothing_is_bridged_over_a_cut() -> None:
 
 @pytest.mark.parametrize("apart", [True, False])
 def test_a_plates_cuts_part_what_is_measured_of_it(tmp_path: Path, apart: bool) -> None:
-    """The face jumps with a cut of the film, where it is placed alike on both sides: only the plate's cuts tell.
+    """Faces are not smoothed across a cut of the plate, where the face jumps within the ROI.
 
-    Without them it is taken for one shot.
+    The images do not show this cut: unless the plate lists it, both sides count as one shot.
     """
     body, cut = filmed_body(), 8
     there = body.plate.placements.copy()
-    there[cut:, 0, 2] += 6.0  # so that the face lies 10 pixels of the ROI further to the left from here on
+    there[cut:, 0, 2] += 6.0  # from here on, the face is 10 ROI pixels further to the left
     plate = replace(body.plate, placements=there, cuts=np.array([cut] if apart else [], np.int64))
     left = kept_body_faces(replace(body, folder=tmp_path, plate=plate)).points[:, 10, 0] * STEP_PX
     whole = kept_body_faces(body).points[:, 10, 0] * STEP_PX
@@ -98,7 +98,7 @@ def test_what_is_kept_of_a_film_as_it_is_followed_stops_at_its_cuts_too(tmp_path
 def test_smoothing_in_blocks_is_smoothing_of_the_whole_and_stops_at_a_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     chance, face = np.random.default_rng(3), filmed_body().face.points * 32
     steady = np.repeat(face[None], 120, axis=0)
-    steady[70:, :, 0] += 300.0  # another shot, and the face in it a little aside
+    steady[70:, :, 0] += 300.0  # another shot, with the face a little aside
     whole = np.rint(steady + chance.normal(0, 20, steady.shape)).astype(np.int16)
     parts, noisy = whole.copy(), whole - steady
     smooth_faces(whole, 25.0, cuts=[70])

@@ -1,4 +1,4 @@
-"""Building avatars: placed to a fraction of a pixel, lit like the body, and nothing left behind on bad input."""
+"""Building avatars: placed to a fraction of a pixel, lit like the body, and with no files left after bad input."""
 
 import json
 import os
@@ -55,12 +55,12 @@ def film(path: Path, frames: list[ImageArray]) -> Path:
 
 
 def in_light(rgb: ImageArray) -> ImageArray:
-    """The same scene under a dim, warm lamp from the right."""
+    """Return the same scene under a dim, warm lamp from the right."""
     fall = np.interp(np.arange(rgb.shape[1]), (220, 440), (0.55, 1.0))[None, :, None]
     return np.asarray(np.clip(rgb * fall * np.array([1.0, 0.86, 0.66]), 0, 255), np.uint8)
 
 
-# What is built
+# Built avatars
 
 
 def test_the_sample_avatars_load(sample_home: Path) -> None:
@@ -297,7 +297,7 @@ def test_the_rest_pose_turns_the_head_where_it_says(sample_home: Path) -> None:
     assert pose.roll == pytest.approx(face.pose.roll, abs=0.1)
 
 
-# What is refused
+# Refused inputs
 
 
 def bad_inputs(folder: Path, portrait: ImageArray) -> dict[str, tuple[Path, Path | None, str]]:
@@ -380,7 +380,7 @@ def test_an_avatar_in_a_home_that_cannot_be_written_stays_whole(portrait: ImageA
 
 @contextmanager
 def read_only(folder: Path) -> Iterator[None]:
-    """A folder that its user may not write; root, who may write anywhere, is another user meanwhile."""
+    """Make a folder read-only for its user; root, who may write anywhere, becomes another user meanwhile."""
     folder.chmod(0o555)
     root = os.geteuid() == 0
     if root:

@@ -1,4 +1,4 @@
-"""What drawing takes of a face's detail is given back, as far as it is seen."""
+"""Detail of a face that drawing removes is restored, as far as it is visible."""
 
 import cv2
 import numpy as np
@@ -24,7 +24,7 @@ def as_it_is(image: ImageArray) -> ImageArray:
 def test_a_face_that_drawing_blurs_has_its_detail_again() -> None:
     roi, face = avatar().roi, avatar().face
     own = relative_detail(roi, face)
-    assert relative_detail(blurred(roi), face) < 0.85 * own  # else there is nothing to see here
+    assert relative_detail(blurred(roi), face) < 0.85 * own  # otherwise there is no loss to restore
     given_back = blurred(sharpened_for_drawing(roi, face, blurred, face, 1.0))
     assert relative_detail(given_back, face) == pytest.approx(WANTED * own, rel=0.03)
 
@@ -35,4 +35,4 @@ def test_what_is_not_lost_or_not_seen_is_left_alone() -> None:
     assert sharpened_for_drawing(roi, face, barely_blurred, face, 1.0) is not roi
     assert (
         sharpened_for_drawing(roi, face, barely_blurred, face, 0.3) is roi
-    )  # at that size none of that detail is left
+    )  # at that size the lost detail is not visible

@@ -1,4 +1,4 @@
-"""The cut-out that a portrait or body brings along is the plate's, frame by frame, and no other is measured."""
+"""A cut-out that a portrait or body brings becomes the plate's, frame by frame, and no other is measured."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -31,7 +31,7 @@ def portrait() -> ImageArray:
 
 
 def outline(shape: tuple[int, ...], across: int = 0) -> ImageArray:
-    """A soft ellipse around head and shoulders, moved by so many pixels."""
+    """Return a soft ellipse around head and shoulders, moved `across` pixels to the right."""
     alpha = np.zeros(shape[:2], np.uint8)
     cv2.ellipse(alpha, (shape[1] // 2 + across, shape[0] // 2), (250, 300), 0, 0, 360, (255,), -1)
     return np.asarray(cv2.GaussianBlur(alpha, (15, 15), 0), np.uint8)
@@ -54,7 +54,7 @@ def film(path: Path, portrait: ImageArray, count: int = 6) -> Path:
 def test_a_portraits_cut_out_is_its_plates(
     portrait: ImageArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("shared.avatar.matte.MatteCutter", None)  # nothing is measured
+    monkeypatch.setattr("shared.avatar.matte.MatteCutter", None)  # measuring would fail
     alpha = outline(portrait.shape)
     folder = add_avatar(tmp_path, "a", with_alpha(tmp_path / "a.png", portrait, alpha), None, "mine")
     plate = load_avatar(folder).plate
@@ -125,7 +125,7 @@ def test_a_damaged_index_of_a_cut_out_is_none(tmp_path: Path) -> None:
     whole, starts = index.read_bytes(), cut_out_starts(tmp_path, 2)
     assert starts is not None and cut_out_starts(tmp_path, 3) is None
     locked = bytearray(whole)
-    locked[6] = locked[whole.index(b"PK\1\2") + 8] = 1  # flags of an archive: encrypted
+    locked[6] = locked[whole.index(b"PK\1\2") + 8] = 1  # the archive's flag: encrypted
     for damaged in (b"", b"noise", whole[:100], bytes(locked), whole.replace(b"starts", b"stairs")):
         index.write_bytes(damaged)
         assert cut_out_starts(tmp_path, 2) is None

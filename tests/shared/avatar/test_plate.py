@@ -1,4 +1,4 @@
-"""A plate on disk: any frame at once, played to and fro, and refused when its files do not fit."""
+"""A plate on disk: any frame is read directly, it plays to and fro, and files that do not fit are refused."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from shared.media.colour import i420_to_rgb
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Five frames, each of one grey."""
+    """Folder of a plate with five frames, each of one grey."""
     frames = [simplejpeg.encode_jpeg(np.full((48, 64, 3), 40 * n, np.uint8), 95, "RGB", "420") for n in range(5)]
     (tmp_path / "plate.mjpg").write_bytes(b"".join(frames))
     save_index(

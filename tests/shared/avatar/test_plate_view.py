@@ -1,4 +1,4 @@
-"""A view of a plate: the same scene at another size, the face where it belongs."""
+"""A view of a plate shows the same scene at another size, with the face where it belongs."""
 
 from pathlib import Path
 

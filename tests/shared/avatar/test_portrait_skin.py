@@ -1,4 +1,4 @@
-"""What of a portrait is its face, on a face of one colour that is painted where the answer is known."""
+"""Which part of a portrait is its face, checked on a painted face of one colour whose answer is known."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ SKIN = (190, 150, 130)
 
 
 def painted() -> PortraitSkin:
-    """A face all skin but its mouth, and a dark hat that lies over a third of the forehead."""
+    """Return a face that is all skin but its mouth, with a dark hat over a third of the forehead."""
     face = avatar().face
     roi = np.full((512, 512, 3), (60, 90, 160), np.uint8)
     cv2.fillConvexPoly(roi, cv2.convexHull(np.rint(face.points[OVAL, :2]).astype(np.int32)), SKIN)

@@ -1,4 +1,4 @@
-"""Settings of the conversation: one form of an address, keys that stay with the gateway, and what is missing."""
+"""Settings of the conversation: addresses in one form, keys that stay with the gateway, and what is missing."""
 
 import json
 import os

@@ -1,6 +1,6 @@
-"""What a settings file and a variable may look like.
+"""Settings files and variables as any editor or shell leaves them.
 
-Read as any editor or shell leaves it, or one sentence that says where.
+They are read, or refused in one sentence that says where the fault is.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Settings about proxies and embedding: what is taken, and the sentence of what is not."""
+"""Settings of proxies and embedding: accepted values, and the sentence that refuses any other."""
 
 import pytest
 

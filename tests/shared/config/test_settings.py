@@ -171,7 +171,7 @@ def test_whatever_uses_a_home_closes_it_to_others(tmp_path: Path, mode: int, clo
     home.chmod(mode)
     load_settings(home=home)
     assert home.stat().st_mode & 0o7777 == closed
-    assert not load_settings(home=tmp_path / "none").home.exists()  # looking makes none
+    assert not load_settings(home=tmp_path / "none").home.exists()  # loading the settings creates no home
 
 
 def test_passwords_of_addresses_are_in_no_printed_setting() -> None:

@@ -1,4 +1,4 @@
-"""Tracking, smoothing and the neutral on a clip the test makes itself."""
+"""Tracking, smoothing and the neutral, on a clip that the test makes itself."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ STEP_US = US // 25
 
 @pytest.fixture(scope="module")
 def image() -> NDArray[np.uint8]:
-    """512x512 around the astronaut's face."""
+    """(512, 512, 3) crop around the astronaut's face."""
     return np.ascontiguousarray(sample_portrait()[20:532, 200:712])
 
 
@@ -76,7 +76,7 @@ def test_two_faces_the_most_central_large_one_is_kept(image: NDArray[np.uint8]) 
 
 
 def test_a_face_that_becomes_the_central_large_one_takes_over(image: NDArray[np.uint8]) -> None:
-    """First a small face alone, then a large one beside it: within a survey the large one is followed, and stays so."""
+    """A small face alone, then a large one beside it: the large one is followed within one survey and from then on."""
     alone = np.full((512, 960, 3), 128, np.uint8)
     alone[:384, :384] = cv2.resize(image, (384, 384), interpolation=cv2.INTER_AREA)
     both = alone.copy()

@@ -1,4 +1,4 @@
-"""What a portrait's mouth cannot do is seen when it is added: masks, grins, and lips beyond the image."""
+"""Faults of a portrait's mouth are noticed when it is added: masks, grins, and lips beyond the image."""
 
 import numpy as np
 import pytest

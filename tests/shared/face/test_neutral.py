@@ -1,4 +1,4 @@
-"""The neutral of a driver that does not begin at rest: a guess, until a calm face comes."""
+"""The neutral of a driver that does not begin at rest: a guess until a calm face comes."""
 
 from dataclasses import replace
 
@@ -16,14 +16,14 @@ STEP_US = US // 25
 
 @pytest.fixture(scope="module")
 def grin() -> Face:
-    """The astronaut, who shows her teeth."""
+    """The face of the astronaut, who shows her teeth."""
     assert tension(avatar().face) > DOUBT
     return avatar().face
 
 
 @pytest.fixture(scope="module")
 def calm(grin: Face) -> Face:
-    """Hers with closed lips, a little aside, so that it is not the guess itself."""
+    """The same face with closed lips, moved a little aside so that it differs from the guess."""
     return with_mean_mouth(replace(grin, points=grin.points + np.float32(3.0)))
 
 

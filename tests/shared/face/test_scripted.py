@@ -1,4 +1,4 @@
-"""The scripted performance looks and sounds like someone talking, and its end meets its beginning."""
+"""The scripted performance looks and sounds like a person talking, and its end joins its beginning."""
 
 import numpy as np
 import pytest

@@ -42,7 +42,7 @@ def test_invert_and_compose_undo_each_other() -> None:
 
 
 def test_resizing_keeps_the_image_corner_to_corner() -> None:
-    # The outer corner of the first pixel lies at -0.5 before and after.
+    # The outer corner of the first pixel is at -0.5 before and after.
     assert np.allclose(
         similarity.apply_similarity(similarity.resize_matrix(0.25, 3.0), [(-0.5, -0.5), (7.5, 1.5)]),
         [(-0.5, -0.5), (1.5, 5.5)],

@@ -1,4 +1,4 @@
-"""The filters over time are those of scipy, to rounding."""
+"""The filters over time equal those of scipy, up to rounding."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Portraits that lie in their file: turned by the face, in whatever quarter they lie."""
+"""Portraits stored in any quarter turn are turned upright by the face."""
 
 import cv2
 import numpy as np
@@ -49,6 +49,6 @@ def test_a_turn_after_which_it_leans_more_is_not_made(
     height, width = portrait.shape[:2]
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), 36, 1.0)
     leaning = np.asarray(cv2.warpAffine(portrait, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8)
-    scores = iter([0.7, 0.9, 0.0, 0.0])  # as it is, and after one to three quarter turns
+    scores = iter([0.7, 0.9, 0.0, 0.0])  # scores as it is, and after one to three quarter turns
     monkeypatch.setattr("shared.face.upright._best", lambda *_: next(scores))
     assert quarters_to_upright(leaning) == 0

@@ -1,4 +1,4 @@
-"""A job's units as a graph: the default one, what is refused, and manifests of the version before."""
+"""A job's units as a graph: the default graph, graphs that are refused, and manifests of the version before."""
 
 import json
 from pathlib import Path
@@ -115,7 +115,7 @@ def test_what_is_done_goes_by_weight(store: LocalStore) -> None:
 
 
 class CountedStore(LocalStore):
-    """Counts what is listed."""
+    """A store that counts how often a folder is listed."""
 
     listed = 0
 
@@ -125,9 +125,9 @@ class CountedStore(LocalStore):
 
 
 def test_a_look_at_a_long_clip_reads_no_more_than_its_front(tmp_path: Path) -> None:
-    """An hour's clip has 70,000 units.
+    """The status of a clip reads only the units in progress: an hour's clip has 70,000 units.
 
-    All but a step's windows are known to be done by what needs them, and the manifest is parsed once.
+    Units of earlier steps are known to be done because units that need them are, and the manifest is parsed once.
     """
     steps, windows, done = 40, 5, 30
     units = tuple(

@@ -1,4 +1,4 @@
-"""Jobs on disk: claims that only one gets, lateness that harms nothing, states that tell the truth."""
+"""Jobs on disk: a claim goes to one worker only, late workers do no harm, and states are true."""
 
 import json
 import os
@@ -217,7 +217,7 @@ def test_states_tell_how_a_job_stands(store: Store) -> None:
     claims.write_beat(store, held, 1, "w", {"done": 125, "total": 250, "fps": 25.0})
     seen = status.status(store, JOB)
     assert (seen.state, seen.done, seen.fps) == ("rendering", 125, 25.0)
-    whole = made.graph.weight  # in frames: what is followed counts half, and the file is assembled in the end
+    whole = made.graph.weight  # in frames: following counts half, and assembling the file comes last
     assert whole == 500 * 1.5 * 1.02
     assert seen.percent == pytest.approx(100 * 250 / whole) and seen.eta == pytest.approx((whole - 250) / 25.0)
     status.set_wanted_state(store, JOB, "paused")

@@ -22,7 +22,7 @@ DEAD = WorkerBeat("c", 1, "host", 1, ("stableavatar",), alive=False)
     "engine, workers, words",
     [
         ("duix", [LIVE, OTHER], ""),
-        ("duix", None, ""),  # Redis is away, or no worker runs: that is another sentence, said once
+        ("duix", None, ""),  # Redis is away, or no worker runs: another sentence says so once
         ("mesh", [], ""),
         ("stableavatar", [DEAD], ""),
         ("stableavatar", [LIVE, DEAD], "The only worker that runs cannot do jobs of the engine stableavatar"),
@@ -48,7 +48,7 @@ def test_only_a_job_that_waits_has_it(tmp_path: Path) -> None:
 
 
 class FullRedis:
-    """A Redis that answers, and has no memory left for what is written."""
+    """A Redis that answers, but has no memory left to write."""
 
     said = redis.exceptions.OutOfMemoryError("command not allowed when used memory > 'maxmemory'.")
 
@@ -75,7 +75,7 @@ def test_a_redis_that_is_full_is_named(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_redis_refused_is_known_where_a_message_is_not_sent() -> None:
     asked = JobQueue(load_settings(redis_url="redis://host/0"))
     asked.mark_away(redis.exceptions.ConnectionError("refused"))
-    assert not asked.wake("job", "mesh", "normal") and not asked.trouble  # that it is away is another sentence
+    assert not asked.wake("job", "mesh", "normal") and not asked.trouble  # another sentence says that Redis is away
     asked.mark_away(
         redis.exceptions.OutOfMemoryError(f"Command # 1 (HSET a b) of pipeline caused error: {FullRedis.said}")
     )

@@ -1,4 +1,4 @@
-"""Files in the jobs' store that the studio has not written: none costs more than its own job."""
+"""Files in the jobs' store that the studio has not written: each affects no more than its own job."""
 
 import json
 from collections.abc import Callable
@@ -37,10 +37,7 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def everything_looks(store: LocalStore, home: Path) -> list[str]:
-    """What all who read the store make of it: the list, the caretaker, the farm beside a channel.
-
-    Returns the listed ids.
-    """
+    """Read the store as the list, the caretaker and a channel's farm do; return the listed ids."""
     queue = JobQueue(load_settings(home=home))
     index = JobIndex(store, queue)
     rows = index.rows([name for name, _ in index.order()])

@@ -1,4 +1,4 @@
-"""A job's view: the JSON that scripts read keeps its names and values, and the index gives back what it was given."""
+"""A job's view: the JSON that scripts read keeps its names and values, and the index returns what was stored."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def view(store: Store) -> JobView:
-    """Two segments done, two at work, one that failed for good."""
+    """View of a job with two segments done, two in progress and one that failed permanently."""
     name = material.job(store, 1)
     material.begin(store, name, 2, 2)
     material.fail(store, name, 4, "No face.")

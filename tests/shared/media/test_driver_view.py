@@ -1,4 +1,4 @@
-"""The driver as the console shows it: small, upright, and nothing but a JPEG passes for it."""
+"""The driver's image as the console shows it: small and upright, and accepted only where it is a JPEG."""
 
 import cv2
 import numpy as np

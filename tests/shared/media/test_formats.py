@@ -1,4 +1,4 @@
-"""The kinds of file that docs/files.md names: whole, in time, by whole reading and as a driver on air alike."""
+"""The file formats of docs/files.md: read completely and in time, in one go and as a driver on air alike."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -108,7 +108,7 @@ def test_what_has_data_alone_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_track_that_begins_on_the_way_ends_nothing() -> None:
     class GrowingFile:
-        """What PyAV does at the end of a file that has one track more than at its beginning."""
+        """Fails as PyAV does at the end of a file that has one track more than at its beginning."""
 
         def demux(self, *streams: object) -> Iterator[str]:
             yield "packet"
@@ -127,6 +127,6 @@ def test_stamps_rise_whatever_a_file_says() -> None:
 
 def test_the_rate_of_a_files_clock_is_none_of_its_frames() -> None:
     class DvStream:
-        average_rate, guessed_rate = Fraction(60_000), Fraction(25)  # what PyAV says of DV
+        average_rate, guessed_rate = Fraction(60_000), Fraction(25)  # what PyAV reports for DV
 
     assert stated_rate(cast(av.VideoStream, DvStream())) == 25

@@ -1,4 +1,4 @@
-"""Files as users bring them: told apart by what they hold, read on after damage, refused in one sentence."""
+"""Files as users bring them: recognised by their content, read on after damage, refused in one sentence."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -25,7 +25,7 @@ from tests.support.files.sound_files import tone, wav
 
 
 def spoiled(path: Path, at: float, length: int = 200) -> Path:
-    """The file with zeros over a few of its bytes, at a share of its length."""
+    """Overwrite a few bytes of the file with zeros, at a share `at` of its length; return its path."""
     data = bytearray(path.read_bytes())
     begin = int(len(data) * at)
     data[begin : begin + length] = bytes(length)
@@ -56,7 +56,7 @@ def test_sound_is_read_on_after_a_bad_packet(tmp_path: Path, name: str, codec: s
     assert whole == pytest.approx(3.0, abs=0.15) and left > 1.7
     lost = damage.sound_us / 1e6 + 3.0 - left
     notes = " ".join(read_timeline(path).notes)
-    assert lost < 0.5 or name == "a.ogg" or "breaks off after" in notes  # Matroska has no way on inside a cluster
+    assert lost < 0.5 or name == "a.ogg" or "breaks off after" in notes  # Matroska cannot resume inside a cluster
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_a_progressive_jpeg_is_kept_whole_and_has_the_limit_of_other_formats(
 
 def test_an_image_of_16_bits_or_of_printing_colours_is_read(tmp_path: Path) -> None:
     wide = np.zeros((64, 64, 3), np.uint16)
-    wide[..., 2] = 200 * 257  # OpenCV's order: red
+    wide[..., 2] = 200 * 257  # red, in OpenCV's order of channels
     cv2.imwrite(str(tmp_path / "wide.png"), wide)
     Image.new("RGB", (64, 64), (200, 0, 0)).convert("CMYK").save(tmp_path / "print.jpg")
     for name in ("wide.png", "print.jpg"):
@@ -290,7 +290,7 @@ def test_a_file_sent_as_pcm_is_recognised(tmp_path: Path, kind: str, size: int) 
             "AAC": ("aac", "a.aac"),
         }[kind]
         data = write_driver(tmp_path / name, sound=1.0, codec=codec).read_bytes()
-    data = data[data.index(b"\xff\xfb") :] if kind == "MP3" else data  # without its ID3
+    data = data[data.index(b"\xff\xfb") :] if kind == "MP3" else data  # without its ID3 tag
     start = PcmStart()
     with pytest.raises(ValueError, match=f"This is {kind}"):
         for at in range(0, len(data), size):
@@ -301,6 +301,6 @@ def test_pcm_passes_whole(tmp_path: Path) -> None:
     random = np.random.default_rng(3)
     for case in range(200):
         data = random.integers(-32768, 32768, 4000).astype("<i2").tobytes()
-        data = b"\xff\xfb\x90\x64" + data if case == 0 else data  # begins as a frame of MP3 does
+        data = b"\xff\xfb\x90\x64" + data if case == 0 else data  # begins like a frame of MP3
         start = PcmStart()
         assert b"".join(start.feed(data[at : at + 33]) for at in range(0, len(data), 33)) + start.rest() == data

@@ -1,4 +1,4 @@
-"""What a render delivers, as asked for: sense in, one sentence out."""
+"""The output that a render is asked for: kept where it is possible, else refused in one sentence."""
 
 import json
 from fractions import Fraction

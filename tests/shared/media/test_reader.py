@@ -27,7 +27,7 @@ from tests.support.files.image_files import jpeg, png_header, turn
 
 
 def scene(width: int = 160, height: int = 96) -> NDArray[np.uint8]:
-    """Red on the left, blue on the right, a white bar on top: any turn or mirroring shows."""
+    """Return an image with red on the left, blue on the right and a white bar on top: any turn or mirroring shows."""
     rgb = np.zeros((height, width, 3), np.uint8)
     rgb[:, : width // 2, 0] = rgb[:, width // 2 :, 2] = 200
     rgb[: height // 6] = 255
@@ -253,7 +253,7 @@ def test_an_unwritable_place_is_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.apart
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:
-    # A limit on file size stands in for a full disk; it is the process's own, hence the second one.
+    # A limit on file size stands in for a full disk; the limit holds for a whole process, hence the second process.
     code = """
 import resource, signal, sys
 from fractions import Fraction
@@ -302,8 +302,8 @@ for number in range(10_000):
     with VideoReader(path) as reader:
         frames = list(reader)
         assert reader.has_audio
-    # Whole seconds of the four that were given; the encoder holds some frames back.
-    # The sound's first block of 21 ms is the encoder's run-in, by which both streams begin later.
+    # The file has whole seconds of the four that were written; the encoder holds some frames back.
+    # Both streams begin later by the sound's first block of 21 ms, which is the delay of the encoder.
     assert len(frames) >= 50 and 0 <= frames[30][0] - 30 * 40_000 < 22_000
     assert sum(len(block) for _, block in read_sound(path)) > 1.5 * SOUND_RATE_HZ
 
@@ -320,7 +320,7 @@ def test_a_frame_out_of_order_is_dropped(tmp_path: Path) -> None:
 def test_a_stream_that_stalls_says_that_nothing_comes(
     begun: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """FFmpeg calls the end of its patience an exit that was requested."""
+    """The error names the stall, although FFmpeg reports a timeout as an exit that was requested."""
     monkeypatch.setattr(reading, "OPEN_TIMEOUT_S", 0.3)
     monkeypatch.setattr(reading, "READ_TIMEOUT_S", 0.3)
     film = write_video(tmp_path / "film.mp4", 400).read_bytes() if begun else b""

@@ -1,4 +1,4 @@
-"""A driver's timeline, and its frames read from any place in the middle as from the beginning."""
+"""A driver's timeline, and its frames, which are the same when read from the middle as from the beginning."""
 
 import hashlib
 import struct
@@ -21,7 +21,7 @@ COUNT = 60
 NTSC = Fraction(30000, 1001)
 OPEN_GOP = {"x264-params": "open-gop=1"}
 HEVC_OPEN = {"x265-params": "log-level=error:open-gop=1"}
-# name: (file, codec, options, whether reading from the middle may seek in it)
+# name: (file, codec, options, whether reading from the middle may seek in the file)
 KINDS: dict[str, tuple[str, str, dict[str, str], bool]] = {
     "B-frames": ("a.mp4", "libx264", {}, True),
     "open GOP": ("a.mp4", "libx264", OPEN_GOP, True),
@@ -48,7 +48,7 @@ def write(
     base: Fraction | None = None,
     count: int = COUNT,
 ) -> Path:
-    """A video of frames that all differ, groups of 10. stamps: of the frames, in `base` seconds."""
+    """Write a video of frames that all differ, in groups of 10. stamps: of the frames, in units of `base` seconds."""
     options = dict(options or {})
     flags = {"movflags": options.pop("movflags")} if "movflags" in options else {}
     with av.open(str(path), "w", options=flags) as container:
@@ -66,14 +66,14 @@ def write(
 
 
 def uneven(count: int, seed: int = 1) -> list[int]:
-    """Milliseconds, as a phone's in poor light: about 25 a second, and now and then none for a while."""
+    """Return stamps in milliseconds like a phone's in poor light: about 25 a second, with a pause now and then."""
     steps = np.random.default_rng(seed).integers(33, 48, count)
     steps[::13] = 200
     return list(map(int, np.cumsum(steps)))
 
 
 def turned(path: Path) -> Path:
-    """As a phone held upright leaves it."""
+    """Turn the video by its display matrix, as a phone held upright does."""
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 4 + 40
     data[at : at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 96 << 16, 0, 1 << 30)
@@ -82,7 +82,7 @@ def turned(path: Path) -> Path:
 
 
 def trimmed(path: Path, first: int, count: int) -> Path:
-    """As an editor leaves it that cuts by an edit list alone: frames before and after are still in the file."""
+    """Trim the video by its edit list alone, as some editors do: the frames before and after stay in the file."""
     data = bytearray(path.read_bytes())
     at = data.index(b"elst") + 12
     _, media_time = struct.unpack(">ii", data[at : at + 8])
@@ -226,7 +226,7 @@ def test_sound_that_is_longer_than_the_frames_counts(tmp_path: Path) -> None:
     assert "2.2 s longer than its frames" in " ".join(timeline.notes)
     same = read_timeline(
         write_driver(tmp_path / "b.mp4", frames=20, sound=0.85)
-    )  # an encoder's last block is no speech
+    )  # the end of the encoder's last block is padding, not speech
     assert (same.ticks, same.notes) == (20, ())
 
 
@@ -236,7 +236,7 @@ def test_sound_before_the_first_frame_is_a_note(tmp_path: Path) -> None:
 
 
 def many(path: Path, count: int) -> Path:
-    """So many frames without the time that it takes to encode them: one key frame again and again."""
+    """Write `count` frames without the time to encode them: one key frame again and again."""
     one = write(path.with_name("one.mp4"), options={"bf": "0"}, count=1)
     with av.open(str(one)) as source, av.open(str(path), "w") as container:
         (packet,) = (p for p in source.demux(video=0) if p.size)
@@ -251,7 +251,7 @@ def many(path: Path, count: int) -> Path:
 
 
 def test_hours_are_measured_and_entered_without_decoding_all_of_it(tmp_path: Path) -> None:
-    """Three hours at 25 frames a second: a second or two to measure, and reading begins at once anywhere."""
+    """Measuring three hours and reading near their end takes less than half the time of decoding them."""
     path = many(tmp_path / "long.mp4", 270_000)
     begin = time.process_time()
     with av.open(str(path)) as container:
@@ -311,7 +311,7 @@ def test_more_than_8k_and_more_than_a_day_are_refused(tmp_path: Path) -> None:
         container.mux(stream.encode(None))
     data = bytearray((tmp_path / "large.avi").read_bytes())
     at = data.index(b"strf") + 8 + 8
-    data[at : at + 4] = struct.pack("<i", 4320)  # and says that it is 16384 x 4320
+    data[at : at + 4] = struct.pack("<i", 4320)  # the header now claims 16384 x 4320
     (tmp_path / "large.avi").write_bytes(data)
     with pytest.raises(StudioError, match=r"large\.avi has 16384x4320 pixels; use a video of 8K or less"):
         read_timeline(tmp_path / "large.avi")

@@ -1,4 +1,4 @@
-"""Sound whose holes are silence: sample n lies n / 48,000 s after the first one."""
+"""Sound whose holes are filled with silence: sample n is n / 48,000 s after the first one."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from tests.support.files.sound_files import silent_spans, tone, write_holed_soun
 
 @pytest.mark.parametrize("begin", [0.0, 0.5])
 def test_a_hole_is_silence(tmp_path: Path, begin: float) -> None:
-    """Counted from the first sound on, wherever the file's clock begins."""
+    """Holes are counted from the first sound on, wherever the file's clock begins."""
     parts = [(begin, tone(0.2)), (begin + 0.6, tone(0.1)), (begin + 1.0, tone(0.2))]
     sound = np.concatenate(list(unbroken_sound(write_holed_sound(tmp_path / "a.mkv", parts))))
     assert len(sound) == 1.2 * SOUND_RATE_HZ

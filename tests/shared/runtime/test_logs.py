@@ -1,4 +1,4 @@
-"""Log lines: one an event whatever it says, and none that ends the process."""
+"""Log lines: one per event, whatever the event says, and no line that ends the process."""
 
 import subprocess
 import sys

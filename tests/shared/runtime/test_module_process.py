@@ -1,4 +1,4 @@
-"""Modules that answer in JSON from a process of their own."""
+"""Modules that run in a process of their own and answer in JSON."""
 
 import asyncio
 import os
@@ -53,7 +53,7 @@ elif kind == "chatty":
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A module that a child process finds."""
+    """Name of a module that a child process can import."""
     (tmp_path / "answers.py").write_text(ANSWERS, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     return "answers"
@@ -154,7 +154,7 @@ def test_a_process_ends_with_the_one_that_asked(module: str, tmp_path: Path) -> 
 
 
 def children(pid: int | None = None) -> list[str]:
-    """Process ids of the children of a process; a thread that ends meanwhile has none."""
+    """Return the ids of a process's children; a thread that ends meanwhile has none."""
     found: list[str] = []
     for task in Path(f"/proc/{pid or os.getpid()}/task").iterdir():
         try:

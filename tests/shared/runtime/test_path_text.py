@@ -1,4 +1,4 @@
-"""Paths as text: every name that a disk can hold goes through JSON and msgpack and comes back."""
+"""Paths as text: every name that a disk can hold survives JSON and msgpack unchanged."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def test_a_path_comes_back_from_its_text(name: bytes) -> None:
 def test_names_that_are_text_stay_as_they_are() -> None:
     assert path_text(Path("/srv/Müller ☺\\x.mp4")) == "/srv/Müller ☺\\x.mp4"
     assert path_text(Path(os.fsdecode(b"M\xfcller"))) == "M\\udcfcller"
-    text_path("\ud800")  # no path, and no error either
+    text_path("\ud800")  # not a path, but no error either
 
 
 @pytest.mark.parametrize("name", NAMES)

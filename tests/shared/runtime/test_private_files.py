@@ -1,4 +1,4 @@
-"""Whose files are: what the command writes is its user's alone, what a user names is as open as their umask says."""
+"""Permissions of files: the command's own files are private to its user; files that a user names follow the umask."""
 
 import os
 import stat
@@ -33,7 +33,7 @@ if "again" not in sys.argv:
 def test_own_files_are_private_and_named_ones_follow_the_umask(tmp_path: Path, umask: int) -> None:
     variables = {k: v for k, v in os.environ.items() if k != "PERSONA_STUDIO_UMASK"} | {"PROGRAM": PROGRAM}
     subprocess.run([sys.executable, "-c", PROGRAM, str(tmp_path)], env=variables, umask=umask, check=True)
-    for folder in (tmp_path, tmp_path / "child"):  # a process that this one starts knows the umask too
+    for folder in (tmp_path, tmp_path / "child"):  # a child process knows the umask too
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir() if path.is_file()}
         open_mode = 0o666 & ~umask
         assert modes == {"own": 0o600, "later": 0o600, "named": open_mode, "model": open_mode}

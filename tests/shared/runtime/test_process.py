@@ -1,4 +1,4 @@
-"""Processes that end with their parent, and servers that are started again."""
+"""Processes that end with their parent, and servers that are restarted."""
 
 import subprocess
 import sys
@@ -61,13 +61,13 @@ def test_the_prefix_refuses_a_parent_that_is_gone_already() -> None:
 
 
 class SleepingServer(OwnedServer):
-    """A server that answers when `answers` says so."""
+    """A server that answers while `answers` is True."""
 
     title = "the test's server"
 
     def __init__(self, log_file: Path, clock: Callable[[], float]) -> None:
         self.answers, self.starts, self._log_file = True, 0, log_file
-        self.__dict__["_restart"] = RestartPolicy(RESTART_S, clock)  # in place of one that goes by the real clock
+        self.__dict__["_restart"] = RestartPolicy(RESTART_S, clock)  # replaces the policy that uses the real clock
         self.start()
 
     def start(self) -> None:
@@ -79,7 +79,7 @@ class SleepingServer(OwnedServer):
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[tuple[SleepingServer, list[float]]]:
-    """A server that runs, and its clock, which the test sets."""
+    """A running server, and a list that holds its clock, in seconds, for the test to set."""
     now_s = [100.0]
     started = SleepingServer(tmp_path / "log", lambda: now_s[0])
     yield started, now_s
@@ -122,7 +122,7 @@ def test_a_server_that_does_not_answer_is_killed_and_tried_again(
 
 
 def is_running(process: Path) -> bool:
-    """Whether the process, a folder in /proc, has not ended; one that waits to be reaped has."""
+    """Return whether a process, given by its folder in /proc, has not ended; a zombie has."""
     try:
         return "State:\tZ" not in (process / "status").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):

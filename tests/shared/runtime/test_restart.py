@@ -4,7 +4,7 @@ from shared.runtime.restart import RestartPolicy, RetryDelay
 
 
 class RestartClock:
-    """Time as the test sets it."""
+    """Clock that shows the time set by the test."""
 
     def __init__(self) -> None:
         self.now_s = 100.0

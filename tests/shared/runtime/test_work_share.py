@@ -19,7 +19,7 @@ def test_work_counts_also_while_it_is_under_way_and_once() -> None:
     begun.wait()
     work.taken_share()
     time.sleep(0.02)
-    assert work.taken_share() > 0.99  # it has worked all the time since it was asked
+    assert work.taken_share() > 0.99  # it has worked all the time since the last call
     may_end.set()
     thread.join()
     work.taken_share()

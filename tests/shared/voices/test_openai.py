@@ -1,4 +1,4 @@
-"""The OpenAI speech API over real HTTP: streamed as it comes, ended at once, and every failure a sentence."""
+"""The OpenAI speech API over real HTTP: streamed as it arrives, stopped immediately, each failure one sentence."""
 
 import asyncio
 import socket
@@ -122,7 +122,7 @@ def test_a_server_that_is_away_or_silent_is_named(server: SpeechServer, monkeypa
     server.mode = "late"
     with pytest.raises(VoiceError, match=r"127\.0\.0\.1 has sent nothing for too long"):
         asyncio.run(parts_of(TEXT))
-    with socket.socket() as silent:  # which is bound, so that no other program listens there
+    with socket.socket() as silent:  # bound, so that no other program listens on this port
         silent.bind(("127.0.0.1", 0))
         monkeypatch.setenv("STUDIO_VOICE_OPENAI_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
         with pytest.raises(VoiceError, match=r"127\.0\.0\.1 cannot be reached \(it is away\)"):

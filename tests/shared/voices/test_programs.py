@@ -1,4 +1,4 @@
-"""Programs as voices: text on their standard input, killed when the listener goes, and every failure a sentence."""
+"""Programs as voices: text on standard input, killed when the listener leaves, each failure one sentence."""
 
 import asyncio
 import gc
@@ -26,7 +26,7 @@ Install = Callable[[str, str], Path]
 
 @pytest.fixture
 def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
-    """Installs a program of a few lines of shell under a name; returns the folder that it runs beside."""
+    """A function that installs a shell script as a program and returns the folder in which the script runs."""
 
     def made(name: str, script: str) -> Path:
         program = tmp_path / "bin" / name
@@ -40,7 +40,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 
 def spoken(voice: Voice, text: str) -> int:
-    """Samples of a text."""
+    """Return how many samples the voice makes of a text."""
 
     async def scenario() -> int:
         async with aclosing(spoken_sentence(voice, text)) as parts:
@@ -109,7 +109,7 @@ def test_what_a_program_does_wrong_is_a_sentence(install: Install, script: str, 
 
 
 async def listen_and_go(thread: VoiceThread, sign: Path) -> None:
-    """Listen until the program has written this file, and go."""
+    """Listen until the program has written the file `sign`, then leave."""
 
     async def listen() -> None:
         async with aclosing(thread.spoken(EspeakVoice(), "hello")) as parts:
@@ -155,7 +155,7 @@ def test_a_thread_that_closes_while_a_program_starts_or_ends_leaves_nothing_behi
     for _ in range(10):
         (folder / "runs").unlink(missing_ok=True)
         asyncio.run(scenario(VoiceThread()))
-    gc.collect()  # a process or a task that was left is a warning now, and warnings are errors
+    gc.collect()  # a leftover process or task warns now, and warnings are errors
 
 
 def test_a_listener_that_has_heard_enough_ends_the_program_too(install: Install) -> None:
@@ -181,7 +181,7 @@ def _runs(pid: int) -> bool:
 
 
 def test_a_program_that_waits_for_its_listener_holds_a_bounded_amount(install: Install) -> None:
-    """It writes no faster than its sound is fetched."""
+    """The program can write no faster than its sound is fetched."""
     head = wav(np.zeros(0, np.int16), 22_050).hex(" ").split()
     octal = "".join(f"\\{int(each, 16):03o}" for each in head)
     folder = install("espeak-ng", f"printf '{octal}'; head -c 3000000 /dev/zero; touch over; sleep 600")

@@ -1,4 +1,4 @@
-"""Voices are found by their entry points, taken in one order, and one that cannot speak says what helps."""
+"""Voices are found by entry points and tried in one order; a voice that cannot speak says what helps."""
 
 import os
 from collections.abc import AsyncGenerator, Iterator
@@ -15,7 +15,7 @@ from shared.voices.registry import load_voice, open_voice, settings_of_voices, v
 
 
 class GuestVoice(Voice):
-    """Of another package."""
+    """A voice of another package."""
 
     name = "guest"
     title = "Guest"
@@ -25,7 +25,7 @@ class GuestVoice(Voice):
 
 
 class AbsentVoice(GuestVoice):
-    """Cannot speak here."""
+    """A voice that cannot speak on this machine."""
 
     name = "absent"
     title = "Absent"
@@ -35,7 +35,7 @@ class AbsentVoice(GuestVoice):
 
 
 class BrokenVoice(GuestVoice):
-    """Fails when it is looked at."""
+    """A voice whose probe raises."""
 
     name = "broken"
     title = "Broken"
@@ -46,7 +46,7 @@ class BrokenVoice(GuestVoice):
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """A machine without programs that speak, and with voices of another package beside our own."""
+    """Simulate a machine without speech programs, with voices of another package beside the project's own."""
     monkeypatch.setenv("PATH", str(tmp_path))
     ours = [("openai", "OpenAIVoice"), ("piper", "PiperVoice"), ("espeak", "EspeakVoice")]
     points = [EntryPoint(name, f"shared.voices.{name}:{kind}", VOICE_GROUP) for name, kind in ours]

@@ -1,4 +1,4 @@
-"""A text is cut where a reader takes breath, in every script."""
+"""A text is split where a reader takes breath, in every script."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A text becomes a speech file once: it goes on where it stopped, and is whole or absent."""
+"""A text becomes a speech file once: an interrupted run is resumed, and the file is complete or absent."""
 
 import wave
 from collections.abc import AsyncGenerator
@@ -23,7 +23,7 @@ TEXT = "One two. Three. Four five six."
 class CountedVoice(Voice):
     """Speaks silence of a tenth of a second for each word.
 
-    given: its sentences. away: it fails at one that has this in it.
+    given: sentences spoken. away: it fails at a sentence that contains this text.
     """
 
     name = "counted"
@@ -32,7 +32,7 @@ class CountedVoice(Voice):
     def __init__(self) -> None:
         self.given: list[str] = []
         self.away = ""
-        self.sound: NDArray[np.int16] | None = None  # of every sentence
+        self.sound: NDArray[np.int16] | None = None  # of every sentence, in place of silence
 
     async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
         if self.away and self.away in text:

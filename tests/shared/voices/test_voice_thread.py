@@ -1,4 +1,4 @@
-"""The thread of the voices: a listener that goes is never kept by sound that comes at the same moment."""
+"""The thread of the voices: a listener that leaves is released even when sound arrives at that moment."""
 
 import asyncio
 import threading
@@ -12,7 +12,7 @@ from shared.voices.voice_thread import VoiceThread
 
 
 class PromptVoice(Voice):
-    """Speaks at once. speaks: set when its first block is asked for."""
+    """Speaks immediately and without end. speaks: set when the first block is requested."""
 
     name, title = "prompt", "Prompt"
 
@@ -38,7 +38,7 @@ def test_a_listener_that_goes_when_a_block_has_just_come_is_let_go() -> None:
         listening = asyncio.ensure_future(listen())
         await asyncio.sleep(0)
         voice.speaks.wait()
-        threading.Event().wait(0.2)  # this loop stands still: block and cancellation reach the listener together
+        threading.Event().wait(0.2)  # blocks this loop: block and cancellation reach the listener together
         asyncio.get_running_loop().call_soon(listening.cancel)
         with pytest.raises(asyncio.CancelledError):
             await listening

@@ -1,4 +1,4 @@
-"""A WAV that comes in pieces gives its samples, and what is none is refused."""
+"""A WAV that arrives in pieces yields its samples, and any other data is refused."""
 
 import pytest
 

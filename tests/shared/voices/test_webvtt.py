@@ -1,4 +1,4 @@
-"""WebVTT: what is written is what a player shows, and the file is whole after every cue."""
+"""WebVTT: a player shows exactly what was written, and the file is valid after every cue."""
 
 import os
 from pathlib import Path

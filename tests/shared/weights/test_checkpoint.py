@@ -1,4 +1,4 @@
-"""Loading checkpoints: what is taken off, what is refused and never run, spectral norm, and the cache."""
+"""Loading checkpoints: wrappers removed, code refused and never run, spectral norm folded, conversions cached."""
 
 import os
 import pickle
@@ -69,7 +69,7 @@ def test_a_module_in_the_middle_of_a_name_stays(tmp_path: Path) -> None:
 
 
 class Hostile:
-    """A pickle of this makes a folder when it is loaded by a loader that runs code."""
+    """An object whose pickle creates a folder when it is loaded by a loader that runs code."""
 
     def __init__(self, trace: Path) -> None:
         self.trace = trace

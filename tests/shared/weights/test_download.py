@@ -1,4 +1,4 @@
-"""Fetching a large file from a server that breaks off, lies, stumbles or sends another file."""
+"""Fetching a large file from a server that breaks off, states false sizes, fails at times or sends another file."""
 
 import fcntl
 import hashlib

@@ -1,4 +1,4 @@
-"""Weights: what is known of them, what is wrong with them, pulling and verifying, as the command line does it."""
+"""Weights: what is known of them, what is wrong with them, and the commands that pull and verify them."""
 
 import io
 import json
@@ -35,7 +35,7 @@ LIVEPORTRAIT = WEIGHTS["liveportrait"].files
 
 
 def zipped(content: bytes = b"weights") -> bytes:
-    """Bytes that look like what torch.save writes."""
+    """Return bytes that look like a file of torch.save."""
     whole = io.BytesIO()
     with zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("archive/data.pkl", content)
@@ -43,7 +43,7 @@ def zipped(content: bytes = b"weights") -> bytes:
 
 
 def fill(folder: Path, name: str) -> None:
-    """Every file of an engine, by its path."""
+    """Write every file of an engine to its path."""
     for file in WEIGHTS[name].files:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,7 +61,7 @@ def hub() -> Iterator[Hub]:
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended and what it said, on one line each."""
+    """Result of a command: exit code, standard output, and standard error on one line."""
 
     returncode: int
     stdout: str
@@ -73,7 +73,7 @@ RunCommand = Callable[..., Done]
 
 @pytest.fixture
 def studio(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
-    """The command `studio weights`, without a terminal unless it is to be answered there."""
+    """Runs the command `studio weights` in this process; a terminal is simulated only where `answer` is given."""
 
     def run(*arguments: str, folder: Path, hub: Hub | None = None, answer: str | None = None) -> Done:
         monkeypatch.setenv("STUDIO_WEIGHTS", str(folder))
@@ -125,7 +125,7 @@ def test_an_existing_folder_in_the_authors_layout_is_used_where_it_lies(tmp_path
     assert missing_weights_error(WEIGHTS["liveportrait"], tmp_path) == ""
     assert weight_files(WEIGHTS["liveportrait"], tmp_path) == {f.path: tmp_path / f.path for f in LIVEPORTRAIT}
     assert not (tmp_path / RECORD).exists()
-    # as the script of PersonaLive's authors leaves it, in a folder inside the folder
+    # as the script of PersonaLive's authors leaves the files, in a folder inside the folder
     fill(tmp_path, "personalive")
     inner = tmp_path / "personalive" / "pretrained_weights" / "personalive"
     inner.mkdir(parents=True)
@@ -276,7 +276,7 @@ files = [{ path = "drive/net.pth", purpose = "all of it" }]
 
 
 class Driven(MeshEngine):
-    """An engine of another package, whose manifest lies there."""
+    """An engine of another package, which contains its manifest."""
 
     info = replace(INFO, name="drive", title="Drive")
 

@@ -1,4 +1,4 @@
-"""Streams over real sockets: newest wins, sound keeps its order, every loss is counted."""
+"""Streams over real sockets: the newest message wins, sound keeps its order, every loss is counted."""
 
 import shutil
 import time
@@ -17,7 +17,7 @@ from shared.wire.message import MAX_HEADER_BYTES, MAX_PAYLOAD_BYTES, Message, en
 
 
 class Bus:
-    """Opens streams in a folder of its own and closes them all."""
+    """Opens streams in one folder, and closes all of them at the end."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -44,15 +44,15 @@ def bus(tmp_path: Path) -> Iterator[Bus]:
     yield bus
     for each in bus.opened:
         each.close()
-    bus.context.destroy(linger=0)  # also what a test that failed had opened by itself
+    bus.context.destroy(linger=0)  # also closes what a failed test has opened by itself
 
 
 def connected(publisher: Publisher, reader: Reader) -> None:
-    """Send until the last message has come through: subscriptions take a moment, and none is on its way after that."""
+    """Send until the newest message arrives: subscribing takes a moment, and nothing is in flight afterwards."""
 
     def heard() -> bool:
         for each in (publisher, reader):
-            each.keep_endpoint()  # as with every pulse
+            each.keep_endpoint()  # as a service does with every pulse
         if publisher.stream == "voice":
             publisher.send(0, np.zeros(0, np.int16), "s16")
         else:
@@ -74,7 +74,7 @@ def test_a_slow_reader_gets_the_newest_and_every_loss_is_counted(bus: Bus) -> No
     got: list[Message] = []
 
     def every_one() -> bool:
-        publisher.send(1000)  # what was dropped at the end shows when a later one comes
+        publisher.send(1000)  # messages dropped at the end are noticed when a later one arrives
         reader.socket.poll(100)
         got.extend(reader.read())
         return reader.losses["stale"] + reader.losses["lost"] + len(got) == publisher._sequence - first
@@ -100,7 +100,7 @@ def test_sound_comes_whole_and_in_order(bus: Bus) -> None:
 
 
 def test_hostile_messages_are_counted_and_the_good_ones_still_come(bus: Bus) -> None:
-    """Every kind of bad message from a real peer on the stream's own endpoint."""
+    """Bad messages of every kind come from a real peer on the stream's own endpoint."""
     hostile: zmq.Socket[Any] = bus.context.socket(zmq.PUB)
     hostile.bind(endpoint(bus.folder, "driving"))
     reader = bus.reader(newest=False)
@@ -149,12 +149,12 @@ def test_a_publisher_that_dies_and_comes_back_is_heard_again(bus: Bus) -> None:
         return reader.read()
 
     assert wait_for(heard)[0].pts == 5
-    assert reader.losses["lost"] == 0  # numbers that start over are no gap
+    assert reader.losses["lost"] == 0  # sequence numbers that start over are not a gap
 
 
 @pytest.mark.parametrize("side", ["publisher", "reader"])
 def test_an_endpoint_whose_file_is_removed_is_made_again(bus: Bus, side: str) -> None:
-    """Whichever side has bound; a whole folder that is gone too. Who connects after that is reached."""
+    """Later peers are reached whichever side has bound, even where the whole folder was removed."""
     folder = bus.folder / "run"
     folder.mkdir()
     address = endpoint(folder, "pulse")
@@ -170,7 +170,7 @@ def test_an_endpoint_whose_file_is_removed_is_made_again(bus: Bus, side: str) ->
         return (folder / "pulse.ipc").exists()
 
     wait_for(is_there)
-    time.sleep(1.2)  # an endpoint that is given up takes its file along, whichever it is by then
+    time.sleep(1.2)  # closing the old endpoint removes the file at its path, even a newer one
     wait_for(is_there)
     late_publisher = Publisher(bus.context, address, "pulse", "main", bind=False) if side == "reader" else bound
     late_reader = Reader(bus.context, address, "pulse", "main") if side == "publisher" else other

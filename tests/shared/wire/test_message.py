@@ -1,4 +1,4 @@
-"""The message format: what goes in comes out, and nothing a stranger sends gets further than a counter."""
+"""The message format: what is encoded is decoded, and bad data raises nothing but WireError."""
 
 import msgpack
 import numpy as np
@@ -112,7 +112,7 @@ def test_random_bytes_never_get_further_than_wire_error(parts: list[bytes]) -> N
 @settings(max_examples=600, deadline=None)
 @given(st.data())
 def test_a_damaged_message_decodes_or_is_a_wire_error(data: st.DataObject) -> None:
-    """One byte changed or the end cut off: either a well-formed message or WireError, nothing else."""
+    """With one byte changed or the end cut off, decoding gives a well-formed message or WireError, nothing else."""
     parts = [bytearray(part) for part in encode_message(message())]
     part = data.draw(st.sampled_from(parts))
     if data.draw(st.booleans()):

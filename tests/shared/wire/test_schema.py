@@ -1,4 +1,4 @@
-"""What a reader lets through: nothing that its stream could not have, whatever the header says."""
+"""What a reader accepts: only what its stream can have, whatever the header claims."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -71,7 +71,7 @@ def test_a_time_far_ahead_of_the_clock_is_refused(stream: str) -> None:
 
 @pytest.fixture
 def bus(tmp_path: Path) -> Iterator[tuple[Any, Reader]]:
-    """A hostile publisher of faces, and a reader of them."""
+    """A hostile publisher of faces and a reader of their stream."""
     context: zmq.Context[Any] = zmq.Context()
     hostile = context.socket(zmq.PUB)
     hostile.bind(endpoint(tmp_path, "face"))

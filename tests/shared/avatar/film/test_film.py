@@ -1,4 +1,4 @@
-"""A filmed body is understood: what each frame shows is known by construction and found."""
+"""A filmed body is analysed: what each frame shows is known by construction and must be found."""
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -16,7 +16,7 @@ from shared.avatar.samples import sample_portrait
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 
-pytestmark = pytest.mark.apart  # models that take seconds
+pytestmark = pytest.mark.apart  # the models take seconds
 
 FPS, COUNT = 25.0, 40
 WIDTH, HEIGHT = 320, 360
@@ -31,7 +31,7 @@ def host() -> ImageArray:
 
 
 def swaying(image: ImageArray, number: int) -> ImageArray:
-    """The image a little to and fro, with grain as a camera has."""
+    """Return the image shifted a little to and fro, with the grain of a camera."""
     turn = 2 * np.pi * number / COUNT
     matrix = np.array([[1.0, 0.0, 3 * np.sin(turn)], [0.0, 1.0, 2 * np.sin(2 * turn)]])
     moved = cv2.warpAffine(image, matrix, (image.shape[1], image.shape[0]), borderMode=cv2.BORDER_REPLICATE)
@@ -53,7 +53,7 @@ def flags(film: Film, *kinds: str) -> np.ndarray[tuple[int], np.dtype[np.bool_]]
 
 
 def assert_found(film: Film, truth: range, *kinds: str) -> None:
-    """In at least 95 % of the frames of `truth`, and in at most 2 % of the others."""
+    """Check that at least 95 % of the frames of `truth` are flagged, and at most 2 % of the others."""
     wanted = np.isin(np.arange(film.report.frames), truth)
     found = flags(film, *kinds)
     assert found[wanted].mean() >= 0.95, (kinds, np.flatnonzero(found))
@@ -91,7 +91,7 @@ def test_where_the_host_is_gone_no_face_is_placed(host: ImageArray) -> None:
 
 def test_a_short_gap_is_bridged_and_a_long_one_fades(host: ImageArray) -> None:
     def gone(image: ImageArray) -> ImageArray:
-        """The face alone painted over, so that nothing else changes."""
+        """Return the image with only the face painted over, so that nothing else changes."""
         out = image.copy()
         cv2.ellipse(out, (WIDTH // 2, 132), (75, 100), 0, 0, 360, (96, 104, 112), -1)
         return out
@@ -131,7 +131,7 @@ def test_what_covers_a_cheek_is_named_though_the_face_is_still_found(host: Image
 
 
 def test_a_tenth_of_the_face_is_enough_of_a_cover(host: ImageArray) -> None:
-    """A microphone before the mouth, then a hand, darker than the skin, on the cheek, and then one on the forehead."""
+    """Small covers are found: a microphone at the mouth, then a dark hand on the cheek, then one on the forehead."""
     covers = {range(6, 13): ((158, 147), (30, 30, 34)), range(19, 26): ((134, 122), (150, 112, 92)),
               range(31, 36): ((160, 92), (150, 112, 92))}  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_a_tenth_of_the_face_is_enough_of_a_cover(host: ImageArray) -> None:
         image = host.copy()
         for when, (at, colour) in covers.items():
             if number in when:
-                cv2.circle(image, at, 16, colour, -1)  # the oval has 8170 pixels
+                cv2.circle(image, at, 16, colour, -1)  # the oval of the face has 8170 pixels
         return swaying(image, number)
 
     film = followed(draw)
@@ -175,7 +175,7 @@ def test_when_two_people_cross_the_face_stays_with_the_first(host: ImageArray) -
     film = followed(draw)
     middles = {n: float(face.stable[:, 0].mean()) for n, face in enumerate(film.track.faces) if face is not None}
     assert max(abs(x - middles[0]) for x in middles.values()) < 25, "it never goes along with the other"
-    truth = range(15, 25)  # the other's image lies over more than a fifth of the host's face
+    truth = range(15, 25)  # the other person covers more than a fifth of the host's face
     found = flags(film, "other_person", "covered", "absent")
     assert found[truth.start : truth.stop].mean() >= 0.95, np.flatnonzero(found)
     assert not found[: truth.start - 2].any() and not found[truth.stop + 2 :].any(), np.flatnonzero(found)
@@ -185,7 +185,7 @@ def test_when_two_people_cross_the_face_stays_with_the_first(host: ImageArray) -
 def test_a_face_that_another_person_passes_has_not_turned_away(
     host: ImageArray, after: tuple[float, ...], kind: str
 ) -> None:
-    """What passes draws the last points that are found aside; a head that turned away comes back turning."""
+    """A passing person distorts the last points found; a head that turned away comes back still turned."""
     film = followed(lambda n: swaying(host, n))
     track, gap = film.track, range(15, 25)
     for number, yaw in zip((12, 13, 14, 25, 26, 27), (4.0, 8.0, 12.0, *after), strict=True):
@@ -199,7 +199,7 @@ def test_a_face_that_another_person_passes_has_not_turned_away(
 
 
 def played(film: Film, draw: Draw) -> tuple[list[ImageArray], np.ndarray[tuple[int, int, int], np.dtype[np.float64]]]:
-    """The images of one round and the two that follow, and (M + 2, K, 2) the face's points in them."""
+    """Return the images of one round and of two frames more, and (M + 2, K, 2) the face's points in them."""
     stable: NDArray[np.float64] = np.array(
         [np.zeros((len(STABLE), 2)) if face is None else face.stable for face in film.track.faces]
     )
@@ -217,12 +217,12 @@ def played(film: Film, draw: Draw) -> tuple[list[ImageArray], np.ndarray[tuple[i
 
 
 def once_and_on(film: Film) -> list[int]:
-    """The frames of one round and the first two of the next."""
+    """Return the frames of one round and the first two of the next."""
     return [*film.round.order.tolist(), *film.round.order[:2].tolist()]
 
 
 def assert_no_jump(film: Film, draw: Draw) -> None:
-    """No step of a round is above the 95th percentile of the film's own steps but where the film itself takes it."""
+    """Check that no step added by the loop exceeds the 95th percentile of the film's own steps."""
     images, points = played(film, draw)
     face = film.track.faces[film.report.still]
     assert face is not None
@@ -237,9 +237,9 @@ def assert_no_jump(film: Film, draw: Draw) -> None:
 
 
 def test_the_loop_skips_what_is_unfit_or_excluded_without_a_jump(host: ImageArray) -> None:
-    """Blurred at first and covered in the middle, and the end is excluded: two parts are played, as one.
+    """The film is blurred at first, covered in the middle and excluded at the end; the two parts left are joined.
 
-    The second is a little brighter, and so it takes a fade to come to it and back.
+    The second part is a little brighter, so that a fade is needed to it and back.
     """
     soft = np.asarray(cv2.GaussianBlur(host, (0, 0), 3.0), np.uint8)
     hidden = host.copy()
@@ -261,10 +261,10 @@ def test_the_loop_skips_what_is_unfit_or_excluded_without_a_jump(host: ImageArra
 
 
 def test_a_film_that_comes_back_is_played_on_and_another_to_and_fro(host: ImageArray) -> None:
-    """Closed by a join where the end is like the beginning; where the host only drifts, turned round."""
+    """A film whose end is like its beginning is closed by a join; one whose host only drifts turns round."""
 
     def drifting(number: int) -> ImageArray:
-        return np.roll(swaying(host, 3), number // 2 + 6 * (number > 0), axis=1)  # it jerks at first
+        return np.roll(swaying(host, 3), number // 2 + 6 * (number > 0), axis=1)  # it jumps after the first frame
 
     circle, drift = followed(lambda n: swaying(host, n), 50), followed(drifting, 50)
     assert circle.report.loop.closing is not None and (np.diff(circle.round.order) > 0).all()

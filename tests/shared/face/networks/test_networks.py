@@ -1,7 +1,7 @@
-"""Points, boxes and people are those that mediapipe 0.10.21's own graph finds, on the sample portrait in poses.
+"""Points, boxes and people equal those of mediapipe 0.10.21's own graph, on the sample portrait in poses.
 
-`python -m benchmarks.face.golden` writes what it finds; `python -m benchmarks.face.tracking` compares on footage of
-your own.
+`python -m benchmarks.face.golden` writes that reference; `python -m benchmarks.face.tracking` compares on your own
+footage.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +21,7 @@ from shared.face.networks.region import Region
 from shared.face.networks.segmenter import PersonSegmenter
 
 GOLDEN = Path(__file__).with_name("mediapipe_0.10.21.npz")
-EVERY = 5  # frames of the moving face between two that are compared
+EVERY = 5  # of the moving face, every fifth frame is compared
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Colours of films: by their tags where they have any, else by one rule, and always in standard light."""
+"""Colours of films: by their tags where they have any, else by one rule, and always in standard dynamic range."""
 
 import errno
 from pathlib import Path
@@ -159,7 +159,7 @@ def test_highlights_are_rolled_off_and_everything_below_them_stays() -> None:
 
 
 def hdr_signal(transfer: ColorTrc, primaries: ColorPrimaries, size: tuple[int, int]) -> NDArray[np.float64]:
-    """The chart's light on white of 203 cd/m2, coded as PQ or HLG by the inverse of the published formulas."""
+    """Return the chart's light with white at 203 cd/m2, coded as PQ or HLG by the inverse of the published formulas."""
     light = light_of(chart(size), ColorTrc.IEC61966_2_1, BT709) @ np.linalg.inv(primaries_matrix(primaries)).T
     if transfer == ColorTrc.SMPTE2084:
         power = np.power(np.maximum(light, 0) * 203 / 10_000, 2610 / 16384)

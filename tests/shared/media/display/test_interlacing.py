@@ -1,4 +1,4 @@
-"""Interlaced films: a moving bar has one edge and not a comb's, and reading from the middle gives the same frames."""
+"""Interlaced films: a moving bar has one edge, not a comb, and reading from the middle gives the same frames."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -17,7 +17,7 @@ from tests.support.files.film_files import write_film
 pytestmark = pytest.mark.unit
 
 FRAMES = 12
-STEP_PX = 4  # that the bar moves between two fields
+STEP_PX = 4  # distance that the bar moves between two fields
 
 
 def bar(at: int) -> ImageArray:
@@ -27,7 +27,7 @@ def bar(at: int) -> ImageArray:
 
 
 def woven(lower_first: bool = False) -> Iterator[av.VideoFrame]:
-    """Each frame holds two moments: the bar of the first is where `begins` says, that of the second STEP_PX further."""
+    """Yield frames of two fields: the bar is at `begins` in the first field, and STEP_PX further in the second."""
     for number in range(FRAMES):
         rgb, second = bar(begins(number)), bar(begins(number) + STEP_PX)
         rows = slice(0, None, 2) if lower_first else slice(1, None, 2)
@@ -36,7 +36,7 @@ def woven(lower_first: bool = False) -> Iterator[av.VideoFrame]:
 
 
 def marked(frame: av.VideoFrame, lower_first: bool) -> av.VideoFrame:
-    """The frame as one that says which of its fields comes first: encoders go by it."""
+    """Return the frame marked with the field that comes first, which encoders go by."""
     graph = av.filter.Graph()
     source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 25))
     mark, sink = graph.add("setfield", "bff" if lower_first else "tff"), graph.add("buffersink")
@@ -58,7 +58,7 @@ def interlaced(path: Path, lower_first: bool = False) -> Path:
 
 
 def combing(rgb: ImageArray) -> float:
-    """How much neighbouring rows differ, where rows two apart do not."""
+    """Return by how much adjacent rows differ where rows two apart do not."""
     rows = rgb[8:-8, :, 1].astype(int)
     return float(np.clip(np.abs(rows[1:-1] - rows[2:]) - np.abs(rows[:-2] - rows[2:]), 0, None).mean())
 

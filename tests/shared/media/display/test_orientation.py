@@ -1,4 +1,4 @@
-"""Display matrices and EXIF: eight ways to lie in a file, one way to be shown."""
+"""Display matrices and EXIF: eight orientations of a stored image, all shown upright."""
 
 import struct
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from tests.support.files.film_files import write_film
 pytestmark = pytest.mark.unit
 
 ONE = 1 << 16
-# Of each of the eight values of EXIF's orientation: where the image's right goes and where its bottom goes (a, b, c, d
-# of a display matrix), and how the stored image is made from the upright one.
+# For each of the eight values of EXIF's orientation: where the image's right and its bottom go (a, b, c, d of a display
+# matrix), and how the stored image is made from the upright one.
 LYING: dict[int, tuple[tuple[int, int, int, int], Callable[[ImageArray], ImageArray]]] = {
     1: ((1, 0, 0, 1), lambda up: up),
     2: ((-1, 0, 0, 1), lambda up: up[:, ::-1]),
@@ -36,7 +36,7 @@ LYING: dict[int, tuple[tuple[int, int, int, int], Callable[[ImageArray], ImageAr
 
 
 def upright_scene() -> ImageArray:
-    """96 x 160, no two corners alike."""
+    """Return a (96, 160, 3) image in which no two corners are alike."""
     rgb = np.full((96, 160, 3), 90, np.uint8)
     rgb[:32, :48], rgb[:32, 112:], rgb[64:, :48] = (220, 20, 20), (20, 200, 20), (20, 20, 220)
     return rgb
@@ -93,7 +93,7 @@ def test_a_broken_exif_block_says_nothing(suffix: str, block: bytes, tmp_path: P
 
 
 def test_what_else_is_broken_in_exif_does_not_count(tmp_path: Path) -> None:
-    """A maker's name of which the kind is wrong, before an orientation that is right."""
+    """A valid orientation counts even after an entry of the wrong type."""
     entries = struct.pack(">HHII", 0x0100, 2, 6, 50) + struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
     block = b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", 2) + entries + bytes(4) + bytes(12) + b"make\xff\0"
     lying = np.ascontiguousarray(LYING[6][1](upright_scene()))

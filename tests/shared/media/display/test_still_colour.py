@@ -1,4 +1,4 @@
-"""Stills of every mode and profile: the same colours in sRGB, and the alpha that they bring along."""
+"""Stills of every mode and profile: the same colours in sRGB, and the alpha that they contain."""
 
 import io
 from pathlib import Path
@@ -34,7 +34,7 @@ def seen(rgb: ImageArray) -> NDArray[np.int64]:
 
 
 def as_profile(profile: bytes, mode: str = "RGB") -> Image.Image:
-    """The chart as a camera or printer with this profile has it."""
+    """Return the chart as a camera or printer with this profile stores it."""
     target = ImageCms.ImageCmsProfile(io.BytesIO(profile))
     image = ImageCms.profileToProfile(
         Image.fromarray(chart()),
@@ -70,7 +70,7 @@ def test_a_profile_counts_in_every_rgb_mode(mode: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", ["L", "LA", "I;16"])
 def test_grey_with_a_profile_is_as_light_as_it_was(mode: str, tmp_path: Path) -> None:
-    """A grey of gamma 1.0: 128 is 188 in sRGB."""
+    """A grey of 128 with gamma 1.0 is 188 in sRGB."""
     if mode == "I;16":
         image = Image.fromarray(np.full((48, 96), 128 << 8, np.uint16))
     else:
@@ -103,7 +103,7 @@ def test_a_profile_that_is_none_or_of_another_mode_says_nothing(profile: bytes, 
 
 
 def with_hole(kind: str) -> tuple[Image.Image, dict[str, Any]]:
-    """A chart whose left half is transparent."""
+    """Return a chart whose left half is transparent, and the options to save it with."""
     alpha = np.full((48, 96), 255, np.uint8)
     alpha[:, :48] = 0
     rgba = Image.fromarray(np.dstack([chart(), alpha]))
@@ -111,7 +111,7 @@ def with_hole(kind: str) -> tuple[Image.Image, dict[str, Any]]:
         return rgba.convert("LA"), {}
     if kind == "P":
         return rgba.convert("RGBA").quantize(16), {}
-    if kind == "RGB":  # one colour stands for transparent
+    if kind == "RGB":  # one colour is declared transparent
         rgb = chart()
         rgb[:, :48] = (1, 2, 3)
         return Image.fromarray(rgb), {"transparency": (1, 2, 3)}

@@ -1,4 +1,4 @@
-"""Alpha of films: read in every codec that carries it, grey behind it, and the same wherever reading begins."""
+"""Alpha of films: read in every codec that carries it, with grey behind it, wherever reading begins."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,14 +34,14 @@ CODECS = {
 
 
 def disc(number: int) -> ImageArray:
-    """(96, 160) alpha of a disc that wanders."""
+    """Return the (96, 160) alpha of a disc that moves from frame to frame."""
     y, x = np.mgrid[:96, :160]
     far = np.hypot(x - 50 - 6 * number, y - 48)
     return np.asarray(np.clip((32 - far) * 40, 0, 255), np.uint8)
 
 
 def frames(pixels: str) -> Iterator[av.VideoFrame]:
-    """Skin in the disc; black where nothing of it is seen."""
+    """Yield frames with the colour of skin in the disc, and black where nothing of it is visible."""
     for number in range(FRAMES):
         alpha = disc(number)
         rgb = np.where(alpha[..., None] > 0, np.array(SKIN), 0).astype(np.uint8)
