@@ -1,4 +1,4 @@
-"""What the integrations run in: an environment of their own, made once, and a studio that serves sessions."""
+"""Fixtures of the integrations' tests: a separate environment, made once, and a studio that serves sessions."""
 
 import fcntl
 import hashlib
@@ -17,14 +17,14 @@ from shared.config.cache_dir import cache_folder
 from shared.runtime.file_lock import open_lock
 from tests.support.running.small_sessions import small_session_studio
 
-# The newest that were tried. They pin another `livekit` than the studio does.
+# The newest tested versions. They pin another version of `livekit` than the studio does.
 PACKAGES = ("livekit-agents==1.8.9", "livekit-plugins-bey==1.8.9", "pipecat-ai[livekit]==1.14.0", "mypy")
 MAKING_S = 180
 
 
 @pytest.fixture(scope="session")
 def other_python() -> Path:
-    """The Python of an environment with those frameworks and without the studio, in the cache folder."""
+    """Python of an environment in the cache folder, with these frameworks and without the studio."""
     name = hashlib.sha256("\n".join((sys.version, *PACKAGES)).encode()).hexdigest()[:12]
     folder = cache_folder() / f"integrations-{name}"
     python, made = folder / "bin" / "python", folder / "made"
@@ -41,7 +41,7 @@ def other_python() -> Path:
 
 
 def _make(folder: Path, python: Path) -> str:
-    """Make it; returns why it cannot be made, or ""."""
+    """Make the environment; return "", or why it cannot be made."""
     beside = Path(sys.executable).with_name("uv")
     uv = str(beside) if beside.exists() else shutil.which("uv")
     if uv is None:
@@ -61,6 +61,6 @@ def _make(folder: Path, python: Path) -> str:
 
 @pytest.fixture(scope="session")
 def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
-    """One studio for all of them, with the avatar `sample`."""
+    """A studio shared by all integrations, with the avatar `sample`."""
     with small_session_studio(livekit_server, small_home) as made:
         yield made

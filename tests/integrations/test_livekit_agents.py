@@ -1,6 +1,6 @@
 """Real AgentSession jobs against a real studio.
 
-With our plugin, as our example has it, and with bey's as it is published.
+With the project's plugin, as its example uses it, and with bey's plugin as published.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, play, speech_
 
 BOT = str(Path(__file__).parent / "bots" / "agent_bot.py")
 EXAMPLE = str(INTEGRATIONS / "livekit-plugins-personastudio" / "examples" / "speaking_host.py")
-SECONDS = 10.0  # of what is interrupted, and of what goes on without the avatar
+SECONDS = 10.0  # length of the speeches that are interrupted or lose the avatar
 OURS, BEYS = "personastudio-avatar-agent", "bey-avatar-agent"
 
 
@@ -25,7 +25,7 @@ def speaks(said: dict[str, Any], finished: dict[str, Any], seconds: float) -> bo
 
 
 def is_cut_off(said: dict[str, Any], finished: dict[str, Any], asked: dict[str, Any]) -> bool:
-    """Something was heard of it, and no more than there was time for."""
+    """Return whether a part of the speech was heard, and no more than there was time for."""
     return bool(said["interrupted"]) and 0.3 < finished["heard"] < min(finished["at"] - asked["at"], SECONDS - 1.0)
 
 
@@ -44,10 +44,10 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         assert len(made.events("joined")) == 1 and speaks(said, made.events("finished")[0], 1.0)
         await made.until(lambda: ears.heard_seconds(OURS) > 0 and ears.frames.get(OURS, 0) > 10)
         assert list(ears.loud) == [OURS]
-        assert serving.http.get("/sessions").json()["sessions"][0]["avatar"] != "sample"  # the portrait's
+        assert serving.http.get("/sessions").json()["sessions"][0]["avatar"] != "sample"  # the portrait's avatar
         assert is_cut_off(await step(), made.events("finished")[1], made.events("asked")[1])
 
-        # The process that is in the rooms dies, and comes back.
+        # The process that joins the rooms is killed, and restarted.
         await made.until(lambda: len(made.events("started")) == 3)
         await asyncio.sleep(1.0)
         os.kill(serving.pids()["sessions"], signal.SIGKILL)
@@ -59,12 +59,12 @@ def test_the_voice_goes_on_where_the_avatar_dies_and_the_avatar_speaks_when_it_i
         await made.until(lambda: len(made.events("joined")) == 2 and len(made.events("started")) == 4)
         before = ears.heard_seconds(OURS)
         await made.until(lambda: ears.heard_seconds(OURS) > before + 0.1)
-        made.door.shut()  # the studio is away, and its avatar is still in the room
+        made.door.shut()  # the studio is unreachable, while its avatar is still in the room
         said = await step()
         assert speaks(said, made.events("finished")[3], SECONDS) and len(made.events("left")) == 2
         left = made.events("left")[1]["at"]
         assert ears.heard(agent, left, said["at"])
-        assert ears.heard_seconds(OURS) - before < SECONDS - 1.5  # it was silenced: it had more to say
+        assert ears.heard_seconds(OURS) - before < SECONDS - 1.5  # the avatar was silenced before its end
         assert speaks(await step(), made.events("finished")[4], 1.0)
         await made.until(lambda: made.events("done"))
 
@@ -84,7 +84,7 @@ def test_an_agent_without_a_studio_speaks_by_itself(other_python: Path, serving:
          PERSONASTUDIO_URL="http://127.0.0.1:9")  # fmt: skip
 
 
-@pytest.mark.slow  # its request is tested with the API, and what follows as for any agent
+@pytest.mark.slow  # other tests cover its request, and any agent's session
 def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done") and ears.frames.get(BEYS, 0) > 10)
@@ -96,7 +96,7 @@ def test_beys_own_plugin_works_with_the_studio(other_python: Path, serving: Sess
          BEY_API_URL=f"http://127.0.0.1:{serving.http.base_url.port}", BEY_API_KEY=serving.token)  # fmt: skip
 
 
-@pytest.mark.slow  # its plugin is tested above, in a bot that does more
+@pytest.mark.slow  # the test above covers its plugin with a bot that does more
 def test_the_example_speaks_a_file_to_its_end_and_takes_its_avatar_along(
     other_python: Path, serving: SessionStudio, tmp_path: Path
 ) -> None:

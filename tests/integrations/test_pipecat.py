@@ -1,4 +1,4 @@
-"""Real Pipecat pipelines with our video service against a real studio, and the example."""
+"""Real Pipecat pipelines with the project's video service against a real studio, and the example."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from harness.sessions.session_studio import SessionStudio
 from tests.support.running.bot import INTEGRATIONS, Bot, RoomEars, play, speech_file
 
 BOT = str(Path(__file__).parent / "bots" / "pipecat_bot.py")
-FRAME_S = 0.02  # of sound as the bot gives it
-PAUSE_S = 1.0  # of sound, after which a speech is over
+FRAME_S = 0.02  # length of a sound frame of the bot
+PAUSE_S = 1.0  # silence after which a speech is over
 EXAMPLE = str(INTEGRATIONS / "pipecat-personastudio" / "examples" / "speaking_host.py")
 
 
@@ -22,7 +22,7 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_aw
         heard = [0.0]
 
         async def speech() -> float:
-            """Seconds that were heard of the next one, once it is over; then the bot goes on."""
+            """Wait until the next speech is over, let the bot continue, and return how many seconds were heard."""
             pauses, before = len(heard), heard[-1]
             await made.until(lambda: len(made.events("pause")) == pauses and ears.heard_seconds("bot") > before)
             await made.until(lambda: ears.silent_seconds("bot") >= PAUSE_S)
@@ -30,8 +30,8 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_aw
             made.go_on()
             return heard[-1] - before
 
-        assert 0.5 < await speech() < 1.9  # once; a busy machine stretches it
-        assert 0.5 < await speech() < 8.0  # nothing of what was cut off
+        assert 0.5 < await speech() < 1.9  # spoken once; a busy machine stretches it
+        assert 0.5 < await speech() < 8.0  # the part that was cut off is not heard
         await made.until(lambda: len(made.events("asked")) == 3)
         asked = made.events("asked")
         await made.until(lambda: ears.frames.get("bot", 0) > 10)
@@ -39,22 +39,22 @@ def test_the_avatar_speaks_and_is_interrupted_and_the_bot_goes_on_while_it_is_aw
         session = serving.http.get("/sessions").json()["sessions"][0]
         assert session["width"] == 256 and session["figures"]["viewers"] == 1
         await made.until(lambda: ears.heard_seconds("bot") > heard[-1] + 1.0)
-        os.kill(serving.pids()["sessions"], signal.SIGKILL)  # and it comes back
+        os.kill(serving.pids()["sessions"], signal.SIGKILL)  # the process is restarted
         await made.until(lambda: len(made.events("said")) == 3 and made.events("error"))
         (error,), said = made.events("error"), made.events("said")
         assert "The avatar has left" in error["why"]
-        # By itself it speaks what the avatar had no time for, and at most the whole again.
+        # The bot itself speaks what the avatar had no time for, and at most all of it.
         rest = said[2]["through"] * FRAME_S
         assert 6.0 - (error["at"] - asked[2]["at"]) < rest <= 6.0
         await made.until(lambda: ears.heard_seconds("bot", error["at"]) > 0.5 * rest)
         await made.until(lambda: made.events("done"))
         said = made.events("said")
-        assert [each["through"] > 0 for each in said] == [False, False, True, False]  # the last is the avatar's again
+        assert [each["through"] > 0 for each in said] == [False, False, True, False]  # the avatar speaks the last again
 
     play(other_python, serving, (BOT,), scene, STEPS="say pause interrupt pause long wait say")
 
 
-@pytest.mark.slow  # what it does then is tested where the avatar has left
+@pytest.mark.slow  # the test in which the avatar leaves covers this too
 def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: SessionStudio) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.until(lambda: made.events("done"))
@@ -66,7 +66,7 @@ def test_without_a_studio_the_speech_goes_through(other_python: Path, serving: S
     play(other_python, serving, (BOT,), scene, STEPS="say", PERSONASTUDIO_URL="http://127.0.0.1:9")
 
 
-@pytest.mark.slow  # its plugin is tested above, in a bot that does more
+@pytest.mark.slow  # the test above covers its plugin with a bot that does more
 def test_the_example_speaks_and_ends(other_python: Path, serving: SessionStudio, tmp_path: Path) -> None:
     async def scene(made: Bot, ears: RoomEars) -> None:
         await made.process.wait()

@@ -1,4 +1,4 @@
-"""The packages' types, checked against the frameworks as they are published. `make check` cannot: it has neither."""
+"""Types of the packages, checked against the published frameworks, which `make check` does not have."""
 
 import subprocess
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""A whole channel, started as a user starts it."""
+"""Tests of a whole channel, started as a user starts it."""

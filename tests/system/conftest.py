@@ -1,4 +1,4 @@
-"""One running channel for the tests that only look at it, or put back what they change."""
+"""Fixtures of the system tests: one running channel for tests that only observe it or restore what they change."""
 
 import shutil
 import tempfile
@@ -14,7 +14,7 @@ DEFAULTS = {"avatar": "sample", "driver": "sample", "engine": "mesh", "label": T
 
 @pytest.fixture(scope="package")
 def shared_channel(live_home: Path) -> Iterator[Studio]:
-    """A channel that runs from the first test that needs it to the last of this folder."""
+    """A channel that runs from the first test that needs it to the last test of this folder."""
     root = Path(tempfile.mkdtemp(prefix="studio-", dir="/tmp"))  # ipc paths must be short
     with studio(live_home, root / "run", "--port", "0") as started:
         yield started.on_air()
@@ -24,7 +24,7 @@ def shared_channel(live_home: Path) -> Iterator[Studio]:
 
 @pytest.fixture
 def channel(shared_channel: Studio) -> Iterator[Studio]:
-    """The shared channel, on air as it was started, before the test and after it."""
+    """The shared channel, on air with its initial scene before the test, and restored after it."""
     on_air(shared_channel)
     yield shared_channel
     shared_channel.patch(**DEFAULTS)

@@ -1,4 +1,4 @@
-"""A channel from the command line: what it leaves, what it refuses, how it ends."""
+"""A channel from the command line: what it leaves behind, what it refuses, how it ends."""
 
 import os
 import signal
@@ -29,8 +29,8 @@ from tests.support.running.channel_looks import (
 )
 from tests.support.running.system_processes import services_running
 
-GOES_ON = 25  # program frames, which would not come if it waited
-FILM_FRAMES = 50  # at 25 a second: it is noticed at the end of a film that the file is gone
+GOES_ON = 25  # program frames, which would not arrive if the channel waited
+FILM_FRAMES = 50  # at 25 a second; a deleted file is noticed at the end of the film
 
 
 def test_a_headless_run_leaves_a_playable_file(live_home: Path, run_root: Path, tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_headless_run_leaves_a_playable_file(live_home: Path, run_root: Path, 
         live_home, run_root, "--port", "0", "--avatar", "sample-video", "--record", str(out), "--duration", "4"
     ) as run:
         run.console()
-        with unwatched(run):  # its duration does not end meanwhile
+        with unwatched(run):  # the run's duration does not end meanwhile
             until_state(run, "live")
             kept = wait_for(lambda: (seconds := recorded_seconds(run)) > 3 and seconds, what="a recording")
         assert run.process.wait(ENDS_S) == 0, run.log.read_text(encoding="utf-8")
@@ -71,7 +71,7 @@ def test_it_ends_whether_its_services_do_or_not_and_leaves_nothing(
         assert len(services_running(run_root)) >= 4
         shared_memory = set(os.listdir("/dev/shm"))
         if frozen:
-            os.kill(run.pids()[frozen], signal.SIGSTOP)  # it never answers
+            os.kill(run.pids()[frozen], signal.SIGSTOP)  # the frozen service never answers
         run.process.send_signal(number)
         assert run.process.wait(ENDS_S) == 0
     assert services_running(run_root) == []
@@ -172,7 +172,7 @@ def test_what_is_opened_slowly_keeps_the_program_on_air(live_home: Path, run_roo
         assert refused.status_code == 409 and "`studio weights pull waiting`" in refused.json()["detail"]
         assert run.patch(engine="slow").status_code == 200
         wait_for(lambda: stage(run) == "opening", what="the slow engine is being opened")
-        next_messages(run, "program", GOES_ON, is_live)  # the old engine goes on for as long as it takes
+        next_messages(run, "program", GOES_ON, is_live)  # the old engine goes on while the new one opens
         gate.touch()
         wait_for(lambda: stage(run) == "running", what="the slow engine")
         until_state(run, "live")
@@ -180,7 +180,7 @@ def test_what_is_opened_slowly_keeps_the_program_on_air(live_home: Path, run_roo
         assert run.patch(avatar="sample-video").status_code == 200
         next_messages(run, "program", GOES_ON, lambda m: bool(m.facts["avatar"] == "sample-video"))
         os.kill(run.pids()["generator"], signal.SIGKILL)
-        next_messages(run, "program", GOES_ON, lambda m: not is_live(m))  # it idles while the engine is opened again
+        next_messages(run, "program", GOES_ON, lambda m: not is_live(m))  # the host idles while the engine opens again
         gate.touch()
         until_state(run, "live")
         assert {m.facts["avatar"] for m in next_messages(run, "program", GOES_ON)} == {"sample-video"}
@@ -215,7 +215,7 @@ def test_an_engine_that_never_finishes_a_frame_holds_up_nothing(live_home: Path,
 
 
 def is_live(message: Message) -> bool:
-    """Whether a program frame has a driven face."""
+    """Return whether a program frame has a driven face."""
     return bool(message.facts["state"] == "live")
 
 

@@ -1,4 +1,4 @@
-"""The driver's image through a whole channel: not at all for `mesh`, whole for an engine that needs it."""
+"""The driver's image in a whole channel: not sent for `mesh`, sent whole for an engine that needs it."""
 
 from functools import partial
 from pathlib import Path
@@ -26,8 +26,8 @@ def test_an_engine_is_sent_the_image_only_while_it_needs_it(live_home: Path, run
             assert run.patch(engine=engine).status_code == 200
             wait_for(partial(is_wanted, run, image), what=image)
             next_messages(run, "driving", 1, partial(has_image, has=image == "whole"))
-            messages = next_messages(run, "driving", ENOUGH)  # those from before it was wanted have come
+            messages = next_messages(run, "driving", ENOUGH)  # messages from before the change have arrived by now
             assert all("face" in message.facts for message in messages)
             assert {has_image(message) for message in messages} == {image == "whole"}
             wait_for(lambda: run.state()["on_air_state"] == "ON AIR", what="on air")
-            until_state(run, "live", "face")  # its faces follow the driver
+            until_state(run, "live", "face")  # the engine's faces follow the driver

@@ -1,4 +1,4 @@
-"""Services are killed and frozen; the program goes on."""
+"""Services are killed and frozen, and the program continues."""
 
 import os
 import signal
@@ -14,13 +14,13 @@ from shared.wire.message import Message
 from tests.support.running.channel_looks import next_messages, until_state, unwatched
 
 RATE = Settings().rate
-GOES_ON = 25  # program frames, which would not come if it waited for what is killed or frozen for as long as they take
-# Seconds. What was captured before it is older than anything that may be shown after it, on a busy machine too.
+GOES_ON = 25  # program frames; they would not arrive if the program waited for the killed or frozen service
+# Seconds, so long that frames captured before are older than any frame shown after, on a busy machine too.
 FROZEN_S = 5.0
 
 
 def goes_on(frames: list[Message]) -> bool:
-    """Whether these are frames of one compositor, each of a later tick than the one before."""
+    """Return whether these frames come from one compositor, each of a later tick than the one before."""
     return all(a.run == b.run and a.facts["tick"] < b.facts["tick"] for a, b in pairwise(frames))
 
 
@@ -58,7 +58,7 @@ def test_a_stage_that_froze_shows_nothing_stale(channel: Studio, service: str) -
     shown = [m.facts["captured"] for m in after if m.facts["captured"]]
     assert all(captured > frozen + US for captured in shown), "what was captured as long ago is not shown"
     until_state(channel, "live")
-    # Bounded: nothing that arrived in that time was kept (the driver's frames alone would be 100 MB).
+    # Memory is bounded: what arrived meanwhile was not kept (the driver's frames alone would be 100 MB).
     grown = {n: resident_bytes(p) - memory[n] for n, p in before.items()}
     assert max(grown.values()) < 60 << 20, grown
 
@@ -70,7 +70,7 @@ def test_a_slow_reader_of_the_program_slows_no_other(channel: Studio) -> None:
 
 
 def test_endpoints_that_were_removed_are_made_again(channel: Studio) -> None:
-    """Something that cleans up temporary files removes the sockets' names, then a stage dies: it finds its way back."""
+    """The socket files are removed, as by a cleaner of temporary files; a restarted service is reached again."""
     before = channel.pids()
     for path in channel.run_dir.glob("*.ipc"):
         path.unlink()

@@ -1,6 +1,6 @@
-"""Each service on its own, with strangers on every socket it reads.
+"""Each service on its own, with strangers that send to every socket it reads.
 
-Bad messages are counted and nothing else happens.
+Bad messages are counted and have no other effect.
 """
 
 import time
@@ -41,5 +41,5 @@ def test_strangers_are_counted_and_the_service_goes_on(alone: Alone) -> None:
     alone.revision = 6
     wait_for(alone.follows, what="it follows the scene again")
     assert alone.process.poll() is None
-    # The engine that is opened meanwhile takes a hundred megabytes; kept junk would take more than the rest.
+    # The engine that opens meanwhile takes a hundred megabytes; messages kept in memory would exceed the rest.
     assert resident_bytes(alone.process.pid) - memory < 224 << 20

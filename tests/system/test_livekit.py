@@ -1,6 +1,6 @@
 """`studio live --livekit` as a user starts it.
 
-A server of its own, a viewer who sees the face move, an end without rest.
+The studio starts its own server, a viewer sees the face move, and no process is left at the end.
 """
 
 import itertools
@@ -19,7 +19,7 @@ from harness.viewers import subscriber
 from services.local.livekit_server import find_server
 from tests.support.running.channel_looks import ENDS_S, refusal
 
-LOOK_S = 8.0  # seconds of a first look
+LOOK_S = 8.0  # length of the first look; each further look is longer by it
 
 pytestmark = pytest.mark.skipif(find_server() is None, reason="no LiveKit server: deploy/livekit.sh builds one")
 
@@ -33,7 +33,7 @@ def published(run: Studio) -> bool:
 
 
 def watch(run: Studio, enough: Callable[[subscriber.Received], bool]) -> subscriber.Received:
-    """What a viewer receives who looks again, each time for longer, until it was enough."""
+    """Subscribe as a viewer, each time for longer, until `enough` accepts what was received; return that."""
     url, headers = f"{run.base}/api/v1/channels/{run.channel}/viewers", {"Authorization": f"Bearer {run.token}"}
     seconds = itertools.accumulate(itertools.repeat(LOOK_S))
 
@@ -41,7 +41,7 @@ def watch(run: Studio, enough: Callable[[subscriber.Received], bool]) -> subscri
         given = httpx.post(url, headers=headers, trust_env=False, timeout=ENDS_S).raise_for_status().json()
         try:
             got = subscriber.finished_subscriber(subscriber.start(given["url"], given["token"], next(seconds)))
-        except json.JSONDecodeError:  # the server was not there yet
+        except json.JSONDecodeError:  # the server was not running yet
             return None
         return got if enough(got) else None
 
@@ -70,7 +70,7 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
 
         first = servers(run)
         assert len(first) == 1
-        # Its keys stay hidden: not in a command line, and given to no service but the gateway.
+        # The server's keys stay hidden: no command line has them, and no service but the gateway gets them.
         assert not any("keys" in word or "secret" in word.lower() for word in command(first[0]))
         for name, pid in run.pids().items():
             told = b"LIVEKIT_API_SECRET=" in Path(f"/proc/{pid}/environ").read_bytes()
@@ -78,7 +78,7 @@ def test_a_host_is_watched_through_a_server_of_ones_own(live_home: Path, run_roo
 
         os.kill(first[0], signal.SIGKILL)
         wait_for(lambda: servers(run) not in ([], first), what="the server is started again")
-        watch(run, lambda got: len(got.frames) > 15)  # published again
+        watch(run, lambda got: len(got.frames) > 15)  # the program is published again
         last = servers(run)
         run.process.send_signal(signal.SIGINT)
         assert run.process.wait(ENDS_S) == 0

@@ -1,4 +1,4 @@
-"""A whole channel with outputs that are in trouble: the program, the recording and the end do not feel it."""
+"""A whole channel whose outputs fail: the program, the recording and the end of the run are not affected."""
 
 import signal
 from itertools import pairwise
@@ -45,8 +45,8 @@ def test_a_wedged_receiver_slows_nothing_and_holds_up_no_end(
             run.process.send_signal(signal.SIGINT)
             assert run.process.wait(ENDS_S) == 0
         assert services_running(run_root) == []
-    # What a busy machine leaves out is counted; a receiver that held something up would do so for ACCEPT_S. Messages
-    # that were lost on the way to this test are missing in the sequence too.
+    # Ticks that a busy machine leaves out are counted; a receiver that blocked something would do so for ACCEPT_S.
+    # Messages lost on the way to this test are also missing in the sequence numbers.
     (run_began, _, tick_began, began), (run_ended, _, tick_ended, ended) = shown[0], shown[-1]
     assert run_began == run_ended and tick_ended - tick_began - (ended - began) <= missed
     assert max(b[1] - a[1] for a, b in pairwise(shown)) < ACCEPT_S * US

@@ -1,8 +1,8 @@
 """A channel with PersonaLive at a tiny size, on a CPU that is several times too slow for the driver.
 
-It stays on air, and its delay stays what it was.
+The channel stays on air, and the engine's delay stays steady.
 
-It takes minutes on a busy machine: PERSONALIVE_SECONDS in the environment says for how long to run it.
+The test takes minutes on a busy machine; PERSONALIVE_SECONDS in the environment sets how long it runs.
 """
 
 import os
@@ -16,20 +16,20 @@ from harness.channel import longest_gap, studio, wait_for
 from shared.runtime.clock import US
 from shared.wire.message import Message
 
-SECONDS = int(os.environ.get("PERSONALIVE_SECONDS", "0"))  # to watch, at least
-FACES, PATIENCE = 12, 240  # seconds, for a machine that has other things to do
+SECONDS = int(os.environ.get("PERSONALIVE_SECONDS", "0"))  # to watch at least; 0 skips the test
+FACES, PATIENCE = 12, 240  # faces wanted; seconds, enough for a busy machine
 
 
 @pytest.mark.skipif(not SECONDS, reason="PERSONALIVE_SECONDS says for how long to run it")
 def test_an_overloaded_engine_keeps_its_delay(live_home: Path, run_root: Path, tmp_path: Path) -> None:
-    from harness.tiny.personalive import make_weights  # torch takes seconds, of those too who leave this out
+    from harness.tiny.personalive import make_weights  # importing torch takes seconds, even where this test is skipped
 
     weights = tmp_path / "weights"
     make_weights(weights)
     settings = {
         "STUDIO_WEIGHTS": str(weights),
         "STUDIO_PERSONALIVE_QUALITY": "256",
-        "STUDIO_IDLE_AFTER": "10",  # a face now and then is all that this machine makes
+        "STUDIO_IDLE_AFTER": "10",  # this machine makes a face only now and then
         "OMP_NUM_THREADS": "1",
     }
     with studio(live_home, run_root, "--port", "0", "--engine", "personalive", environment=settings) as run:

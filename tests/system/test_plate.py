@@ -1,4 +1,4 @@
-"""A face and the plate frame it was made for are shown together, on a busy machine and when faces are late."""
+"""A face is shown on the plate frame it was made for, on a busy machine and when faces are late."""
 
 import subprocess
 import sys
@@ -15,15 +15,15 @@ from shared.avatar.plate import Plate
 from tests.support.engines.plate_engine import ENGINES, STALL, read_index, shows_plate
 from tests.support.running.channel_looks import next_messages
 
-FRAMES, LIVE_FRAMES, PLATE_FRAMES = 180, 90, 60  # watched at once; at least, with a face, and of the plate
-HELD_TICKS = 16  # that a plate frame may stay: 200 ms with its face, .3 s while that fades, and two of a busy machine
-FADE_TICKS = 5  # of a face that comes, in which the plate is seen through it
+FRAMES, LIVE_FRAMES, PLATE_FRAMES = 180, 90, 60  # frames a look; at least, with a face; distinct plate frames
+HELD_TICKS = 16  # longest stay of a plate frame: 200 ms with its face, 0.3 s of fade, two of a busy machine
+FADE_TICKS = 5  # while a face fades in, the plate shows through it
 STALL_S = 1.5
 
 
 @pytest.fixture
 def load() -> Iterator[None]:
-    """Two processes that take all there is."""
+    """Run two processes that use all processor time."""
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(2)]
     yield
     for burner in burners:
@@ -45,10 +45,10 @@ def test_every_frame_of_a_moving_plate_is_shown_with_its_own_face(live_home: Pat
 
 @dataclass(slots=True)
 class ShownPlates:
-    """What was seen of the program.
+    """What the program has shown.
 
-    live: frames with a face. plates: seen with one. wrong: (tick, plate) of those that do not belong together.
-    held: for how many frames a plate stayed at most. late: whether the plate was seen alone, because a face was late.
+    live: frames with a face. plates: plate frames seen with one. wrong: (tick, plate) of faces on another plate frame.
+    held: most frames for which a plate frame stayed. late: whether the plate was shown alone because a face was late.
     """
 
     live: int = 0
@@ -58,7 +58,7 @@ class ShownPlates:
     late: bool = False
 
     def look(self, run: Studio, plate: Plate) -> bool:
-        """Look at some more frames; whether it was enough."""
+        """Look at FRAMES more frames; return whether enough has been seen."""
         shown = next_messages(run, "program", FRAMES)
         self.late |= any(message.facts["state"] == "plate" for message in shown)
         runs = [len(list(same)) for _, same in groupby(message.facts["plate"] for message in shown)]

@@ -1,4 +1,4 @@
-"""A session from the request to its end: real processes, a real LiveKit server, and an agent as LiveKit Agents' is."""
+"""Sessions from the request to their end: real processes, a real LiveKit server, an agent like LiveKit Agents'."""
 
 import asyncio
 import json
@@ -30,9 +30,9 @@ def serving(livekit_server: LiveKitServer, small_home: Path) -> Iterator[Session
 def play(
     serving: SessionStudio, scene: Callable[[VoiceAgent, str], Awaitable[None]], room: str = "", **more: Any
 ) -> str:
-    """An agent in a room with its avatar, from the moment that the avatar shows itself.
+    """Run `scene` with an agent in a room, once its avatar shows itself; return the session.
 
-    Returns the session. room: one of its own where none is named.
+    room: a new room where empty.
     """
     room = room or f"room-{uuid.uuid4().hex[:8]}"
 
@@ -54,14 +54,14 @@ def play(
 
 
 def kept_token(serving: SessionStudio, session: str) -> str:
-    """With which a session would join its room if it was begun again now."""
+    """Return the token with which a session would join its room if it were restarted now."""
     rows = json.loads((serving.settings.run_dir / "sessions.json").read_text(encoding="utf-8"))
     row = next(row for row in rows if row["spec"]["id"] == session)
     return str(row["renewed"] or row["spec"]["token"])
 
 
 def whole(finished: tuple[float, bool], seconds: float) -> bool:
-    """Whether all of so many seconds was heard."""
+    """Return whether all of a segment of this many seconds was heard."""
     return abs(finished[0] - seconds) < 0.02 and not finished[1]
 
 
@@ -69,7 +69,7 @@ def test_it_says_what_its_agent_sends_and_reports_each_segment_once(serving: Ses
     async def scene(agent: VoiceAgent, session: str) -> None:
         await agent.until(lambda: (256, 448) in agent.frames)
         assert not agent.loud
-        assert agent.room.remote_participants[AVATAR].kind == 4  # an agent's
+        assert agent.room.remote_participants[AVATAR].kind == 4  # the kind of an agent
         await agent.say(buzz(0.6))
         await agent.say(buzz(0.4, 16_000), 16_000)
         await agent.until(lambda: len(agent.finished) == 2)
@@ -114,7 +114,7 @@ def test_only_the_agent_may_speak_and_interrupt(serving: SessionStudio) -> None:
             await agent.say(buzz(0.3))
             await agent.until(lambda: agent.finished)
             assert agent.started == 1 and not other.finished
-            assert len(agent.finished) == 1 and whole(agent.finished[0], 0.3)  # not the other's half second
+            assert len(agent.finished) == 1 and whole(agent.finished[0], 0.3)  # not the other agent's half second
         finally:
             await other.close()
 
@@ -163,7 +163,7 @@ def test_it_stays_while_its_agent_restarts_and_leaves_when_that_is_gone_for_good
         await another.connect()
         await another.say(buzz(0.4))
         await another.until(lambda: another.finished)
-        assert len(another.finished) == 1 and whole(another.finished[0], 0.4)  # and nothing of the five seconds
+        assert len(another.finished) == 1 and whole(another.finished[0], 0.4)  # no part of the five seconds
         await another.close()
 
     session = play(serving, scene)

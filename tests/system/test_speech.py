@@ -1,4 +1,4 @@
-"""Speech on a whole channel: said and seen, answering a question, silenced at once, beside a stalled generator."""
+"""Speech on a whole channel: heard and seen, as an answer, silenced by an interrupt, with a stalled generator."""
 
 import os
 import re
@@ -33,11 +33,11 @@ LOUD = 1500
 MICROPHONE_RATE_HZ = 16_000
 ESPEAK = shutil.which("espeak-ng")
 TICK_US = 40_000
-QUIET_TICKS = 10  # in a row: no such pause is in what they say
-LEAST_MOVE = 8  # of the mouth's mean brightness when it opens; a waiting face has less than 3
+QUIET_TICKS = 10  # silent ticks in a row, longer than any pause within the speech
+LEAST_MOVE = 8  # change of the mouth's mean brightness when it opens; a waiting face has less than 3
 MOST_ANSWERS = 8
-# `words`: the conversation's states so far; `loudest`: what the page has played. `look(box, width)` notes in `seen`,
-# every 40 ms, how bright a part of the program is; `still` is the last of it, once it hardly changes.
+# `words`: the conversation's states so far; `loudest`: the loudest sound of the page, by state. `look(box, width)`
+# appends the brightness of a part of the program to `seen` every 40 ms; `still`: ten values that hardly differ.
 EYES_AND_EARS = """(() => {
     const connect = AudioNode.prototype.connect;
     let ear = null;
@@ -112,20 +112,20 @@ def ask(channel: Studio, path: str, **more: object) -> httpx.Response:
 
 
 def say(channel: Studio, seconds: float) -> str:
-    """Say a vowel; the utterance's id."""
+    """Speak a vowel; return the utterance's id."""
     answer = ask(channel, "", files={"audio": ("a.wav", wav(vowel(seconds)))})
     assert answer.status_code == 201
     return str(answer.json()["id"])
 
 
 def _over(channel: Studio, utterance: str) -> str:
-    """How an utterance is over, "" while it is not."""
+    """Return the state in which an utterance ended; "" while it has not ended."""
     rows = {row["id"]: row["state"] for row in channel.state()["speech"]["recent"]}
     return str(rows.get(utterance, ""))
 
 
 def is_loud(message: Message) -> bool:
-    """Whether a tick's sound is."""
+    """Return whether the sound of a tick is loud."""
     return bool(np.abs(message.array).max(initial=0) > LOUD)
 
 
@@ -143,7 +143,7 @@ def test_it_waits_on_air_and_speaks_with_its_mouth(channel: Studio) -> None:
         seen.update(message.facts["state"] for message in program.read())
         return bool(_over(channel, utterance))
 
-    def is_seen() -> bool:  # a busy machine may miss all that a mouth does in a while
+    def is_seen() -> bool:  # a busy machine may miss every movement of the mouth
         said = say(channel, 1.5)
         wait_for(partial(is_over, said), what="said to its end")
         assert _over(channel, said) == "ended"
@@ -166,7 +166,7 @@ def test_an_interrupt_is_silence_in_the_program(channel: Studio) -> None:
 
 
 def test_a_generator_that_stalls_leaves_the_sound_alone(channel: Studio) -> None:
-    speech = np.asarray(32_767 * babble(300), np.int16)  # two minutes; a lasting vowel would be taken for no speech
+    speech = np.asarray(32_767 * babble(300), np.int16)  # two minutes; a lasting vowel would not count as speech
     assert ask(channel, "", files={"audio": ("a.wav", wav(speech))}).status_code == 201
     until_state(channel, "live")
     behind = distance(channel)
@@ -183,9 +183,9 @@ def test_a_generator_that_stalls_leaves_the_sound_alone(channel: Studio) -> None
 
 
 def distance(channel: Studio) -> int:
-    """Microseconds by which the face is behind the voice it speaks, once the sound is as late.
+    """Return the microseconds by which the face follows its voice, once the sound is delayed as much.
 
-    The least of some: a busy machine shows a face for several ticks.
+    The least of several frames counts: a busy machine shows a face for several ticks.
     """
 
     def agreed() -> int | None:
@@ -200,13 +200,13 @@ def distance(channel: Studio) -> int:
 
 
 def cue_times(webvtt: str) -> list[tuple[float, float]]:
-    """(start, end) of each cue of less than an hour, in seconds."""
+    """Return (start, end) in seconds of each cue that begins and ends within the first hour."""
     found = re.findall(r"^00:(\d\d):([\d.]+) --> 00:(\d\d):([\d.]+)$", webvtt, re.MULTILINE)
     return [(60 * int(m) + float(s), 60 * int(n) + float(t)) for m, s, n, t in found]
 
 
 def loud_spans(path: Path) -> list[tuple[float, float]]:
-    """(start, end) of each stretch of a file that is loud, in seconds; shorter silences than 100 ms are part of it."""
+    """Return (start, end) in seconds of each loud stretch of a file; silences shorter than 100 ms do not split one."""
     found: list[tuple[float, float]] = []
     with av.open(str(path)) as container:
         for block in container.decode(audio=0):
@@ -224,8 +224,8 @@ SENTENCES = ("This goes <first>.", "And this & that.")
 class Take(NamedTuple):
     """A recording of the sentences.
 
-    captions, heard, burnt: (start, end) in seconds of the captions, of what is heard, and of the last one burnt in.
-    lost: what services have left out meanwhile, by their own count.
+    captions, heard, burnt: (start, end) in seconds of the captions, of the loud stretches, and of the burnt-in caption
+    of the last sentence. lost: ticks that services counted as left out meanwhile.
     """
 
     captions: list[tuple[float, float]]
@@ -234,13 +234,13 @@ class Take(NamedTuple):
     lost: int
 
     def is_whole(self) -> bool:
-        """Whether the machine kept up: sound and frames have no hole."""
+        """Return whether the machine kept up: the sentences have their lengths, and nothing was left out."""
         lengths = [end - begin for begin, end in self.heard]
         said = [SECONDS_A_CHARACTER * len(text) for text in SENTENCES]
         return not self.lost and len(lengths) == len(said) and np.abs(np.subtract(lengths, said)).max() < 0.05
 
     def agrees(self) -> bool:
-        """Whether captions are where their sentences are heard."""
+        """Return whether captions are where their sentences are heard."""
         return all(
             len(spans) == len(self.heard) and np.abs(np.subtract(spans, self.heard)).max() < 0.1
             for spans in (self.captions, self.burnt)
@@ -248,7 +248,7 @@ class Take(NamedTuple):
 
 
 def recorded_take(channel: Studio, tmp_path: Path) -> Take:
-    """Record the sentences with their captions beside them and burnt in."""
+    """Record the sentences, with captions in a file and burnt in."""
     until_state(channel, "idle")
     before = left_out(channel)
     name = request(channel, "POST", "/channels/main/recording").json()["id"]
@@ -274,12 +274,12 @@ def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channe
     assert scene["burn_captions"] is True
     while not (take := recorded_take(channel, tmp_path)).agrees():
         assert len(take.captions) == len(SENTENCES)
-        assert not take.is_whole(), take  # else a busy machine has left something out, and it is looked at again
+        assert not take.is_whole(), take  # a busy machine left something out: record again
     channel.patch(burn_captions=False, label=True)
 
 
 def captioned_spans(path: Path, text: str) -> list[tuple[float, float]]:
-    """(start, end) of each stretch of a film in which the middle of where this text is burnt in differs, in seconds."""
+    """Return (start, end) in seconds of each stretch of a film that differs in the middle of this text's caption."""
     found: list[tuple[float, float]] = []
     with av.open(str(path)) as container:
         frames = [(float(frame.time or 0), frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]
@@ -295,7 +295,7 @@ def captioned_spans(path: Path, text: str) -> list[tuple[float, float]]:
 
 @pytest.fixture(scope="module")
 def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
-    """A browser into whose microphone a question is spoken, a second after a page opens it."""
+    """A browser whose microphone plays a question one second after a page opens the microphone."""
     question = quiet_pcm(1) + spoken_pcm("Hello there, what is the weather like today?") + quiet_pcm(2)
     file = tmp_path_factory.mktemp("microphone") / "question.wav"
     file.write_bytes(wav(np.frombuffer(question, np.int16), MICROPHONE_RATE_HZ))
@@ -304,7 +304,7 @@ def asking(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Browser"]:
 
 
 def opened(asking: "Browser", address: str) -> "Page":
-    """A page with EYES_AND_EARS, on which a conversation may begin."""
+    """Open a page with EYES_AND_EARS, ready for a conversation."""
     page = asking.new_context(viewport={"width": 1280, "height": 720}).new_page()
     page.set_default_timeout(ENDS_S * 1000)
     page.add_init_script(EYES_AND_EARS)
@@ -324,7 +324,7 @@ def test_a_spoken_question_is_heard_and_seen_answered_in_a_browsers_tab(
 ) -> None:
     page = opened(asking, f"{channel.base}/#token={channel.token}")
     page.evaluate("([box, full]) => look(box, full)", [list(mouth_box(channel)), channel.state()["program"]["width"]])
-    until(page, "still !== null")  # the program is there, and its mouth closed
+    until(page, "still !== null")  # the program is shown, and its mouth is closed
     closed = page.evaluate("still")
     page.get_by_role("button", name="Talk", exact=True).click()
     until(page, "words.includes('Speaking') && words.at(-1) === 'Listening'")
@@ -338,7 +338,7 @@ def test_a_spoken_question_is_heard_and_seen_answered_in_a_browsers_tab(
     assert 2 * np.ptp(closed) < LEAST_MOVE
     for answers in range(2, MOST_ANSWERS):
         if np.median(closed) - min(page.evaluate("seen")) > LEAST_MOVE:
-            break  # a busy machine may miss all that a mouth does in one answer
+            break  # else: a busy machine may miss every movement of the mouth in one answer
         page.get_by_label("Question", exact=True).fill(QUESTION)
         page.get_by_role("button", name="Ask").click()
         until(page, f"words.filter((word) => word === 'Speaking').length >= {answers} && words.at(-1) === 'Listening'")

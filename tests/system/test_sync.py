@@ -1,4 +1,4 @@
-"""Sound and frame of the program belong together: what the driver did at one time is seen and heard at one time."""
+"""Sound and frames of the program agree: what the driver does at one time is seen and heard at one time."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -16,12 +16,12 @@ from tests.support.running.channel_looks import ENDS_S, next_messages
 
 SECONDS, FPS = 6, 25
 LOUD = 8000
-CLICKS = 5  # that are heard in a look
-TOGETHER_US = 40_000  # microseconds
+CLICKS = 5  # clicks that are heard in a look
+TOGETHER_US = 40_000  # greatest difference between sight and sound
 
 
 def film(path: Path, source: Path) -> None:
-    """A face with a click every half second."""
+    """Write a video of a face, with a click every half second."""
     clicks = np.zeros(SECONDS * SOUND_RATE_HZ, np.int16)
     clicks[SOUND_RATE_HZ // 4 :: SOUND_RATE_HZ // 2] = 30_000
     with av.open(str(source)) as container:
@@ -34,7 +34,7 @@ def film(path: Path, source: Path) -> None:
 
 
 def clicks_in(messages: list[Message]) -> list[float]:
-    """Microseconds on the channel clock of each loudest sample of a click."""
+    """Return the time of the loudest sample of each click, in microseconds on the channel clock."""
     times: list[float] = []
     for message in messages:
         if len(message.array) and np.abs(message.array).max() > LOUD:
@@ -57,7 +57,7 @@ def test_what_happens_together_is_seen_and_heard_together(live_home: Path, run_r
         heard: list[Message] = []
 
         def together() -> bool:
-            """Whether what is seen and heard in a while is; a busy machine may show a face late now and then."""
+            """Return whether sight and sound agree for a while; a busy machine may show a face late now and then."""
             heard.clear()
             while len(clicks_in(heard)) < CLICKS:
                 frames = next_messages(run, "program", FPS, lambda message: message.facts["captured"])
@@ -73,7 +73,7 @@ def test_what_happens_together_is_seen_and_heard_together(live_home: Path, run_r
 
 
 def offsets_of(said: NDArray[np.float64], heard: list[float], behind: float) -> list[float]:
-    """By how many microseconds each click is heard later than it would be seen."""
+    """Return by how many microseconds each click is heard later than it would be seen."""
     found = []
     for at in heard:
         before = said[said <= at]

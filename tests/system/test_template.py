@@ -1,4 +1,4 @@
-"""A whole channel that recorded motion drives."""
+"""A whole channel driven by recorded motion."""
 
 from pathlib import Path
 

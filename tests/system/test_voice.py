@@ -1,4 +1,4 @@
-"""A voice drives the host of a whole channel: lips and sound together, calm when it ends, alive when a service dies."""
+"""A voice drives a whole channel: lips in time with the sound, calm after the end, on air when a service dies."""
 
 import os
 import signal
@@ -27,11 +27,11 @@ from tests.support.running.channel_looks import (
 
 FPS = 25
 MOST_TAKES = 6
-CALM_S = 5  # that are recorded when the speech is over
+CALM_S = 5  # seconds recorded after the speech
 
 
 def speech(path: Path, syllables: int) -> float:
-    """A WAV file of "ah"s at irregular times; its seconds."""
+    """Write a WAV file of "ah" syllables at irregular times; return its length in seconds."""
     chance = np.random.default_rng(5)
     parts = [silence(0.3)]
     for _ in range(syllables):
@@ -42,7 +42,7 @@ def speech(path: Path, syllables: int) -> float:
 
 
 def recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(n,) opening of the mouth and (n,) loudness of the sound, 25 times a second."""
+    """Return (n,) openings of the mouth and (n,) loudness of the sound, 25 times a second."""
     tracker, openings, times = FaceTracker(), [], []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -62,7 +62,7 @@ def recorded(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def lag(openings: NDArray[np.float64], loud: NDArray[np.float64]) -> tuple[float, float]:
-    """By how many milliseconds the mouth is later than the sound, and the correlation there."""
+    """Return by how many milliseconds the mouth is later than the sound, and the correlation at that lag."""
     shifts = range(-6, 7)
     match = [float(np.corrcoef(openings[6 + s : len(openings) - 6 + s], loud[6:-6])[0, 1]) for s in shifts]
     best = int(np.argmax(match))
@@ -73,7 +73,7 @@ def lag(openings: NDArray[np.float64], loud: NDArray[np.float64]) -> tuple[float
 
 
 def spoken_take(home: Path, run_root: Path, speech_file: Path, out: Path) -> int:
-    """Record how a host speaks a file once and is calm then; how much the machine has left out."""
+    """Record a host that speaks a file once and is then calm; return how much the machine has left out."""
     arguments = ("--driver", str(speech_file), "--once", "--record", str(out))
     with studio(home, run_root, "--port", "0", *arguments) as run:
         run.console()
@@ -87,7 +87,7 @@ def spoken_take(home: Path, run_root: Path, speech_file: Path, out: Path) -> int
 
 
 def faults(take: Path) -> str:
-    """What is wrong with how a recording speaks, "" where nothing is."""
+    """Return what is wrong with the speech in a recording; "" where nothing is wrong."""
     openings, loud = recorded(take)
     assert not np.isnan(openings).any()
     spoken = np.flatnonzero(loud > 0.02)
@@ -110,13 +110,13 @@ def test_a_speech_file_is_spoken_in_sync_and_then_the_host_is_calm(
         lost = spoken_take(live_home, run_root, tmp_path / "speech.wav", out)
         if not (said := faults(out)):
             return
-        assert lost, said  # a machine that did not keep up tells nothing of the product; it is looked at again
+        assert lost, said  # a failure counts only where the machine kept up; else record again
     raise AssertionError(said)
 
 
 @pytest.fixture
 def talking(live_home: Path, run_root: Path, tmp_path: Path) -> Iterator[Studio]:
-    """A channel that loops a speech file."""
+    """A channel whose driver is a speech file in a loop."""
     speech(tmp_path / "speech.wav", 20)
     with studio(live_home, run_root, "--port", "0", "--driver", str(tmp_path / "speech.wav")) as run:
         yield run.on_air()

@@ -1,4 +1,4 @@
-"""All of it at once: a speech file is dropped into the console, and a viewer's tab shows the host saying it."""
+"""Everything at once: a speech file is dropped into the console, and a viewer's tab shows the host speaking it."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -27,7 +27,7 @@ pytestmark = [
 ]
 
 SYLLABLES = 8
-# Notes the mouth's darkness with every frame and the loudness every 10 ms, in milliseconds of the page's clock.
+# Notes the mouth's brightness with every frame and the loudness every 10 ms, in milliseconds of the page's clock.
 WATCH = """([x, y, w, h]) => {
     const video = document.querySelector("video");
     const canvas = new OffscreenCanvas(w, h), draw = canvas.getContext("2d", { willReadFrequently: true });
@@ -61,7 +61,7 @@ def channel(live_home: Path, run_root: Path) -> Iterator[Studio]:
 
 
 def speech() -> bytes:
-    """Syllables of uneven length with pauses between them."""
+    """Return a WAV of syllables of uneven length with pauses between them."""
     chance = np.random.default_rng(2)
     parts = []
     for _ in range(SYLLABLES):
@@ -94,10 +94,10 @@ def test_a_dropped_file_is_spoken_in_a_viewers_tab(channel: Studio, browser: "Br
         drop_file(console, speech(), "speech.wav")
         wait_for(lambda: said(channel) > before, what="said to the end")
         viewer.wait_for_timeout(1000)
-        late.extend(offsets(viewer.evaluate("() => window.noted")))  # a busy machine shows some syllables of a file
+        late.extend(offsets(viewer.evaluate("() => window.noted")))  # a busy machine shows only some of the syllables
         return late
 
-    # The mouth begins to open with the sound, a vowel, and is half open one frame or two later.
+    # The mouth begins to open with the vowel, and is half open one or two frames later.
     assert in_sync(look, early=-100)
 
 
@@ -112,19 +112,19 @@ def height(channel: Studio) -> int:
 
 
 def said(channel: Studio) -> int:
-    """How many utterances have been said to their end."""
+    """Return how many utterances have been spoken to their end."""
     return sum(row["state"] == "ended" for row in channel.state().get("speech", {}).get("recent", []))
 
 
 def offsets(noted: dict[str, Any]) -> list[float]:
-    """Milliseconds from each time the mouth is half open to the beginning of its syllable in the sound."""
+    """Return the milliseconds from each half-open mouth to the beginning of its syllable in the sound."""
     seen, heard = np.array(noted["seen"]), np.array(noted["heard"])
     loud = heard[:, 1] > 0.25 * heard[:, 1].max()
     onsets = [heard[i + 1, 0] for i, (a, b) in enumerate(pairwise(loud)) if b and not a]
     onsets = [at for before, at in pairwise([-1e9, *onsets]) if at - before > 300]
     closed, opened = np.percentile(seen[:, 1], [90, 5])
     if closed - opened <= 4:
-        return []  # no frame of an open mouth came through
+        return []  # no frame with an open mouth was received
     is_open = seen[:, 1] < (closed + opened) / 2
     openings = np.array([seen[i + 1, 0] for i, (a, b) in enumerate(pairwise(is_open)) if b and not a])
     late = []

@@ -1,8 +1,8 @@
-"""A real AgentSession job with an avatar's plugin, which says what it does; it runs in an environment of its own.
+"""A real AgentSession job with an avatar plugin that reports what happens; it runs in a separate environment.
 
-`python agent_bot.py connect --room NAME`, with PLUGIN, the module below `livekit.plugins`, AVATAR or PORTRAIT, and
-STEPS: "say", said to its end, "interrupt", cut off after a second of it, "long", ten seconds, and "joined", for the
-avatar to be there. Prints one JSON object a line after "BOT ".
+Usage: `python agent_bot.py connect --room NAME`. In the environment: PLUGIN, the module below `livekit.plugins`; AVATAR
+or PORTRAIT; and STEPS: "say" speaks to its end, "interrupt" is cut off after one second, "long" speaks for ten seconds,
+and "joined" waits for the avatar. Prints one JSON object a line, after "BOT ".
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from livekit import rtc
 from livekit.agents import Agent, AgentServer, AgentSession, APIConnectOptions, JobContext, cli
 
 RATE = 24_000
-PATIENCE_S = 60.0  # with the avatar and the studio: on a busy machine both are slow, and neither is gone
+PATIENCE_S = 60.0  # for avatar and studio, which are slow on a busy machine, but not gone
 SECONDS = {"say": 1.0, "interrupt": 10.0, "long": 10.0}
 server = AgentServer()
 
 
 def say(**facts: object) -> None:
     line = json.dumps({"at": time.monotonic(), **facts})
-    os.write(1, f"BOT {line}\n".encode())  # whole, whatever else writes there
+    os.write(1, f"BOT {line}\n".encode())  # in one write, so that no other output splits the line
 
 
 async def tone(seconds: float) -> AsyncIterator[rtc.AudioFrame]:

@@ -1,8 +1,8 @@
-"""A real Pipecat pipeline with a face, which says what it does; it runs in an environment of its own.
+"""A real Pipecat pipeline with a face that reports what happens; it runs in a separate environment.
 
-`python pipecat_bot.py ROOM`, with STEPS: "say", said to its end, "interrupt", ten seconds, cut off after 2.5 s of it,
-"long", six seconds, "pause", until the file GO_ON has a byte more, and "wait", for silence and frames of the avatar.
-Prints one JSON object a line after "BOT ".
+Usage: `python pipecat_bot.py ROOM`. STEPS in the environment: "say" speaks to its end, "interrupt" is cut off after 2.5
+of ten seconds, "long" speaks for six seconds, "pause" waits until the file GO_ON has one byte more, and "wait" waits
+for silence and frames of the avatar. Prints one JSON object a line, after "BOT ".
 """
 
 import asyncio
@@ -35,13 +35,13 @@ from pipecat.workers.runner import WorkerRunner
 from pipecat_personastudio import PersonaStudioVideoService, studio
 
 RATE = 24_000
-PATIENCE_S = 60.0  # with the avatar and the studio: on a busy machine both are slow, and neither is gone
+PATIENCE_S = 60.0  # for avatar and studio, which are slow on a busy machine, but not gone
 SECONDS = {"say": 1.0, "interrupt": 10.0, "long": 6.0}
 
 
 def say(**facts: object) -> None:
     line = json.dumps({"at": time.monotonic(), **facts})
-    os.write(1, f"BOT {line}\n".encode())  # whole, whatever else writes there
+    os.write(1, f"BOT {line}\n".encode())  # in one write, so that no other output splits the line
 
 
 def tone(seconds: float) -> list[Frame]:
@@ -52,7 +52,7 @@ def tone(seconds: float) -> list[Frame]:
 
 
 class Ears(FrameProcessor):
-    """What comes up from the face and the transport."""
+    """Reports frames that come upstream, from the face and the transport."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Ears(FrameProcessor):
 
 
 class Stops(FrameProcessor):
-    """What has come out of the face: the stop of a speech, how many frames of its sound, and an image."""
+    """Notes what comes out of the face: the stop of a speech, the number of its sound frames, and an image."""
 
     def __init__(self) -> None:
         super().__init__()
