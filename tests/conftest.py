@@ -1,4 +1,4 @@
-"""What several tests share: a home with the sample avatars, built once."""
+"""Fixtures shared by all tests: homes with the sample avatars, built once; a LiveKit server; a browser."""
 
 import os
 import shutil
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 pytest_plugins = ("tests.support.kinds",)
-BUILT_HOME = "BUILT_HOME"  # a folder for the processes of one run of tests
+BUILT_HOME = "BUILT_HOME"  # folder shared by the processes of one test run
 
 
 @pytest.fixture(scope="session")
 def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the others below copy from; the parts of tests/run.sh share it."""
+    """Home from which the fixtures below copy; the parts of tests/run.sh share it."""
     return Path(os.environ.get(BUILT_HOME) or tmp_path_factory.mktemp("built"))
 
 
@@ -35,14 +35,14 @@ def sample_home(built_home: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     """A home folder that holds the avatars `sample` and `sample-video`. Treat it as read-only."""
     ensure_sample_avatars(built_home)
     home = tmp_path_factory.mktemp("home")
-    measured = shutil.ignore_patterns(f"{DEFAULT_ENGINE}-*")  # by the process that made the driver, meanwhile
+    measured = shutil.ignore_patterns(f"{DEFAULT_ENGINE}-*")  # written by a process that makes the sample driver
     shutil.copytree(built_home / "avatars", home / "avatars", ignore=measured)
     return home
 
 
 @pytest.fixture(scope="session")
 def live_home(built_home: Path, sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with all that a first run makes: sample avatars and sample driver."""
+    """A home with everything that a first run makes: sample avatars and sample driver."""
     driver = ensure_sample_driver(built_home)
     home = tmp_path_factory.mktemp("live") / "home"
     shutil.copytree(sample_home, home)
@@ -52,9 +52,9 @@ def live_home(built_home: Path, sample_home: Path, tmp_path_factory: pytest.Temp
 
 @pytest.fixture(scope="session")
 def small_home(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the sample driver, whose avatar `sample` is of 256 x 256 pixels.
+    """A home with the sample driver, whose avatar `sample` has 256 x 256 pixels.
 
-    For tests of what is done with frames and not of how they look.
+    For tests of how frames are processed, not of how they look.
     """
     home = tmp_path_factory.mktemp("small")
     portrait = cv2.resize(sample_portrait()[:480, 200:680], (256, 256), interpolation=cv2.INTER_AREA)
@@ -66,14 +66,14 @@ def small_home(live_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def run_root() -> Iterator[Path]:
-    """A folder for sockets; ipc paths must be short."""
+    """A folder for sockets, with a short path because ipc paths must be short."""
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
         yield Path(folder) / "run"
 
 
 @pytest.fixture(scope="session")
 def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKitServer]:
-    """A real LiveKit server; a test that stops it starts it again."""
+    """A real LiveKit server; a test that stops it must start it again."""
     if find_server() is None:
         pytest.skip("no LiveKit server: deploy/livekit.sh builds one")
     with LiveKitServer(tmp_path_factory.mktemp("livekit") / "livekit.log") as server:
@@ -82,6 +82,6 @@ def livekit_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveKit
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator["Browser"]:
-    """Chromium without a window, with a camera and a microphone of its own making."""
+    """Headless Chromium with a simulated camera and microphone."""
     with launched() as browser:
         yield browser

@@ -1,6 +1,6 @@
-"""Words that the project does not use, looked for in every text file that git tracks or would track.
+"""Search every text file that git tracks or would track for words that the project does not use.
 
-`python tests/words.py` exits with 1 and a line for each word found, and says in one line where there is no git.
+`python tests/words.py` exits with 1 and prints a line for each word found; without git it prints one line that says so.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-# With the space between two words, "-" or "_" stands for it too; endings are those of English verbs.
+# Two words may also be joined by "-" or "_"; the endings are those of English verbs.
 WORDS = re.compile(
     r"(?<![a-z])(anew|whoever|nobody|somebody|mend(?:s|ed|ing)?|for[ _-]ever|is[ _-](?:said|told)|that[ _-]there[ _-]is"
     r"|what[ _-]is[ _-]to[ _-]be)(?![a-z])",
@@ -20,7 +20,7 @@ NOT_OURS = re.compile(r"(^|/)(LICENSE|[^/]*\.lock|package-lock\.json)$")
 
 
 def project_files() -> list[str]:
-    """Paths of the project's files, tracked or new, from its root; none where there is no git."""
+    """Return the project's files, tracked or new, relative to the root; [] where there is no git."""
     try:
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True
@@ -31,7 +31,7 @@ def project_files() -> list[str]:
 
 
 def found_words(paths: list[str]) -> Iterator[tuple[str, int, str]]:
-    """Path, line number and word of each one in these files; binary files have none."""
+    """Yield (path, line number, word) of each word in these files; binary files are skipped."""
     own = Path(__file__).resolve()
     for path in paths:
         file = ROOT / path
@@ -46,7 +46,7 @@ def found_words(paths: list[str]) -> Iterator[tuple[str, int, str]]:
 
 
 def main() -> int:
-    """Print each word found; the exit code."""
+    """Print each word found; return the exit code."""
     paths = project_files()
     if not paths:
         print("Words were not checked: this folder is not a git repository.")

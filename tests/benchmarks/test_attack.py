@@ -1,6 +1,6 @@
-"""A cut of `python -m benchmarks.attack`: a hundredth of each kind that no other test tries on running processes.
+"""A hundredth of `python -m benchmarks.attack`: the attacks that no other test makes on running processes.
 
-Messages are `tests/system/test_hostile.py`, kills `tests/system/test_faults.py` and `tests/farm`.
+`tests/system/test_hostile.py` covers messages; `tests/system/test_faults.py` and `tests/farm` cover kills.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""The benchmark of DH_live measures each part, and says what it cannot."""
+"""The benchmark of DH_live measures each part, and reports what it cannot measure."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""`studio bench face`: what counts as the same, and a peer that is none."""
+"""`studio bench face`: which results count as equal, and a peer that cannot be used."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def followed(video: Footage) -> Found:
 
 
 def changed(found: Found, by: NDArray[np.float32], frames: slice = slice(None)) -> Found:
-    """With `by` added to the points of these frames."""
+    """Return the result with `by` added to the points of these frames."""
     faces = [list(each) for each in found.found]
     for each in faces[frames]:
         each[0] = each[0] + by

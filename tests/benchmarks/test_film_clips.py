@@ -1,4 +1,4 @@
-"""Speech and a turned head are found in clips of which each frame is known."""
+"""Speech and a turned head are found in clips whose frames are all known."""
 
 from collections.abc import Callable
 from functools import cache

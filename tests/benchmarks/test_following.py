@@ -1,4 +1,4 @@
-"""`studio bench engine --avatar --driver`: how well the engine follows footage of one's own."""
+"""`studio bench engine --avatar --driver`: how well the engine follows footage of the user's own."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def bench(home: Path, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def write_driver(path: Path) -> None:
-    """A face that turns and speaks, and neither blinks nor tilts."""
+    """Write a video of a face that turns and speaks, but neither blinks nor tilts."""
     opened, face = session(), avatar().face
     with Mp4Writer(path, 512, 512, Fraction(25), sound=False) as writer:
         for index in range(50):

@@ -1,4 +1,4 @@
-"""The benchmark of PersonaLive measures what it says, and says what it cannot measure."""
+"""The benchmark of PersonaLive measures what it reports, and names what it cannot measure."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +16,7 @@ FULL = {"fps": 30.0, "original_over_this": 1.9, "memory_mb": 9_000, "delay": {"m
 def test_a_run_without_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
     torch, _, _ = (
         pytest.importorskip(name) for name in ("torch", "diffusers", "transformers")
-    )  # seconds, of this test alone
+    )  # importing them takes seconds, in this test alone
     from benchmarks.engines import personalive_size
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -37,7 +37,7 @@ def test_a_run_without_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_attention_is_held_against_pytorchs_own() -> None:
-    """Called as the other kernel is where there is a GPU."""
+    """The other function is called as the other kernel is on a GPU."""
     torch = pytest.importorskip("torch")
     asked = []
 

@@ -1,4 +1,4 @@
-"""The seam's measure, on a face of one colour that is painted where the answer is known."""
+"""The measure of the seam, on a face of one colour with marks whose effect is known."""
 
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,7 @@ def skin(colour: tuple[int, int, int] = SKIN) -> ImageArray:
 
 
 def cheek(plate: ImageArray) -> tuple[slice, slice]:
-    """Where there is bare skin left of the mouth, well inside it."""
+    """Return a region well inside the bare skin left of the mouth."""
     x, y = face().points[[50, 205, 187, 147], :2].mean(axis=0).round().astype(int)
     return np.s_[y - 12 : y + 12, x - 12 : x + 12]
 
@@ -51,7 +51,7 @@ def test_what_is_painted_on_bare_skin_is_measured(colour: tuple[int, int, int], 
     assert share > 0.02
     for name in ("darker", "lighter", "discoloured"):
         wanted = share if name == mark else 0.0
-        if not (name == "discoloured" and mark in ("darker", "lighter")):  # paler or deeper skin may be both
+        if not (name == "discoloured" and mark in ("darker", "lighter")):  # paler or deeper skin can be discoloured too
             assert getattr(seam, name) == pytest.approx(wanted, abs=0.25 * share), name
 
 

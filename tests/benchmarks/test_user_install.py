@@ -1,8 +1,8 @@
-"""What a user's install has is enough.
+"""The packages of a user's install are enough.
 
-Every command and benchmark imports from it alone, or names what it needs besides.
+Every command and benchmark imports only these packages, or names the others that it needs.
 
-Read from the source, imports within functions too; `deploy` installs what `requirements.lock` lists.
+The imports are read from the source, those inside functions included; `deploy` installs what `requirements.lock` lists.
 """
 
 import ast
@@ -28,8 +28,8 @@ NEURAL = {
     "transformers",
     "safetensors",
     "tokenizers",
-}  # `make setup-torch`; without them a benchmark says so itself
-BY_OTHER_MEANS = {"xformers", "src", "yaml"}  # of a checkout, or asked for by name and missing as a rule
+}  # from `make setup-torch`; a benchmark reports it where they are missing
+BY_OTHER_MEANS = {"xformers", "src", "yaml"}  # from a checkout, or an option that is usually missing
 
 
 def _pins(lock: str) -> set[str]:
@@ -38,7 +38,7 @@ def _pins(lock: str) -> set[str]:
 
 @cache
 def provided(lock: str) -> frozenset[str]:
-    """Top-level modules of the packages in a lock."""
+    """Return the top-level modules of the packages in a lock."""
     names = _pins(lock)
     return frozenset(
         module
@@ -49,7 +49,7 @@ def provided(lock: str) -> frozenset[str]:
 
 @cache
 def imported(module: str) -> frozenset[str]:
-    """Dotted names that a module of ours imports, anywhere in it."""
+    """Return the dotted names that a module of the project imports, anywhere in it."""
     path = _file(module)
     if path is None:
         return frozenset()
@@ -68,7 +68,7 @@ def _file(module: str) -> Path | None:
 
 
 def foreign(start: str) -> Iterator[str]:
-    """Top-level modules of others that a module of ours reaches."""
+    """Yield the top-level modules of other packages that a module of the project reaches."""
     seen, waiting = {start}, [start]
     while waiting:
         for name in imported(waiting.pop()) - seen:
@@ -80,7 +80,7 @@ def foreign(start: str) -> Iterator[str]:
 
 
 def lacking(start: str) -> set[str]:
-    """Of those, what neither a user's install nor PyTorch's has."""
+    """Return those modules that neither a user's install nor the PyTorch install has."""
     return set(foreign(start)) - provided("requirements.lock") - NEURAL - BY_OTHER_MEANS
 
 

@@ -1,4 +1,4 @@
-"""`studio avatar`: a filmed body alone, what it shows, and what is chosen of it."""
+"""`studio avatar` for a filmed body alone: what it reports about the film, and which parts the user chooses."""
 
 import json
 import stat

@@ -15,7 +15,7 @@ from engines.registry import names
 
 
 class AbsentEngine(MeshEngine):
-    """Cannot run here, and says what helps."""
+    """An engine that cannot run on this machine and says what helps."""
 
     info = replace(INFO, name="absent", title="Absent [beta]", inputs=frozenset({"motion", "voice", "template"}))
 
@@ -24,7 +24,7 @@ class AbsentEngine(MeshEngine):
 
 
 class BrokenProbe(MeshEngine):
-    """Fails when it is looked at."""
+    """An engine whose probe raises."""
 
     info = replace(INFO, name="broken", title="Broken")
 
@@ -33,7 +33,7 @@ class BrokenProbe(MeshEngine):
 
 
 class Mistaken(MeshEngine):
-    """Names a manifest that is not there."""
+    """An engine that names a weights manifest that does not exist."""
 
     info = replace(INFO, name="mistaken", title="Mistaken")
     weights_manifest = Path("/nowhere/mistaken.toml")
@@ -44,7 +44,7 @@ Said = Callable[..., str]
 
 @pytest.fixture
 def said(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Said:
-    """What `studio` prints with these arguments, in a studio that has these engines too."""
+    """Run `studio` in this process, with these engines added; return what it prints."""
     (tmp_path / "leaving_engine.py").write_text("raise SystemExit('at once')", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     engines = {kind.info.name: f"{__name__}:{kind.__name__}" for kind in (AbsentEngine, BrokenProbe, Mistaken)}
@@ -84,7 +84,7 @@ def test_every_engine_is_a_row_with_what_there_is_to_know(said: Said) -> None:
 
 
 def test_the_list_says_it_for_people_and_cuts_nothing_off(said: Said) -> None:
-    """On a terminal of the usual 80 columns; only ends of lines are between words."""
+    """On a terminal of 80 columns nothing is cut off; words are separated by line ends at most."""
     table = " ".join(said("engines").split())
     assert "…" not in table
     for words in (

@@ -1,4 +1,4 @@
-"""Ctrl-C in the first second of a command, while its modules are loaded: it ends as later on, without a traceback."""
+"""Ctrl-C while a command still loads its modules ends it as it does later, without a traceback."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-# Ctrl-C at the moment that a module is asked for: no clock decides where it falls.
+# Sends Ctrl-C at the moment that a given module is imported, so that no timing decides where it arrives.
 AT_IMPORT = """
 import os, signal, sys
 

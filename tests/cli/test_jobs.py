@@ -1,4 +1,4 @@
-"""`studio jobs` as it is typed: real commands, the studio's own Redis and worker, real files."""
+"""`studio jobs` as users type it: real commands, the studio's own Redis and worker, real files."""
 
 import json
 import os
@@ -29,11 +29,11 @@ from tests.support.jobs import job_material as material
 from tests.support.jobs.farm import descendants, wait_ended
 
 ROOT = Path(__file__).parents[2]
-TICKS = 25  # of the driver, at 25 a second
+TICKS = 25  # length of the driver, at 25 ticks a second
 
 
 class JobsCommand:
-    """A studio folder and its command."""
+    """A studio folder, and the `studio jobs` command in it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -49,7 +49,7 @@ class JobsCommand:
         return subprocess.Popen(command, cwd=ROOT, env=self.environment, encoding="utf-8", **pipes)  # type: ignore[call-overload,no-any-return]
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
-        """Exit code, standard output, standard error."""
+        """Run the command; return its exit code, standard output and standard error."""
         with self.start(*arguments) as process:
             said, complained = process.communicate(timeout=180)
         return process.returncode, said, complained
@@ -72,7 +72,7 @@ class JobsCommand:
 
 @pytest.fixture(scope="module")
 def studio(sample_home: Path) -> Iterator[JobsCommand]:
-    """A bare studio: avatars, and nothing that runs; what a command has started ends with the tests."""
+    """A studio with avatars and no running service; processes that a command starts end with the tests."""
     with tempfile.TemporaryDirectory(prefix="studio-jobs-") as folder:
         home = Path(folder) / "home"
         shutil.copytree(sample_home, home)
@@ -85,10 +85,10 @@ def studio(sample_home: Path) -> Iterator[JobsCommand]:
 
 
 def farms(home: Path) -> list[psutil.Process]:
-    """This folder's farm."""
+    """Return the running render farms of this folder."""
     found = []
     for each in psutil.process_iter(["cmdline", "environ"]):
-        words, told = each.info["cmdline"] or [], each.info["environ"] or {}  # none of another user's
+        words, told = each.info["cmdline"] or [], each.info["environ"] or {}  # unreadable for processes of other users
         if "services.local.render_farm" in words and told.get("STUDIO_HOME") == str(home):
             found.append(each)
     return found
@@ -127,7 +127,7 @@ def test_the_same_key_is_the_same_job(studio: JobsCommand) -> None:
 
 def test_a_job_is_paused_resumed_cancelled_and_removed(studio: JobsCommand) -> None:
     long = studio.home / "long.wav"
-    long.write_bytes(wav(tone(600, rate=16_000), 16_000))  # no worker is done with it before it is cancelled
+    long.write_bytes(wav(tone(600, rate=16_000), 16_000))  # too long to be finished before it is cancelled
     code, said, complained = studio.run("submit", "--driver", str(long), "--priority", "high")
     assert code == 0, complained
     job = said.strip()
@@ -145,14 +145,14 @@ def test_a_job_is_paused_resumed_cancelled_and_removed(studio: JobsCommand) -> N
     assert studio.json("cancel", job)["state"] == "cancelled"
     said, _ = watching.communicate(timeout=60)
     assert watching.returncode == 4 and json.loads(said.splitlines()[-1])["state"] == "cancelled"
-    # A worker that looked just before may still tell the list what it saw; its next look corrects that.
+    # A worker that read the state just before may still write that to the list; its next look corrects it.
     wait_for(lambda: [row["id"] for row in studio.json("list", "--state", "cancelled")] == [job], what="it is listed")
     studio.json("rm", job)
 
 
 def test_a_parked_job_says_why_and_its_exit_code_says_that_it_is_parked(studio: JobsCommand) -> None:
     job = material.job(studio.store, 1)
-    park(studio.store, job, "The face is nowhere.", "failed")  # for want of space it would go on by itself
+    park(studio.store, job, "The face is nowhere.", "failed")  # a job parked for want of space would go on by itself
     code, said, _ = studio.run("watch", job)
     assert code == 3 and "The face is nowhere." in said and f"studio jobs retry {job}" in said
     code, said, _ = studio.run("show", job)
@@ -168,14 +168,14 @@ def test_what_is_noted_for_a_log_is_not_among_a_commands_words(
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["studio", "jobs", "list", "--json", "--home", str(tmp_path)])
     monkeypatch.setattr(LocalStore, "list", lambda *_: structlog.get_logger().debug("noted") or [])
-    structlog.reset_defaults()  # as in a process that has just begun
+    structlog.reset_defaults()  # as in a process that has just started
     with pytest.raises(SystemExit):
         main()
     assert json.loads(capsys.readouterr().out) == []
 
 
 def test_a_damaged_job_is_listed_with_what_helps(tmp_path: Path) -> None:
-    job = f"k{0:020x}"  # of a key, so that it does not say when it was handed in
+    job = f"k{0:020x}"  # the id comes from a key, so that it holds no time of submission
     LocalStore(tmp_path / "jobs").write(f"{folder(job)}/job.json", b"{")
     said = CliRunner().invoke(app, ["jobs", "list", "--home", str(tmp_path)]).output
     assert f"{job}: Job '{job}' has a damaged job.json" in said and "studio jobs rm" in said and "Jan" not in said
@@ -185,7 +185,7 @@ def test_a_damaged_job_is_listed_with_what_helps(tmp_path: Path) -> None:
 def test_a_clip_is_shown_by_its_units_and_steps(
     studio: JobsCommand, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No frames before there are any."""
+    """Units and steps are shown in place of frames, of which there are none yet."""
     job = material.job(studio.store, 1, units=material.WINDOWS)
     material.begin_windows(studio.store, job)
     monkeypatch.setenv("STUDIO_HOME", str(studio.home))
@@ -244,7 +244,7 @@ def test_what_cannot_be_is_one_sentence(
     ):
         monkeypatch.setattr(sys, "argv", ["studio", "jobs", *arguments])
         with pytest.raises(SystemExit) as ended:
-            main()  # in this process: what the renderer imports is slow to import eighteen times
+            main()  # in this process, as importing the renderer eighteen times is slow
         said, complained = capsys.readouterr()
         assert ended.value.code == 1 and not said, (arguments, said)
         assert complained.startswith("studio: ") and "Traceback" not in complained, (arguments, complained)

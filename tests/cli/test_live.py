@@ -1,4 +1,4 @@
-"""The driver that `studio live` is given, as the scene has it."""
+"""The driver given to `studio live`, in the form that the scene stores."""
 
 from pathlib import Path
 

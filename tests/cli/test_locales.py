@@ -1,6 +1,6 @@
-"""The studio in a Turkish locale that is not UTF-8, in one that is, and in none.
+"""The studio in a Turkish locale that is not UTF-8, in one that is UTF-8, and without a locale.
 
-The home's name and the text are not ASCII.
+The name of the home and the texts are not ASCII.
 """
 
 import json
@@ -23,7 +23,7 @@ SECONDS = 1
 
 @pytest.fixture(scope="module")
 def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the locales, compiled."""
+    """Folder of the compiled locales."""
     folder = tmp_path_factory.mktemp("locales")
     if shutil.which("localedef") is None or not Path("/usr/share/i18n/locales/tr_TR").exists():
         pytest.skip("no locale sources: apt install locales")
@@ -34,7 +34,7 @@ def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def home(live_home: Path, tmp_path: Path) -> Path:
-    """A home with the samples at a path with Turkish letters, a driver of a second in it."""
+    """A home with the samples and a driver of one second, at a path with Turkish letters."""
     home = tmp_path / "ışıklı EV"
     shutil.copytree(live_home, home)
     (home / "SELAMLAMA ğüİ.wav").write_bytes(wav(tone(SECONDS, rate=16_000), 16_000))
@@ -42,7 +42,7 @@ def home(live_home: Path, tmp_path: Path) -> Path:
 
 
 def studio(home: Path, environment: dict[str, str], *arguments: str | Path) -> subprocess.CompletedProcess[bytes]:
-    """What a command said. Fails where it does not end with 0."""
+    """Run a `studio` command, check that it exits with 0, and return the completed process."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("STUDIO_", "REDIS_", "LC_", "LANG", "PYTHONUTF8"))}
     done = subprocess.run(
         [sys.executable, "-m", "cli.app", *arguments],

@@ -1,4 +1,4 @@
-"""Text of users on the terminal: names with brackets are text and nothing else."""
+"""Users' text on the terminal: brackets in a name are printed as they are."""
 
 import pytest
 from rich.console import Console

@@ -1,4 +1,4 @@
-"""`--option key=value` and its short form, as they are typed."""
+"""`--option key=value` and its short form, as users type them."""
 
 import json
 import os
@@ -28,7 +28,7 @@ CommandRun = Callable[..., str]
 
 @pytest.fixture
 def run(live_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandRun:
-    """A `studio` command that is refused, in this process: what it says."""
+    """Run a `studio` command in this process that must be refused; return its error."""
 
     def ended(*arguments: str) -> str:
         monkeypatch.setenv("STUDIO_ENGINES", json.dumps(job_engines.ENGINES))
@@ -71,7 +71,7 @@ def test_a_wrong_one_is_one_sentence_and_nothing_is_begun(
 
 
 def live(home: Path, run_root: Path, *options: str) -> "subprocess.Popen[str]":
-    """`studio live` in a process of its own."""
+    """Start `studio live` in a process of its own."""
     plain = {key: value for key, value in os.environ.items() if not key.startswith("STUDIO_")}
     added = {"STUDIO_ENGINES": json.dumps(slow_engines.ENGINES), "STUDIO_RUN_ROOT": str(run_root), "COLUMNS": "200"}
     command = [sys.executable, "-m", "cli.app", "live", "--no-open", "--port", "0", "--home", str(home), *options]
@@ -136,7 +136,7 @@ def test_a_host_goes_on_air_with_them(live_home: Path, run_root: Path) -> None:
             headers = {"Authorization": f"Bearer {page[2]}"}
 
             def on_air() -> dict[str, Any] | None:
-                """The channel's state, once the engine has said its quality."""
+                """Return the channel's state once the engine has reported its quality, else None."""
                 try:
                     state = httpx.get(f"{page[1]}/api/v1/channels/main", headers=headers, timeout=60).json()
                 except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""Blending: right to two levels against floating point, and not a pixel touched outside the box."""
+"""Blending is within two levels of floating point, and changes no pixel outside the box."""
 
 import cv2
 import numpy as np
@@ -42,10 +42,10 @@ def reference(
     offsets: NDArray[np.float64],
     opacity: float,
 ) -> list[NDArray[np.float64]]:
-    """The obvious way, over the whole frame in floating point: Y, U and V."""
+    """Blend the whole frame in floating point in the obvious way; return Y, U and V."""
     whole = cv2.warpAffine(roi.astype(np.float32), placement, (WIDTH, HEIGHT))
     cover = cv2.warpAffine(mask.astype(np.float32), placement, (WIDTH, HEIGHT))
-    # Colour at the rim is not darkened by the nothing around the ROI; it is transparent there.
+    # The ROI is transparent at its rim; the black around the ROI must not darken the colour there.
     rim = cv2.warpAffine(np.ones(mask.shape, np.float32), placement, (WIDTH, HEIGHT))
     whole = whole / np.maximum(rim, 1e-3)[..., None]
     yuv = (whole.astype(np.float64) @ RGB_TO_YUV.T + YUV_BASE - 128) * gains + 128 + offsets
@@ -162,7 +162,7 @@ def test_a_shrunken_face_does_not_alias(plate: ImageArray) -> None:
     stripes[:, ::2] = 255  # finer than the placed frame can show: it must come out grey
     out = plate.copy()
     Blender(np.full((512, 512), 255, np.uint8)).place(out, stripes, turned(0.3, 0.0, 100, 100))
-    assert planes(out)[0][110:240, 110:240].std() < 20  # without averaging it is 60
+    assert planes(out)[0][110:240, 110:240].std() < 20  # without averaging, the deviation is 60
 
 
 def test_the_portrait_on_its_own_frame_is_invisible(sample_home) -> None:  # type: ignore[no-untyped-def]

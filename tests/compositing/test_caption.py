@@ -94,7 +94,7 @@ def test_right_to_left_text_is_drawn_from_the_right() -> None:
 
 
 def columns(font: FontFile, text: str) -> NDArray[np.float64]:
-    """How much ink there is in each column of a text."""
+    """Return how much ink each column of a text has."""
     mask = font.sized(40).getmask(text)
     return np.asarray(np.asarray(mask, np.float64).reshape(mask.size[::-1]).sum(axis=0), np.float64)
 
@@ -137,5 +137,5 @@ def test_a_font_with_all_signs_is_preferred_and_an_emoji_asks_for_none() -> None
     text, font = drawable_text("Yes \u2014 no \u00d7 \u2192.")
     assert text == "Yes \u2014 no \u00d7 \u2192." and font.path
     assert drawable_text("Yes \U0001f600 no.") == ("Yes no.", FontFile())
-    for emoji in ("\U0001f680", "\u2b50\ufe0f"):  # that no font of letters has
+    for emoji in ("\U0001f680", "\u2b50\ufe0f"):  # which no text font has
         assert drawable_text(f"Yes \u2014 no {emoji}")[0] == "Yes \u2014 no"

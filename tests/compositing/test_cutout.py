@@ -1,4 +1,4 @@
-"""The host cut out: by the plate's own matte, with the moved face, and the label still to be read."""
+"""Cutting out the host: with the plate's own matte and the moved face, and with a label that stays readable."""
 
 import shutil
 from fractions import Fraction
@@ -27,7 +27,7 @@ from shared.media.output_spec import OutputSpec
 
 @pytest.fixture(scope="module")
 def portrait(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
-    """The avatar `sample` in a folder of its own: its plate is its portrait."""
+    """The avatar `sample`, copied to a folder of its own; its plate is its portrait."""
     folder = tmp_path_factory.mktemp("avatars") / "sample"
     shutil.copytree(sample_home / "avatars" / "sample", folder)
     return load_avatar(folder)
@@ -35,7 +35,7 @@ def portrait(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ava
 
 @pytest.fixture(scope="module")
 def body(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
-    """The avatar `sample-video`, of whose plate the first three frames are kept."""
+    """The avatar `sample-video`, with only the first three frames of its plate."""
     folder = tmp_path_factory.mktemp("avatars") / "sample-video"
     shutil.copytree(sample_home / "avatars" / "sample-video", folder)
     with np.load(folder / "plate.npz", allow_pickle=False) as data:
@@ -52,7 +52,7 @@ def body(sample_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Avatar:
 
 
 def outline(avatar: Avatar, index: int = 0) -> ImageArray:
-    """(H, W) 1 well inside the plate's face."""
+    """Return (H, W) 1 well inside the plate's face, else 0."""
     plate = avatar.plate
     face = np.zeros(avatar.mask.shape, np.uint8)
     hull = cv2.convexHull(avatar.face.points[:, :2].astype(np.int32))
@@ -76,7 +76,7 @@ def test_a_plate_is_looked_at_once(body: Avatar, monkeypatch: pytest.MonkeyPatch
     done: list[int] = []
     made = plate_mattes(body.folder, body.plate, done.append)
     assert done == [1, 2, 3] and len(made) == 3
-    monkeypatch.setattr("shared.avatar.matte.MatteCutter", None)  # a second look fails
+    monkeypatch.setattr("shared.avatar.matte.MatteCutter", None)  # measuring a second time would fail
     kept = plate_mattes(body.folder, body.plate)
     assert all(np.array_equal(made.frame(n), kept.frame(n)) for n in range(3))
     assert np.abs(made.frame(0).astype(int) - made.frame(2)).mean() < 4, "steady"
@@ -88,7 +88,7 @@ def test_a_plate_is_looked_at_once(body: Avatar, monkeypatch: pytest.MonkeyPatch
 
 
 def test_mattes_do_not_pile_up_in_memory(body: Avatar) -> None:
-    """What is kept of each frame lies in the file: of the result only where it begins is in memory."""
+    """The mattes are in the file; only the positions at which they begin are in memory."""
     mattes = plate_mattes(body.folder, body.plate)
     assert mattes.starts[-1] == (body.folder / FRAMES).stat().st_size > 1000
     with (body.folder / FRAMES).open("r+b") as file:
@@ -153,12 +153,12 @@ def test_a_render_has_the_alpha_of_each_of_its_frames(body: Avatar, tmp_path: Pa
         assert np.abs(rows - wanted).mean() < 2.5
 
 
-# A cut-out that the source brings along
+# A cut-out that the source contains
 
 
 @pytest.fixture(scope="module")
 def cut_out_portrait(portrait: Avatar, tmp_path_factory: pytest.TempPathFactory) -> tuple[Avatar, ImageArray]:
-    """A portrait's avatar that brings along a cut-out, over grey, and that."""
+    """An avatar whose portrait brings a cut-out, over grey, and the alpha of that cut-out."""
     folder = tmp_path_factory.mktemp("avatars") / "cut-out"
     shutil.copytree(portrait.folder, folder)
     plate, roi = portrait.plate, portrait.roi.copy()

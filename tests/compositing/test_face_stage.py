@@ -1,4 +1,4 @@
-"""Which face is on the plate at each tick, how strongly, and on which plate frame: on a clock that is driven."""
+"""Which face is on the plate at each tick, at which opacity and on which plate frame, on a driven clock."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from tests.support.files.small_avatar import FACE, small_avatar
 
 TICK_US = US // 25
 IDLE_AFTER_US = US // 2
-START = 8 * US  # a whole number of rounds of the plate
+START = 8 * US  # the plate has played a whole number of rounds by then
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +38,12 @@ def face(pts: int, level: int = 255, shape: tuple[int, ...] = (64, 64, 3), **fac
 
 
 def level(frame: StagedFrame) -> int:
-    """The luma in the middle of the placed face."""
+    """Return the luma in the middle of the placed face."""
     return int(planes(frame.composed.frame)[0][FACE][32, 32])
 
 
 def shown(stage: FaceStage, begin: int, end: int, **facts: Any) -> StagedFrame:
-    """The frame of the last tick before `end`, a new face having come with each from `begin` on."""
+    """Return the frame of the last tick before `end`, with a new face at each tick from `begin` on."""
     for pts in range(begin, end, TICK_US):
         assert stage.take(face(pts, **facts), pts) == ""
         frame = stage.frame(pts)
@@ -144,7 +144,7 @@ def test_a_frame_is_the_receivers_own(stage: FaceStage, avatar: Avatar) -> None:
 def test_a_plate_frame_is_decoded_ahead_and_once(
     avatar: Avatar, named: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is made ahead is what would have been made: the frames are the same."""
+    """Frames composed from a background prepared ahead equal those composed without."""
     plain, ahead = FaceStage(avatar, IDLE_AFTER_US), FaceStage(avatar, IDLE_AFTER_US)
     decoded: list[int] = []
     background = Composer.background

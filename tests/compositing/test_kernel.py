@@ -1,4 +1,4 @@
-"""The compiled loops: what they compute is what is written, at the ends of every number that they are given."""
+"""The compiled loops compute what their source computes, also for the extreme values of every input."""
 
 from typing import Any
 
@@ -15,14 +15,14 @@ MATCHES = [
 
 
 def numbers(shape: tuple[int, ...], seed: int, low: int = 0, high: int = 256) -> NDArray[np.uint8]:
-    """Random ones, with the lowest and the highest in the first and the last place."""
+    """Return random numbers, with the lowest in the first place and the highest in the last."""
     made = np.random.default_rng(seed).integers(low, high, shape).astype(np.uint8)
     made.reshape(-1)[0], made.reshape(-1)[-1] = low, high - 1
     return made
 
 
 def given(seed: int) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint32]]:
-    """Planes of a frame, and a patch over them."""
+    """Return the planes of a frame, and a patch to blend over them."""
     half = HEIGHT // 2, WIDTH // 2
     over = [numbers((HEIGHT, WIDTH), seed, 16, 236), *(numbers(half, seed + n, 16, 241) for n in (1, 2))]
     patch = numbers((HEIGHT, WIDTH, 4), seed + 3)
@@ -33,7 +33,7 @@ def given(seed: int) -> tuple[list[NDArray[np.uint8]], NDArray[np.uint32]]:
 def both(
     loop: Any, over: list[NDArray[np.uint8]], *args: Any
 ) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
-    """What the compiled loop makes of copies of the planes, and what the same loop does in Python."""
+    """Return what the compiled loop makes of copies of the planes, and what the same loop makes in Python."""
     compiled, plain = ([plane.copy() for plane in over] for _ in range(2))
     loop(*compiled, *args)
     loop.py_func(*plain, *args)
@@ -61,7 +61,7 @@ def test_nor_for_the_one_that_holds_the_plate(match: tuple[Any, Any], opacity: i
         np.array([150, 9, 700, 25, 100], np.int32),
     )
     held = np.zeros((HEIGHT // 2, WIDTH), np.uint8)
-    # The scratch comes last: both loops have the same, which each writes before it reads it.
+    # `held` is scratch space: both loops share it, because each writes it before reading it.
     compiled, plain = both(blend_held, over, patch, np.int32(opacity), rows, field, limits, held)
     for mine, wanted in zip(compiled, plain, strict=True):
         assert np.array_equal(mine, wanted)
@@ -69,7 +69,7 @@ def test_nor_for_the_one_that_holds_the_plate(match: tuple[Any, Any], opacity: i
 
 
 def test_where_the_plate_is_held_a_large_change_is_none() -> None:
-    """Held whole, and far from the plate's own colour: the plate stays. Not held, the face is all there."""
+    """Where the plate is fully held and the face differs much, the plate stays; where it is not, the face shows."""
     half = HEIGHT // 2, WIDTH // 2
     patch = np.full((HEIGHT, WIDTH, 4), 255, np.uint8).view(np.uint32)[..., 0]
     rows, limits = coefficients(yuv_rows(np.ones(3), np.zeros(3))), np.array([255, 9, 700, 25, 100], np.int32)

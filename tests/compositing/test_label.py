@@ -1,4 +1,4 @@
-"""The label: readable, in its corner, in any size; and the soft transition."""
+"""The label: readable, in its corner, at any frame size; and the soft transition."""
 
 import numpy as np
 import pytest
@@ -51,7 +51,7 @@ def test_nothing_else_is_touched() -> None:
     assert np.array_equal(frame, grey(1280, 720))
 
 
-@pytest.mark.apart  # the loop is compiled
+@pytest.mark.apart  # compiling the loop takes seconds
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (480, 640), (200, 200)])
 def test_its_pixels_are_those_of_the_compositors_loop(width: int, height: int) -> None:
     frame = np.random.default_rng(5).integers(0, 256, (height * 3 // 2, width)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""A face on a foreign body: in that body's light, and held back from its skin."""
+"""A face on a foreign body takes the light of that body, and is held back from its skin."""
 
 from functools import cache
 from pathlib import Path
@@ -34,12 +34,12 @@ def light() -> LightMatch:
 
 
 def image(colour: NDArray[np.floating]) -> ImageArray:
-    """(512, 512, 3) uint8 RGB; a colour, or one for each column."""
+    """Return (512, 512, 3) uint8 RGB of one colour, or of one colour per column."""
     return np.asarray(np.broadcast_to(np.rint(colour), (SIDE, SIDE, 3)), np.uint8).copy()
 
 
 def placed(plate: ImageArray, roi: ImageArray) -> tuple[ImageArray, ImageArray]:
-    """(512, 512, 3) uint8 RGB: the plate as the frame has it, and with the ROI on it where the mask covers."""
+    """Return (512, 512, 3) uint8 RGB twice: the plate as the frame has it, and with the ROI placed on it."""
     program = rgb_to_i420(plate)
     before = i420_to_rgb(program)
     Blender(foreign().mask, light()).place(program, roi, PLACEMENT)

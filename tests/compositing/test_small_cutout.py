@@ -1,4 +1,4 @@
-"""The alpha of a program frame on plates whose mattes are known: what the face adds, and what it leaves alone."""
+"""Alpha of program frames on plates whose mattes are known: what a face adds, and what it leaves unchanged."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from tests.support.files.small_avatar import FACE, HEIGHT, WIDTH, small_avatar
 
 
 def alpha_of(index: int) -> ImageArray:
-    """A soft-edged host, another one in each frame."""
+    """Return the alpha of a host with soft edges, different in each frame."""
     alpha = np.zeros((HEIGHT, WIDTH), np.uint8)
     cv2.ellipse(alpha, (64, 90), (30 + 4 * index, 60), 0, 0, 360, (255,), -1)
     return np.asarray(cv2.GaussianBlur(alpha, (5, 5), 0), np.uint8)
@@ -28,13 +28,13 @@ MATTES = [alpha_of(index) for index in range(3)]
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Avatar:
-    """A foreign body whose mattes were measured before."""
+    """A foreign body whose mattes have been measured."""
     return small_avatar(tmp_path_factory.mktemp("measured"), mattes=MATTES, own_plate=False)
 
 
 @pytest.fixture(scope="module")
 def brought(tmp_path_factory: pytest.TempPathFactory) -> Avatar:
-    """A portrait that brings its cut-out along."""
+    """A portrait that brings its own cut-out."""
     return small_avatar(tmp_path_factory.mktemp("brought"), cut_outs=MATTES)
 
 
@@ -49,7 +49,7 @@ def test_without_a_face_each_frame_has_its_own_matte(measured: Avatar, brought: 
 def test_a_matte_of_the_face_adds_where_it_lies_and_takes_nothing_away(measured: Avatar) -> None:
     cutout = Cutout(measured)
     roi = np.zeros((512, 512, 4), np.uint8)
-    roi[:, :256, 3] = 255  # the left half of the ROI: 32 pixels of the plate
+    roi[:, :256, 3] = 255  # the left half of the ROI, 32 plate pixels wide
     added = cutout.alpha(1, roi, 1.0)
     assert (added >= MATTES[1]).all()
     assert (added[FACE][1:-1, 1:30] == 255).all()
@@ -100,7 +100,7 @@ def test_a_cut_out_that_is_brought_along_stays_with_a_face_at_rest(brought: Avat
 
 
 def test_it_moves_with_the_head_and_only_as_far_as_the_face_is_shown(brought: Avatar) -> None:
-    shift = 24  # pixels of the ROI: three of the plate
+    shift = 24  # ROI pixels, which are three plate pixels
     moved = cv2.warpAffine(
         brought.roi, np.array([[1, 0, shift], [0, 1, 0]], np.float32), (512, 512), borderMode=cv2.BORDER_REFLECT_101
     )
@@ -124,7 +124,7 @@ def test_motion_is_measured_in_a_frame_of_any_size(brought: Avatar) -> None:
 @pytest.mark.parametrize("luma", [16, 60, 200, 235])
 @pytest.mark.parametrize("share", [40, 128, 220])
 def test_the_grey_behind_a_soft_edge_is_taken_out(luma: int, share: int) -> None:
-    """A pixel over grey is grey + (its own - grey) * alpha: what comes out is its own."""
+    """A pixel over grey is grey + (own - grey) * alpha; the result is its own colour."""
     alpha = np.full((16, 32), share, np.uint8)
     frame = np.empty((24, 32), np.uint8)
     own = luma, 90, 160
@@ -147,7 +147,7 @@ def test_what_is_all_there_or_not_at_all_is_left_as_it_is(brought: Avatar, measu
 
 
 def test_a_head_on_its_own_portrait_is_cut_out_where_it_has_gone() -> None:
-    """There is no cut-out to move: it is looked for in the face's own pixels."""
+    """Without a cut-out to move, the matte is measured in the face's own pixels."""
     avatar = sample_avatar()
     cutout = Cutout(avatar)
     shift = 32

@@ -1,4 +1,4 @@
-"""The compose file and what its images install, as far as that goes without docker: nothing is built here."""
+"""The compose file and what its images install, as far as that can be checked without building an image."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def services() -> dict[str, Any]:
 
 
 def lock_of(service: dict[str, Any]) -> str:
-    """The lock of a service's image: what its build names, else the Dockerfile's own."""
+    """Return the lock of a service's image: the one that its build names, else the Dockerfile's default."""
     default = re.search(r"^ARG LOCK=(\S+)$", DOCKERFILE, re.MULTILINE)
     assert default is not None
     return str(service["build"].get("args", {}).get("LOCK", default[1]))
@@ -60,7 +60,7 @@ def test_the_commands_are_those_that_the_studio_has(services: dict[str, Any]) ->
 
 
 def test_the_gpu_worker_is_a_worker_with_a_gpu_and_weights(services: dict[str, Any]) -> None:
-    """By choice; on the same queue and the same jobs, and it takes those whose engine it can run."""
+    """It is optional and equals the plain worker otherwise; its probes decide which jobs it takes."""
     plain, gpu = dict(services["worker"]), dict(services["worker-gpu"])
     assert gpu.pop("profiles") == ["gpu"]
     (device,) = gpu.pop("deploy")["resources"]["reservations"]["devices"]
@@ -73,8 +73,8 @@ def test_the_gpu_worker_is_a_worker_with_a_gpu_and_weights(services: dict[str, A
 def test_no_secret_is_on_a_command_line() -> None:
     assert len(COMMANDS) == COMPOSE.count("command:") + COMPOSE.count("test:")
     for command in COMMANDS:
-        # "$$" is for the shell in the container; a single "$" would be put in by compose, for every user of the machine
-        # to read.
+        # "$$" is expanded by the shell in the container; compose itself would expand a single "$", and every user of
+        # the machine could read the result.
         assert not any(secret in word.replace("$$REDISCLI_AUTH", "") for secret in SECRETS for word in command)
 
 
@@ -82,7 +82,7 @@ def test_no_secret_is_on_a_command_line() -> None:
 def test_redis_gets_its_password_on_standard_input() -> None:
     assert "user: redis" in COMPOSE, "a shell as the command would otherwise keep the server root's"
     shell, option, script = next(command for command in COMMANDS if "redis-server" in command[-1])
-    # What compose hands to the container, with `cat` in the server's place.
+    # The script that compose passes to the container, with `cat` in place of the server.
     script = script.replace("$$", "$").replace("exec redis-server -", "cat")
     variables = {"PATH": os.environ["PATH"], "REDISCLI_AUTH": "hush"}
     told = subprocess.run([shell, option, script], env=variables, capture_output=True, check=True).stdout
@@ -92,7 +92,7 @@ def test_redis_gets_its_password_on_standard_input() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_the_gpu_workers_install_steps_run_in_a_fresh_environment(tmp_path: Path) -> None:
-    """The Dockerfile's own step, on a copy of the checkout: gigabytes are fetched."""
+    """Runs the Dockerfile's own step on a copy of the checkout, which downloads gigabytes."""
     assert 'RUN deploy/setup.sh "$LOCK"' in DOCKERFILE
     tracked = subprocess.check_output(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, encoding="utf-8"

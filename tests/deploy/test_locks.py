@@ -1,4 +1,4 @@
-"""The locks agree: what is tested is what is installed."""
+"""The locks agree: users get the versions that are tested."""
 
 import re
 
@@ -18,7 +18,7 @@ def left_out() -> set[str]:
     return {line for line in lines if line and not line.startswith("#")}
 
 
-GPU_ALONE = {"xformers", "nvidia-cuda-runtime-cu12"}  # which the tests do without
+GPU_ALONE = {"xformers", "nvidia-cuda-runtime-cu12"}  # the tests run without these
 
 
 @pytest.mark.parametrize("name", ["", "-dev", "-torch", "-gpu"])

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.apart
 
 
 def chosen(folder: Path, pythons: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """What is chosen where only these Pythons, of these versions, are on the path."""
+    """Run deploy/python.sh with only these Pythons, of these versions, on the path."""
     for name, version in pythons.items():
         said = f"import sys; sys.version_info = ({version.replace('.', ',')}, 0); exec(sys.argv[1])"
         program = folder / name

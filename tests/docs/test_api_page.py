@@ -1,4 +1,4 @@
-"""The requests that the documentation shows are those of the API."""
+"""Every request that the documentation shows is a route of the API."""
 
 import re
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ BODY = re.compile(r" -[Fd] ")
 
 
 def requests(text: str) -> Iterator[tuple[str, str]]:
-    """Method and path of each request on a page, in prose and as a curl command."""
+    """Yield the method and path of each request on a page, in prose and in curl commands."""
     yield from REQUEST.findall(text)
     for line in CURL.findall(text.replace("\\\n", " ")):
         method = METHOD.search(line)
@@ -30,7 +30,7 @@ def requests(text: str) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, re.Pattern[str]]]:
-    """Method and pattern of the path of each route; starts no gateway."""
+    """Method, and pattern of the path, of each route; no gateway is started."""
     home = tmp_path_factory.mktemp("home")
     paths = make_gateway_app(load_settings(home=home, run_root=home), lambda: None).openapi()["paths"]
     found = [(method.upper(), re.sub(r"\{[^}]+\}", "[^/]+", path)) for path, item in paths.items() for method in item]
@@ -48,7 +48,7 @@ def test_every_request_in_the_documentation_is_a_route(routes: list[tuple[str, r
 
 
 def _exists(routes: list[tuple[str, re.Pattern[str]]], method: str, path: str) -> bool:
-    """Whether there is such a route; "..." stands for the path of a channel or of what the page is about."""
+    """Return whether the route exists; "..." stands for the path of a channel or of a recording."""
     if not path.startswith("..."):
         return any(each == method and pattern.fullmatch(path) for each, pattern in routes)
     beginnings = ("/api/v1/channels/main", "/api/v1/recordings/ID")

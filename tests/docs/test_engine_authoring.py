@@ -1,6 +1,6 @@
-"""The engine of docs/engine-authoring.md, as a reader makes it.
+"""The engine of docs/engine-authoring.md, made as a reader makes it.
 
-A package of its own, listed, checked, rendered, on air.
+It is a package of its own that is listed, checked, rendered with and put on air.
 """
 
 import json
@@ -28,16 +28,16 @@ from shared.wire.message import Message
 from shared.wire.program import frame_of
 from tests.support.files.sound_files import wav
 
-pytestmark = pytest.mark.live  # one test puts it on air
+pytestmark = pytest.mark.live  # one test puts the engine on air
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "engine-authoring.md").read_text(encoding="utf-8")
-MOVES = 0.5  # grey levels on average over the frame; a still one's noise is below a tenth of it
-ENGINE_LINES = 67  # that are not blank
+MOVES = 0.5  # grey levels, mean over the frame; the noise of a still frame is below a tenth of it
+ENGINE_LINES = 67  # lines of the engine that are not blank
 
 
 def fenced(kind: str, number: int = 0) -> str:
-    """A block of this kind on the page, the first one without a number."""
+    """Return a fenced block of this kind on the page, by default the first."""
     found: list[str] = re.findall(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     assert len(found) > number, f"the page has no {kind} {number}"
     return found[number]
@@ -45,12 +45,12 @@ def fenced(kind: str, number: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Package:
-    """The page's package, installed in a folder apart. environment: of processes that have it."""
+    """The page's package, installed in a separate folder. environment: of processes that can import it."""
 
     environment: dict[str, str]
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """A module in a process that has the package."""
+        """Run a module in a process that can import the package."""
         command = [sys.executable, "-m", *arguments]
         return subprocess.run(
             command, cwd=ROOT, env=self.environment, capture_output=True, encoding="utf-8", timeout=240
@@ -133,7 +133,7 @@ def test_its_frames_are_in_the_live_program(package: Package, live_home: Path, r
         faces = deque[Message](maxlen=200)
 
         def seen() -> bool:
-            """Look at what has come."""
+            """Read the messages that have arrived; return whether enough frames match."""
             faces.extend(messages(readers[0]))
             drawn.update(each.array.tobytes() for each in faces)
             for frame in map(frame_of, messages(readers[1])):
@@ -148,5 +148,5 @@ def test_its_frames_are_in_the_live_program(package: Package, live_home: Path, r
 
 
 def messages(reader: Reader) -> list[Message]:
-    """Those of images that have come."""
+    """Return the image messages that have arrived."""
     return [each for each in reader.read() if each.format != "s16"] if reader.socket.poll(10) else []

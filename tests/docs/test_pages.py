@@ -1,4 +1,4 @@
-"""The documentation: links and anchors lead somewhere, `studio` commands exist, each page is near the README."""
+"""The documentation: links and anchors have targets, `studio` commands exist, each page is near the README."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from cli.app import app
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).parents[2]
-MOST_LINES = 130  # of the README
+MOST_LINES = 130  # in the README
 MOST_CLICKS = 2  # from the README to a page of docs/
 FENCE = re.compile(r"^ *```.*?^ *```[^\n]*$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^(?: {4,}|\t)\S.*\n?)+", re.MULTILINE)
@@ -27,7 +27,7 @@ END_OF_COMMAND = re.compile(r" {2,}|\s[;|>]|&&")
 
 @cache
 def pages() -> list[Path]:
-    """Every Markdown file of the project; not those of weights and packages that were fetched."""
+    """Return every Markdown file of the project, without those of downloaded weights and packages."""
     rooms = [path for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")]
     found = [page for room in rooms if room.name != "pretrained_weights" for page in room.rglob("*.md")]
     ours = (
@@ -44,26 +44,26 @@ def text_of(page: Path) -> str:
 
 
 def links(page: Path) -> list[str]:
-    """Targets of its links to the project's own files and headings."""
+    """Return the targets of a page's links to the project's own files and headings."""
     prose = SPAN.sub(lambda span: "`" + "x" * len(span[1]) + "`", FENCE.sub("", text_of(page)))
     return [target for target in LINK.findall(prose) if not re.match(r"[a-z]+:", target)]
 
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """The anchors of its headings, as GitHub makes them."""
+    """Return the anchors of a page's headings, as GitHub makes them."""
     headings = re.findall(r"^#{1,6} +(.+?) *$", FENCE.sub("", text_of(page)), re.MULTILINE)
     plain = (re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower() for heading in headings)
     return frozenset(re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain)
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """The words behind `studio` of each command line on the page, in fenced and indented blocks and in code spans."""
+    """Yield the words after `studio` of each command on the page, in fenced and indented blocks and in code spans."""
     text = text_of(page).replace("\\\n", " ")
     blocks = [match[0] for match in FENCE.finditer(text)]
     prose = FENCE.sub("", text)
     blocks += [match[0] for match in INDENTED.finditer(prose)] if page.name != "CHANGELOG.md" else []
-    # Spaces that align an option do not end the command; other wide ones stand before a remark.
+    # Several spaces before an option only align it; elsewhere they separate the command from a remark.
     lines = [re.sub(r" +(?=--)", " ", line.strip()) for block in blocks for line in block.splitlines()]
     for line in [*lines, *SPAN.findall(prose)]:
         for found in COMMAND.finditer(COMMENT.sub("", line).replace("\\|", "|")):
@@ -71,7 +71,7 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 def wrong(words: list[str]) -> str:
-    """What the command line names that does not exist; "" where all of it does."""
+    """Return the first name in the command line that does not exist; "" where all exist."""
     place = typer.main.get_command(app)
     while words and isinstance(place, TyperGroup):
         group, (word, *words) = place, words

@@ -1,4 +1,4 @@
-"""The table of who is trusted with what names tests that there are."""
+"""The tests named in the trust table of docs/security.md exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""docs/settings.md is what `studio config --markdown` prints now."""
+"""docs/settings.md equals what `studio config --markdown` prints."""
 
 import sys
 import tomllib
@@ -20,7 +20,7 @@ def test_the_settings_page_is_the_one_that_the_command_prints(
 ) -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
     voices = tuple(EntryPoint(name, place, VOICE_GROUP) for name, place in declared[VOICE_GROUP].items())
-    monkeypatch.setattr(registry, "_points", lambda: voices)  # an environment may be older than the checkout
+    monkeypatch.setattr(registry, "_points", lambda: voices)  # installed entry points may be older than the checkout
     monkeypatch.chdir(tmp_path)  # without a studio.toml
     monkeypatch.setenv("STUDIO_PORT", "9999")  # the page holds defaults, not values
     monkeypatch.setattr(sys, "argv", ["studio", "config", "--markdown"])

@@ -1,4 +1,4 @@
-"""What is handed to LiveKit's library: no hidden copy, and sound and video on one clock. No server is needed."""
+"""Media passed to LiveKit's library, without a server: no hidden copy, and sound and video on one clock."""
 
 import asyncio
 import ctypes
@@ -18,7 +18,7 @@ from tests.support.running.program_ticks import BLOCK, RATE_FPS, make_frame, sou
 
 def test_the_library_reads_our_own_planes() -> None:
     received = make_frame(1).i420.tobytes()
-    i420 = np.frombuffer(received, np.uint8).reshape(72, 64)  # what comes from the bus may not be written to
+    i420 = np.frombuffer(received, np.uint8).reshape(72, 64)  # read-only, like data from the bus
     frame = livekit_frame(i420)
     assert ctypes.addressof(ctypes.c_char.from_buffer(frame.data)) == i420.ctypes.data
     assert (frame.width, frame.height, bytes(frame.data)) == (64, 48, received)
@@ -26,7 +26,7 @@ def test_the_library_reads_our_own_planes() -> None:
 
 @pytest.mark.parametrize("pace", [0.9995, 0.9999, 1.0001, 1.0005])
 def test_hours_beside_a_clock_that_runs_otherwise_leave_no_hole(pace: float) -> None:
-    """Three hours, in no time: the sender's second is longer or shorter than ours, and comes unevenly."""
+    """Three simulated hours in which the sender's second is longer or shorter than ours and blocks arrive unevenly."""
     cushion, uneven = AudioQueue(), np.random.default_rng(1)
     levels = []
     for tick in range(3 * 3600 * 25):
@@ -40,7 +40,7 @@ def test_hours_beside_a_clock_that_runs_otherwise_leave_no_hole(pace: float) -> 
 
 def test_a_count_that_went_astray_is_put_right_by_the_earliest_answer() -> None:
     cushion, uneven = AudioQueue(), np.random.default_rng(1)
-    missed = 0.013  # seconds that the queue stood dry unseen
+    missed = 0.013  # seconds for which the queue was empty unnoticed
     cushion.add(BLOCK, 0.0)
     for tick in range(1, 12):
         cushion.check()
@@ -50,7 +50,7 @@ def test_a_count_that_went_astray_is_put_right_by_the_earliest_answer() -> None:
     cushion.check()
     assert (
         cushion.empty - counted == pytest.approx(0) and cushion.level > TARGET_LEVEL_S
-    )  # it was put right once, before
+    )  # the count was corrected once, earlier
     truth = TARGET_LEVEL_S + 12 * 0.04 + missed
     assert cushion.empty == pytest.approx(truth, abs=0.001)
 
@@ -80,7 +80,7 @@ def test_what_comes_after_a_clear_begins_softly_and_is_no_hole() -> None:
         cushion.answered(0.5, 0.5)
     counted = cushion.empty
     cushion.check()
-    assert cushion.empty == counted  # what was answered of the queue before counts no more
+    assert cushion.empty == counted  # answers about the queue before the clear no longer count
 
 
 def test_a_block_that_waits_for_its_turn_is_not_heard_after_a_clear() -> None:
@@ -95,7 +95,7 @@ def test_a_block_that_waits_for_its_turn_is_not_heard_after_a_clear() -> None:
         media.audio.capture_frame = capture_frame  # type: ignore[method-assign]
         await media.feed(ProgramSound(1, 0, BLOCK * 0 + 1))
         await asyncio.sleep(0)
-        media.cushion.empty -= 0.03  # so much has been heard by now; else the next would be left out
+        media.cushion.empty -= 0.03  # time that has been heard by now; else the next block is left out
         waiting = asyncio.create_task(media.feed(ProgramSound(2, 0, BLOCK * 0 + 2)))
         await asyncio.sleep(0)
         media.clear_sound()
@@ -119,7 +119,7 @@ def test_a_frame_is_shown_when_its_sound_is_heard() -> None:
         media = NotingMedia(make_frame(0), RATE_FPS)
 
         async def capture_frame(_: object) -> None:
-            await asyncio.sleep(media.cushion.empty - media._answers_at - media._loop.time())  # as the library answers
+            await asyncio.sleep(media.cushion.empty - media._answers_at - media._loop.time())  # like the library
 
         media.audio.capture_frame = capture_frame  # type: ignore[method-assign, assignment]
         for tick in range(1, 20):
@@ -148,7 +148,7 @@ def test_a_loop_that_was_held_up_shows_no_frame_after_a_later_one() -> None:
         due = media._anchor[1]
         await media.feed(make_frame(1))
         assert isinstance(media._loop, DrivenLoop)
-        media._loop.at = due + 0.55  # frame 1 was due, and 2 is now, half a second later
+        media._loop.at = due + 0.55  # frame 1 is overdue, and frame 2 is due now, half a second later
         await media.feed(make_frame(2))
         await asyncio.sleep(0.1)
         await media.close()
@@ -162,7 +162,7 @@ def test_stretched_sound_keeps_its_ends_and_its_shape() -> None:
     for length in (1910, 1930):
         longer = stretched(wave, length)
         assert (len(longer), longer[0], longer[-1]) == (length, wave[0], wave[-1])
-        # A jump would show as a step larger than the wave's own steepest.
+        # A jump would be a step larger than the largest step of the wave itself.
         assert np.abs(np.diff(longer.astype(int))).max() <= np.abs(np.diff(wave.astype(int))).max() * 1.02 + 1
     assert stretched(wave, 1920) is wave
 
@@ -175,4 +175,4 @@ def test_sound_after_a_hole_comes_up_softly() -> None:
 def test_where_blocks_are_left_out_nothing_jumps() -> None:
     wave = (np.sin(np.arange(1920 * 5) * 2 * np.pi * 210 / 48_000) * 8000).astype(np.int16).reshape(5, 1920)
     joined = np.concatenate([wave[0], cross_fade(wave[1], wave[4])]).astype(int)
-    assert np.abs(np.diff(joined)).max() < 450  # the wave's own steepest is 220; a cut would be thousands
+    assert np.abs(np.diff(joined)).max() < 450  # the largest step of the wave is 220; a cut would make thousands

@@ -1,1 +1,1 @@
-"""Tests of the tree: what lies where, and what imports what."""
+"""Tests of the source tree: which folder holds what, and which module imports what."""

@@ -1,4 +1,4 @@
-"""No task loses its cancellation: Python 3.11's `asyncio.wait_for` drops one that comes together with the result."""
+"""No task loses its cancellation, as Python 3.11's `asyncio.wait_for` drops one that arrives with the result."""
 
 import ast
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def calls_of_wait_for(path: Path) -> list[int]:
-    """The lines that name `asyncio.wait_for`."""
+    """Return the lines that name `asyncio.wait_for`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     return [
         node.lineno

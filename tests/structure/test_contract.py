@@ -15,7 +15,7 @@ ROOMS: list[str] = PYPROJECT["tool"]["importlinter"]["root_packages"]
 CONTRACTS: list[dict[str, object]] = PYPROJECT["tool"]["importlinter"]["contracts"]
 NOT_ROOMS = {"deploy", "docs", "integrations", "pretrained_weights"}
 
-# One wrong import of each kind: the importing module, its source, and what the report says of it.
+# One wrong import of each kind: the importing module, its source, and the line of the report.
 WRONG = {
     "shared from below": ("shared.media.a", "import engines.api", "shared.media.a -> engines.api"),
     "a library from beside": ("engines.a", "from compositing import blend", "engines.a -> compositing.blend"),
@@ -73,7 +73,7 @@ def lint(tree: Path, modules: dict[str, str]) -> subprocess.CompletedProcess[str
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The report on a tree with all of the wrong imports."""
+    """Report on a tree that contains all of the wrong imports."""
     result = lint(tmp_path_factory.mktemp("wrong"), {module: source for module, source, _ in WRONG.values()})
     assert result.returncode == 1, result.stdout + result.stderr
     return result.stdout

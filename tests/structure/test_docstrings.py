@@ -1,6 +1,6 @@
-"""Public methods have docstrings, or override methods that have them.
+"""Public methods have docstrings, or override methods that have one.
 
-Ruff's D103 and D101 see to functions and classes; its D102 knows no overrides but those that are marked.
+Ruff's D101 and D103 cover classes and functions; its D102 recognises only overrides that are marked as such.
 """
 
 import ast
@@ -17,7 +17,7 @@ ROOMS = (
 
 
 def without_docstrings(sources: dict[str, str]) -> Iterator[str]:
-    """Public methods of public classes that have no docstring, and override none that has one: "path:line name".
+    """Yield "path:line name" of public methods that have no docstring and override none that has one.
 
     A base class that none of these sources defines counts as documented. No two classes share a name.
     """

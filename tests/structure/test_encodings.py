@@ -1,4 +1,4 @@
-"""Text goes in and out as UTF-8, whatever the locale: every place that reads or writes it says so."""
+"""Text is read and written as UTF-8, whatever the locale: every call that reads or writes text names its encoding."""
 
 import ast
 import re
@@ -24,11 +24,11 @@ NO_FILES = (
     "tarfile",
     "subject",
     "self",
-)  # what has an `open` that takes no encoding
+)  # owners of an `open` that takes no encoding
 
 
 def unnamed_encodings(source: str) -> Iterator[int]:
-    """Lines that read or write text in the encoding of the locale."""
+    """Yield the lines that read or write text in the encoding of the locale."""
     for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
         given = {keyword.arg: keyword.value for keyword in call.keywords}
         if "encoding" not in given and _is_text(call, given):
@@ -36,7 +36,7 @@ def unnamed_encodings(source: str) -> Iterator[int]:
 
 
 def _is_text(call: ast.Call, given: dict[str | None, ast.expr]) -> bool:
-    asked = (given.get("text"), given.get("universal_newlines"))  # of a process; a text that is given is another's
+    asked = (given.get("text"), given.get("universal_newlines"))  # of a process; any other `text=` is of no process
     if any(isinstance(each, ast.Constant) and each.value is True for each in asked):
         return True
     if isinstance(call.func, ast.Name):
@@ -58,7 +58,7 @@ def _is_text(call: ast.Call, given: dict[str | None, ast.expr]) -> bool:
 
 
 def _mode(call: ast.Call, given: dict[str | None, ast.expr], place: int) -> str:
-    """`text`, `bytes` or, where none is given or known, nothing."""
+    """Return "text" or "bytes" for the mode of a call; "" where it is not given or not a constant."""
     mode = given.get("mode", call.args[place] if len(call.args) > place else None)
     if not isinstance(mode, ast.Constant) or not isinstance(mode.value, str):
         return ""

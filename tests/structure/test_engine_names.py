@@ -1,4 +1,4 @@
-"""Nothing outside the engines' own folders names an engine, but one setting with the default one."""
+"""Nothing outside the engines' own folders names an engine, except one setting, which names the default."""
 
 import re
 from pathlib import Path
@@ -9,11 +9,11 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("cli", "services", "shared", "compositing", "publishing", "persona_studio")
 SOURCES = {".py", ".js", ".ts", ".html", ".css"}
 SETTING = Path("shared/config/settings.py"), 'DEFAULT_ENGINE = "mesh"  # needs no weights and no GPU'
-LIBRARY = re.compile("output_mesh_identity|AttentionMesh")  # names of the face models
+LIBRARY = re.compile("output_mesh_identity|AttentionMesh")  # names in the face models, not of engines
 
 
 def naming_lines(path: Path, words: re.Pattern[str]) -> list[str]:
-    """The lines of a file that name an engine, as "path:number: line"."""
+    """Return the lines of a file that name an engine, as "path:number: line"."""
     found = []
     for number, line in enumerate((ROOT / path).read_text(encoding="utf-8").splitlines(), 1):
         if words.search(LIBRARY.sub("", line)) and (path, line) != SETTING:

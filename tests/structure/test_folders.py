@@ -1,11 +1,11 @@
-"""No folder holds more source files than a reader takes in at a glance."""
+"""No folder holds more source files than a reader can take in at a glance."""
 
 from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 SOURCES = {".py", ".js", ".css", ".html"}
-MOST = 16  # files of a folder, about 15, without `__init__.py`
+MOST = 16  # files in a folder, about 15, not counting `__init__.py`
 
 
 def test_folders_are_small() -> None:

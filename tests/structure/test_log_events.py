@@ -1,4 +1,4 @@
-"""Log events have static names in snake_case, and facts as keys: they can be searched for and counted."""
+"""Log events have static snake_case names and carry facts as keys, so that they can be searched and counted."""
 
 import ast
 import re
@@ -14,12 +14,12 @@ ROOMS = (
 )  # fmt: skip
 LOGGERS = ("log", "_log", "logger", "_logger")
 LEVELS = ("debug", "info", "warning", "error", "exception", "critical")
-# Loguru, which Pipecat logs with, shows no facts but those in the message: "name key={} key={}".
+# Loguru, which Pipecat uses, shows only facts that the message contains: "name key={} key={}".
 EVENT = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*( [a-z][a-z0-9_]*=\{\})*")
 
 
 def log_calls(source: str) -> Iterator[ast.Call]:
-    """The calls that log, by the names that loggers have here."""
+    """Yield the calls that log, recognised by the names that loggers have in this project."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in LEVELS:
             owner = node.func.value
@@ -29,7 +29,7 @@ def log_calls(source: str) -> Iterator[ast.Call]:
 
 
 def is_static(call: ast.Call) -> bool:
-    """Whether the event is a literal in snake_case."""
+    """Return whether the event is a literal in snake_case."""
     event = call.args[0] if call.args else None
     return isinstance(event, ast.Constant) and isinstance(event.value, str) and bool(EVENT.fullmatch(event.value))
 

@@ -1,11 +1,11 @@
-"""One name, one thing: searching for a class finds one."""
+"""No two classes or type aliases share a name, so that a search for a name finds one definition."""
 
 import ast
 from collections import defaultdict
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OF_FUNCTIONS = {"NetworkT"}  # type variables, of which a module needs its own
+OF_FUNCTIONS = {"NetworkT"}  # type variables, which each module must define for itself
 
 
 def test_classes_and_type_aliases_have_names_of_their_own() -> None:
@@ -19,7 +19,7 @@ def test_classes_and_type_aliases_have_names_of_their_own() -> None:
 
 
 def _types(module: ast.Module) -> list[str]:
-    """Names of all classes, and of the type aliases of the module: `Name = ...`, not in capitals."""
+    """Return the names of all classes and of the module's type aliases: `Name = ...`, not in capitals."""
     names = [node.name for node in ast.walk(module) if isinstance(node, ast.ClassDef)]
     for node in module.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):

@@ -1,4 +1,4 @@
-"""Tests lie where their subject lies, and import neither each other nor, unless they test them, the benchmarks."""
+"""Tests are in the folder of their subject; they import no other tests, and benchmarks only to test them."""
 
 import ast
 from collections.abc import Iterator
@@ -6,19 +6,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 TESTS = ROOT / "tests"
-# Folders without a source folder of their name: whole programs, whole farms of workers, and the tests themselves.
+# Folders that match no source folder: tests of whole programs, of whole farms of workers, and of the source tree.
 OF_THEIR_OWN = {"system", "farm", "structure"}
-# Not tests: builders for many tests, and the comparison with the original networks, whose parts tests import too.
+# Not tests: shared test material, and the comparison with the original networks, parts of which tests import.
 PACKAGES = {"support", "parity"}
 
 
 def modules() -> list[Path]:
-    """Every module below tests/, relative to the root."""
+    """Return every module below tests/, relative to the root."""
     return sorted(path.relative_to(ROOT) for path in TESTS.rglob("*.py"))
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Full names of all that a module imports, inside functions too."""
+    """Yield the full names of all that a module imports, inside functions too."""
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

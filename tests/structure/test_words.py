@@ -1,4 +1,4 @@
-"""The word list: a word is found in every file that git tracks or would track. In small repositories of git."""
+"""The word list finds words in every file that git tracks or would track; tested in small git repositories."""
 
 import shutil
 import subprocess
@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "words.py"
-WORD = "no" + "body"  # spelled so that these lines pass
+WORD = "no" + "body"  # split so that this file itself passes
 
 pytestmark = pytest.mark.apart
 
 
 @dataclass
 class Tree:
-    """A folder with the script at its place, and git in it if wanted."""
+    """A folder with the script in its place, and with git where the test wants it."""
 
     folder: Path
 
@@ -27,7 +27,7 @@ class Tree:
         (self.folder / name).write_text(text, encoding="utf-8")
 
     def check(self) -> tuple[int, str]:
-        """Exit code and output."""
+        """Run the script; return its exit code and output."""
         result = subprocess.run(
             [sys.executable, "tests/words.py"], cwd=self.folder, capture_output=True, encoding="utf-8"
         )

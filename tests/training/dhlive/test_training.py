@@ -1,4 +1,4 @@
-"""A mouth is learned from a film: losses fall, a run goes on where it was, and the engine loads what came out."""
+"""Training a mouth on a film: losses fall, an interrupted run is resumed, and the engine loads the result."""
 
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from training.dhlive.film_samples import SKIN, FilmSamples, painted  # noqa: E40
 from training.dhlive.losses import Perception  # noqa: E402
 from training.dhlive.trainer import Trainer  # noqa: E402
 
-torch.set_num_threads(1)  # such small batches gain nothing by more
+torch.set_num_threads(1)  # such small batches gain nothing from more threads
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def narrow_judge(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @cache
 def samples() -> FilmSamples:
-    """Eight frames of the sample face, its mouth open more and more by a dark gap."""
+    """Return eight frames of the sample face, whose mouth opens more and more as a dark gap."""
     avatar = sample_avatar()
     points = avatar.face.points[:, :2]
     left, top = points[INNER].mean(axis=0) - 110

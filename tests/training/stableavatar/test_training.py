@@ -1,6 +1,6 @@
-"""StableAvatar is trained on a film.
+"""Training StableAvatar on a film.
 
-The error falls, a run goes on where it was, and the engine takes what came of it.
+The error falls, an interrupted run is resumed, and the engine loads the result.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def weights() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with one film: two windows and a little more of a speaking face, wider than high."""
+    """A folder with one film of a speaking face, wider than high, of two windows and a little more."""
     folder = tmp_path_factory.mktemp("films")
     image = cv2.copyMakeBorder(cv2.resize(sample_avatar().roi, (256, 256)), 0, 0, 96, 32, cv2.BORDER_REPLICATE)
     with Mp4Writer(folder / "host.mp4", 384, 256, Fraction(25), sound=True) as writer:
@@ -57,7 +57,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def trained(weights: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The folder of a run, and what it printed."""
+    """The folder of a training run, and what the run printed."""
     folder = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         lines: list[str] = []
@@ -171,7 +171,7 @@ def test_checkpointing_changes_no_gradient(trained: tuple[Path, str], weights: P
 def test_a_right_prediction_points_at_the_film(
     trained: tuple[Path, str], weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By the engine's own rule, from the noisy latents that the network is shown."""
+    """By the engine's own rule, the wanted prediction leads from the network's noisy latents to the film."""
     of, seen = trainer(weights, clips(trained)), list[Any]()
 
     def judged(predicted: Any, wanted: Any, weights: Any) -> Any:
@@ -201,7 +201,7 @@ def test_what_is_trained_at_full_size() -> None:
 
 
 def test_speech_is_left_out_behind_the_adapter_or_before(trained: tuple[Path, str], weights: Path) -> None:
-    """F10: with zeros before it the adapter still learns, behind it nothing of it does."""
+    """F10: with zeros before the adapter, the adapter still learns; with zeros behind it, it learns nothing."""
     learned, heard = {}, {}
     silences: tuple[Silence, ...] = ("behind", "before")
     for silence in silences:

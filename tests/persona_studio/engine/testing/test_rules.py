@@ -1,4 +1,4 @@
-"""The conformance suite passes an engine that keeps every rule, and fails one that breaks each of them."""
+"""The conformance suite passes an engine that keeps every rule, and fails an engine that breaks any of them."""
 
 import re
 import subprocess
@@ -97,7 +97,7 @@ def test_the_command_says_a_line_for_each_rule() -> None:
 
 
 def test_voice_ticks_have_the_sound_before_their_reach() -> None:
-    """A ramp whose samples say where they are: the window of each tick ends `ahead` after its time."""
+    """Each sample's value is its position: the window of each tick ends `ahead` after the time of the tick."""
     ramp = (np.arange(48_000) % 30_000).astype(np.int16)
     for size in (1, 333, 1920, 48_000):
         ticks, heard = VoiceTicks(ahead_us=AHEAD_US, window_us=10_000), []
