@@ -158,7 +158,7 @@ def test_segments_are_done_in_any_order_by_any_number_of_workers(farm: JobFarm, 
 def test_a_worker_that_comes_when_the_job_ends_begins_nothing(
     farm: JobFarm, driver: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The job ends, and its inputs are deleted, after the worker has checked whether it may go on."""
+    """A worker begins nothing where the job ends, and its inputs are deleted, after the worker checked its state."""
     job, late = farm.submit(driver, "card").id, farm.worker("late")
 
     def meanwhile() -> None:
@@ -321,7 +321,7 @@ def test_two_workers_with_the_same_segment_and_the_late_one_changes_nothing(farm
 
 
 def test_a_job_of_the_version_before_goes_on_where_it_was(farm: JobFarm, driver: Path) -> None:
-    """Its manifest has no units, and the folders of its finished units have the names of that version."""
+    """A manifest without units is resumed; finished units are recognised by the folder names of that version."""
     job, reference = farm.submit(driver, "card").id, farm.submit(driver, "card", key="again").id
     for _ in range(3):
         assert farm.worker().advance(job).outcome == "done"

@@ -1,4 +1,4 @@
-"""Why a job waits for a worker."""
+"""Reasons why a job waits for a worker."""
 
 from pathlib import Path
 

@@ -100,7 +100,7 @@ def test_sound_comes_whole_and_in_order(bus: Bus) -> None:
 
 
 def test_hostile_messages_are_counted_and_the_good_ones_still_come(bus: Bus) -> None:
-    """Bad messages of every kind come from a real peer on the stream's own endpoint."""
+    """Bad messages of every kind from a real peer are counted, and a good message after them arrives."""
     hostile: zmq.Socket[Any] = bus.context.socket(zmq.PUB)
     hostile.bind(endpoint(bus.folder, "driving"))
     reader = bus.reader(newest=False)

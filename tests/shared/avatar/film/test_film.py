@@ -77,7 +77,7 @@ def test_cuts_are_found_and_nothing_else_is_one(host: ImageArray) -> None:
 
 
 def test_where_the_host_is_gone_no_face_is_placed(host: ImageArray) -> None:
-    """The host walks out of the image and comes back, in front of a wall."""
+    """Frames from which the host has walked away are marked absent and show no face."""
     wall = np.full_like(host, (96, 104, 112))
     away = range(12, 30)
 
@@ -155,7 +155,7 @@ def test_a_blurred_stretch_is_named(host: ImageArray) -> None:
 
 
 def test_when_two_people_cross_the_face_stays_with_the_first(host: ImageArray) -> None:
-    """Another person, taller in the face and of another skin and hair, walks through in front of the host."""
+    """The face stays with the host while another person, of another face, skin and hair, crosses in front."""
     head = host[20:250, 60:260]
     other = cv2.convertScaleAbs(cv2.resize(head, (150, 250)), alpha=0.62, beta=8)[:, ::-1]
     other[:, :, 2] = np.clip(other[:, :, 2].astype(int) + 24, 0, 255)

@@ -50,7 +50,7 @@ def flickering(colour: np.ndarray, number: int) -> ImageArray:
 
 @pytest.mark.parametrize(("share", "joined"), [(0.0, True), (1.0, False)])
 def test_parts_are_joined_only_where_the_image_changes_no_more_than_the_film_does(share: float, joined: bool) -> None:
-    """Both parts are equally bright and so alike at first sight; only their colour differs."""
+    """Parts that are equally bright, and so alike at first sight, are joined only where their colour agrees too."""
 
     def draw(number: int) -> ImageArray:
         return flickering(GREY + share * AS_BRIGHT * (number >= CUT), number)
@@ -74,7 +74,7 @@ def test_parts_are_joined_only_where_the_image_changes_no_more_than_the_film_doe
 
 
 def test_a_film_is_turned_only_where_its_image_is_calm() -> None:
-    """A light goes on after the first frame; then the wall brightens so far that the end is unlike the beginning."""
+    """The film, whose end is unlike its beginning, does not turn at its first frame, after which a light goes on."""
 
     def draw(number: int) -> ImageArray:
         return flickering(GREY + 0.6 * number - 40.0 * (number < 1), number)
