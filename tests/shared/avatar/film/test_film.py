@@ -185,7 +185,7 @@ def test_when_two_people_cross_the_face_stays_with_the_first(host: ImageArray) -
 def test_a_face_that_another_person_passes_has_not_turned_away(
     host: ImageArray, after: tuple[float, ...], kind: str
 ) -> None:
-    """A passing person distorts the last points found; a head that turned away comes back still turned."""
+    """Yaw that grows before a gap counts as turning away only if the head comes back turned."""
     film = followed(lambda n: swaying(host, n))
     track, gap = film.track, range(15, 25)
     for number, yaw in zip((12, 13, 14, 25, 26, 27), (4.0, 8.0, 12.0, *after), strict=True):
