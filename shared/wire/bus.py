@@ -1,7 +1,8 @@
 """ZeroMQ sockets of a channel: one ipc endpoint per stream, bounded, latest wins, every loss counted.
 
-A stream's publisher binds, its readers connect, so that either side may die and come back. Two exceptions
-collect from many: `pulse`, which the gateway and the supervisor each bind.
+A stream's publisher binds and its readers connect, so either may die and return. The exception is `pulse`, which has
+many publishers: its two readers, the gateway and the supervisor, each bind an endpoint, and every publisher connects
+to both.
 """
 
 import secrets
@@ -19,26 +20,26 @@ from shared.runtime.clock import US, now
 from shared.wire.message import MAX_PAYLOAD_BYTES, NOTHING, Message, WireError, decode_message, encode_message
 from shared.wire.schema import MAX_STEP, check_schema
 
-LIVE_HWM_MESSAGES = 2  # frames: a reader that is slow by more than this loses the oldest
+LIVE_HWM_MESSAGES = 2  # frames: a reader that is slower than this loses the oldest
 SOUND_HWM_MESSAGES = 250  # sound is never dropped silently: five seconds of 20 ms blocks
-MANY_HWM_MESSAGES = 1000  # of many sessions, as many as a second's of forty
+MANY_HWM_MESSAGES = 1000  # for the streams of many sessions: one second of forty sessions at 25 messages a second
 SOUNDS = ("voice", "sound", "remote")  # streams with sound in them
 # One read of a socket takes at most this many messages, so that a flood cannot hold a service's loop.
 READ_LIMIT_MESSAGES = 64
-LOOK_US = US // 2  # between two looks for an endpoint's file
+LOOK_US = US // 2  # interval between checks for an endpoint's file
 _CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_DELAYED | zmq.EVENT_CONNECT_RETRIED
 
 
 def endpoint(run_dir: Path, name: str) -> str:
-    """The ipc endpoint of a stream (or of one of the two readers of `pulse`)."""
+    """Return the ipc endpoint of a stream, or of one of the two readers of `pulse`."""
     return f"ipc://{run_dir / name}.ipc"
 
 
 class Binding:
-    """The endpoint that a socket has bound, made again where its file is removed: who comes later would find none.
+    """A socket's bound endpoint, bound again when its ipc file is removed, because new peers connect by that file.
 
-    In two steps, a while apart: libzmq removes the file of an endpoint that it gives up, whichever socket's it is by
-    then.
+    Unbinding and binding again happen LOOK_US apart: libzmq removes the file of an endpoint that it unbinds, even one
+    that another socket has created at that path in the meantime.
     """
 
     def __init__(self, socket: "zmq.Socket[Any]", address: str) -> None:
@@ -49,7 +50,7 @@ class Binding:
         socket.bind(address)
 
     def keep(self) -> None:
-        """Called now and then by the socket's thread; looks at most every LOOK_US."""
+        """Check the file at most every LOOK_US, and unbind or bind again if it is gone; call from the socket's thread."""
         at = now()
         if self._path is None or at < self._look_due:
             return
@@ -59,7 +60,7 @@ class Binding:
             with suppress(zmq.ZMQError):
                 self._socket.unbind(self._address)
         elif not self._is_bound:
-            with suppress(OSError, zmq.ZMQError):  # tried again at the next look
+            with suppress(OSError, zmq.ZMQError):  # tried again at the next check
                 self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._socket.bind(self._address)
                 self._is_bound = True
@@ -78,7 +79,7 @@ class Publisher:
         bind: bool = True,
         many: bool = False,
     ) -> None:
-        """many: it carries the streams of many sessions, each named as a message's channel."""
+        """many: the publisher carries the streams of many sessions, and a message's channel names its session."""
         self.stream, self.channel, self.epoch = stream, channel, 0
         self._run = secrets.randbits(62)
         self._sequence = 0
@@ -91,12 +92,12 @@ class Publisher:
             self._socket.connect(address)
 
     def keep_endpoint(self) -> None:
-        """Make the endpoint again where its file is gone."""
+        """Bind the endpoint again if its file is gone."""
         if self._binding:
             self._binding.keep()
 
     def connect(self, address: str) -> None:
-        """Send to one more reader that binds."""
+        """Also send to the reader that has bound this address."""
         self._socket.connect(address)
 
     def send(
@@ -111,7 +112,7 @@ class Publisher:
     ) -> None:
         """Send without a copy: the array belongs to the socket from now on.
 
-        channel: another one than the publisher's.
+        channel: channel of this message; the publisher's own if empty.
         """
         message = Message(
             self.stream,
@@ -129,17 +130,17 @@ class Publisher:
         self._socket.send_multipart(encode_message(message), copy=False)
 
     def close(self) -> None:
-        """Close the socket; what is not sent yet is dropped."""
+        """Close the socket; messages that are not sent yet are dropped."""
         self._socket.close(linger=0)
 
 
 class Reader:
     """Receives one stream. Owned by one thread.
 
-    channel: whose messages are read; "" for those of every one.
-    newest: hand out only the newest message of a read; those it replaces are counted as ``stale``.
-    losses: what was dropped and why: stale, lost (gaps in the sequence), malformed, short, oversized, version, ahead
-        (of the clock), foreign (another channel's or stream's).
+    channel: the channel whose messages are read; "" reads those of every channel.
+    newest: return only the newest message of a read; the older ones are counted as ``stale``.
+    losses: number of dropped messages by reason: stale, lost (gaps in the sequence), malformed, short, oversized,
+        version, ahead (of the clock), foreign (from another channel or stream).
     """
 
     def __init__(
@@ -156,10 +157,10 @@ class Reader:
         self.losses: Counter[str] = Counter()
         self._next: int | None = None
         self._run: int | None = None
-        self._gaps = not bind  # a collecting reader hears many publishers, whose numbers interleave
+        self._gaps = not bind  # a reader that binds receives from many publishers, whose sequence numbers interleave
         self.socket = context.socket(zmq.SUB)
         _bound(self.socket, LIVE_HWM_MESSAGES if newest else SOUND_HWM_MESSAGES if channel else MANY_HWM_MESSAGES)
-        self.socket.setsockopt(zmq.SUBSCRIBE, b"")  # everything, so that what does not belong here is counted
+        self.socket.setsockopt(zmq.SUBSCRIBE, b"")  # everything, so that foreign messages are counted
         self._address = address
         self._monitor = None if bind else self.socket.get_monitor_socket(_CONNECTION)
         self._binding = Binding(self.socket, address) if bind else None
@@ -167,14 +168,14 @@ class Reader:
             self.socket.connect(address)
 
     def keep_endpoint(self) -> None:
-        """Make the endpoint again where its file is gone."""
+        """Bind the endpoint again if its file is gone."""
         if self._binding:
             self._binding.keep()
 
     def redial(self) -> None:
-        """Dial again where libzmq has given up; called with every pulse.
+        """Connect again if libzmq has given up the connection; called with every pulse.
 
-        It gives up for good when a message is beyond MAXMSGSIZE.
+        libzmq stops reconnecting after a message that exceeds MAXMSGSIZE.
         """
         event = None
         while self._monitor is not None and self._monitor.poll(0):
@@ -185,7 +186,7 @@ class Reader:
             self.socket.connect(self._address)
 
     def read(self) -> list[Message]:
-        """What has arrived, without waiting: the newest message, or all in order."""
+        """Return the messages that have arrived, without waiting: the newest one with `newest`, else all in order."""
         messages: list[Message] = []
         for _ in range(READ_LIMIT_MESSAGES):
             try:
@@ -204,7 +205,7 @@ class Reader:
                 step = message.sequence - self._next if self._run == message.run and self._next is not None else 0
                 self._run = message.run
                 self._next = message.sequence + 1
-                if step > MAX_STEP:  # no publisher can have sent so many; what comes next is compared with this one
+                if step > MAX_STEP:  # no publisher can have sent so many; the next message is compared with this one
                     self.losses["malformed"] += 1
                     continue
                 if step > 0:
@@ -216,7 +217,7 @@ class Reader:
         return messages
 
     def close(self) -> None:
-        """Does nothing the second time."""
+        """Close the socket; closing it again does nothing."""
         if self._monitor is not None and not self.socket.closed:
             self.socket.disable_monitor()
             self._monitor.close(linger=0)

@@ -1,24 +1,21 @@
-"""A face on its way from the generator to the compositor.
-
-What a message of the "face" stream carries besides its pixels.
-"""
+"""Facts of a message of the "face" stream, which goes from the generator to the compositor."""
 
 from dataclasses import dataclass
 from typing import Any, Self
 
 from shared.wire.message import Message, WireError
 
-NO_PLATE = -1  # on the wire, of a face that fits every plate frame
+NO_PLATE = -1  # plate index in the message of a face that fits every plate frame
 
 
 @dataclass(frozen=True, slots=True)
 class FaceFacts:
-    """Facts of a face.
+    """Facts of one face frame.
 
-    avatar: name of the avatar it shows. captured: pts of its driver frame, or of the voice it speaks, microseconds; 0
-    where the host idles by itself. live: it is driven; False while the host idles. voice: a voice drives it, and the
-    message's pts is the tick that is to show it. plate: index of the plate frame it was made for, None for a face that
-    fits every one.
+    avatar: name of the avatar that the face shows. captured: pts in microseconds of the driver frame or of the voice
+    that the face was made from; 0 for an idle host without a driver. live: whether a driver moves the face; False while
+    the host idles. voice: whether a voice drives the face; the message's pts is then the pts of the tick that shows it.
+    plate: index of the plate frame that the face was made for, None if it fits every plate frame.
     """
 
     avatar: str
@@ -28,7 +25,7 @@ class FaceFacts:
     plate: int | None = None
 
     def as_facts(self) -> dict[str, Any]:
-        """The facts as a message carries them."""
+        """Return the facts as the plain values that a message carries."""
         return {
             "avatar": self.avatar,
             "captured": self.captured,
@@ -39,7 +36,7 @@ class FaceFacts:
 
     @classmethod
     def of(cls, message: Message) -> Self:
-        """The facts in a message with square pixels. Raises WireError."""
+        """Return the facts of a message, whose image must be a square ROI. Raises WireError."""
         if message.format not in ("rgb24", "rgba") or message.array.shape[0] != message.array.shape[1]:
             raise WireError("malformed")
         state, driven = message.fact("state", str), message.fact("driven", str)

@@ -1,4 +1,4 @@
-"""The one loop that every service runs: read sockets, do what is due, pulse, until it is stopped."""
+"""The loop that every service runs: read sockets, run due timers and send pulses until stopped."""
 
 import gc
 import os
@@ -23,7 +23,7 @@ MAX_WAIT_MS = 200
 class ServiceLoop:
     """Sockets, timers and the pulse of one service. Owned by one thread; only `stop` may be called from another.
 
-    A handler that meets bad data raises WireError, and the message is counted and dropped. Any other exception
+    A handler that receives bad data raises WireError, and the message is counted and dropped. Any other exception
     ends the process, and the supervisor starts it again.
     """
 
@@ -48,7 +48,7 @@ class ServiceLoop:
         self._pulses.connect(self._at("watch"))
 
     def publish(self, stream: str, *, many: str = "") -> Publisher:
-        """Open a stream for sending. many: its endpoint, where it carries the streams of many sessions."""
+        """Open a stream for sending. many: name of the endpoint, if it carries the streams of many sessions."""
         channel = self.settings.channel
         return self._publisher(Publisher(self.context, self._at(many or stream), stream, channel, many=bool(many)))
 
@@ -61,10 +61,10 @@ class ServiceLoop:
         collect: bool = False,
         many: str = "",
     ) -> Reader:
-        """Hand every message of a stream (only the newest of each read, for frames) to `handler`.
+        """Call `handler` with every message of a stream, or with only the newest of each read if `newest`.
 
-        `collect` binds, to hear many publishers. many: the endpoint that carries the streams of many sessions; all of
-        them are handed over.
+        collect: bind the endpoint, to receive from many publishers. many: name of the endpoint that carries the streams
+        of many sessions; the handler receives the messages of all of them.
         """
         channel = "" if many else self.settings.channel
         reader = Reader(self.context, self._at(many or stream), stream, channel, newest=newest, bind=collect)
@@ -73,13 +73,13 @@ class ServiceLoop:
         return reader
 
     def follow_scene(self, handler: Callable[[Scene], None] | None = None) -> None:
-        """Keep `scene` what the gateway says; call `handler` on each change."""
+        """Keep `scene` equal to the scene that the gateway sends; call `handler` on each change."""
         if handler:
             self._on_scene.append(handler)
         self.add_reader("scene", self._hear_scene)
 
     def every(self, due: Callable[[], int], action: Callable[[int], None]) -> None:
-        """Call `action(now)` whenever `due()` (microseconds) has come; `action` must move it on."""
+        """Call `action(now)` when the time `due()` (microseconds) is reached; `action` must move the due time on."""
         self._timers.append((due, action))
 
     def before_pulse(self, action: Callable[[], None]) -> None:
@@ -87,12 +87,12 @@ class ServiceLoop:
         self._before_pulse.append(action)
 
     def watch_descriptor(self, fd: int, action: Callable[[], None]) -> None:
-        """Call `action` whenever this file descriptor can be read: how a thread wakes the loop."""
+        """Call `action` when this file descriptor is readable, which is how another thread wakes the loop."""
         self._watched[fd] = action
         self._poller.register(fd, zmq.POLLIN)
 
     def stop(self) -> None:
-        """End `run` after what it is doing."""
+        """Make `run` return after the current turn."""
         self._stopping = True
 
     def run(self, *, signals: bool = True) -> None:
@@ -100,7 +100,8 @@ class ServiceLoop:
         if signals:
             StopSignals(SERVICE, self.stop)
         log.info("service_running", service=self.meter.service, pid=os.getpid())
-        # What is there now stays to the end. Searched through for garbage, it would stop the program for several ticks.
+        # The objects that exist now live as long as the process. Collecting over them would stall the program for
+        # several ticks.
         gc.collect()
         gc.freeze()
         try:
@@ -114,7 +115,7 @@ class ServiceLoop:
             self.context.term()
 
     def turn(self) -> None:
-        """Wait for the next message or timer and serve what is there."""
+        """Wait for the next message or timer, then handle every message and timer that is due."""
         next_due = min([self._pulse_due, *(due() for due, _ in self._timers)])
         wait = max(0, min(MAX_WAIT_MS, -((now() - next_due) // 1000)))
         for socket, _ in self._poller.poll(wait):
@@ -135,7 +136,7 @@ class ServiceLoop:
             self.pulse()
 
     def pulse(self) -> None:
-        """Send a pulse now; one is also sent every period."""
+        """Send a pulse now, besides the regular one of each period, and restore broken endpoints and connections."""
         at = now()
         self._pulse_due = at + PULSE_PERIOD_US
         if os.getppid() != self._parent:
@@ -162,7 +163,7 @@ class ServiceLoop:
             for handler in self._on_scene:
                 handler(scene)
         if self.meter.scene != scene.revision:
-            self.meter.scene, self._pulse_due = scene.revision, 0  # told at once: the gateway may wait for it
+            self.meter.scene, self._pulse_due = scene.revision, 0  # pulse immediately: the gateway may wait for it
 
     def _at(self, name: str) -> str:
         return endpoint(self.settings.run_dir, name)

@@ -1,8 +1,8 @@
-"""The one message format between services: ``[stream, header, payload]``.
+"""The message format between services: ``[stream, header, payload]``.
 
 The header is a small msgpack map, the payload the raw buffer, so that pixels are never copied into or out of
-msgpack. `decode_message` trusts nothing: whatever is wrong with a message comes out as WireError, and the receiver
-counts and drops it.
+msgpack. `decode_message` trusts nothing: it raises WireError for any fault in a message, and the receiver counts and
+drops the message.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ NOTHING: NDArray[np.uint8] = np.empty(0, np.uint8)
 
 
 class WireError(ValueError):
-    """A message that cannot be what it says it is; `reason` is the name it is counted under."""
+    """A message that is malformed or contradicts its header; `reason` is the name that it is counted under."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -42,13 +42,13 @@ class WireError(ValueError):
 class Message:
     """One message of a stream.
 
-    epoch: changes when a driver restarts; what was learnt from the old one is void.
-    run: which start of the publisher this is, a random number.
+    epoch: changes when a driver restarts; state learnt from the old driver is no longer valid.
+    run: random number that identifies one start of the publisher.
     sequence: counts up by one per message of a run.
     pts: microseconds on the channel clock.
-    format, array: the payload, see FORMATS. Borrowed from the socket's buffer.
-    stamps: when each stage was done with it, microseconds on the channel clock.
-    facts: what else belongs to this stream.
+    format, array: the payload, see FORMATS. A decoded array is borrowed from the socket's buffer.
+    stamps: time at which each stage finished, by stage, in microseconds on the channel clock.
+    facts: further values that are specific to the stream.
     """
 
     stream: str
@@ -63,7 +63,7 @@ class Message:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def fact(self, name: str, kind: type[Fact]) -> Fact:
-        """One of the facts, which must be of this very type. Raises WireError."""
+        """Return the fact of this name, which must be of exactly this type. Raises WireError."""
         value = self.facts.get(name)
         if type(value) is not kind:
             raise WireError("malformed")
@@ -71,7 +71,7 @@ class Message:
 
 
 def encode_message(message: Message) -> list[Any]:
-    """Three parts ready for `send_multipart(copy=False)`; the array must not change afterwards."""
+    """Return the three parts for `send_multipart(copy=False)`; the array must not change afterwards."""
     array = np.ascontiguousarray(message.array)
     header = {
         "v": VERSION,
@@ -93,7 +93,7 @@ def encode_message(message: Message) -> list[Any]:
 
 
 def decode_message(parts: Sequence[Any]) -> Message:
-    """The message in these parts (bytes or buffers). Raises WireError."""
+    """Return the message in these parts (bytes or buffers). Raises WireError."""
     if len(parts) != 3:
         raise WireError("malformed")
     head, raw = memoryview(parts[1]), memoryview(parts[2])

@@ -1,4 +1,4 @@
-"""One tick of the program as outputs receive it, read from the compositor's messages."""
+"""One tick of the program in the form that outputs receive, read from the compositor's messages."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,14 +14,15 @@ from shared.wire.message import Message, WireError
 
 @dataclass(frozen=True, slots=True)
 class ProgramFrame:
-    """One tick's frame.
+    """The program's frame of one tick.
 
     i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: read only.
-    box: (x, y, w, h) of what the face changed on the plate frame, None where nothing.
-    label: whether the scene wants the label. Frames travel without it: label_box is where an output has drawn it, None
-    where it has not.
-    state: live, idle or plate. captured: when the driver frame it shows entered capture, microseconds, or 0.
-    repeated: the gateway made it up.
+    box: (x, y, w, h) of the area that the face changed on the plate frame, None if it changed nothing.
+    label: whether the scene wants the label, which is not in the frames that the compositor sends.
+    label_box: where an output has drawn the label, None where it has not.
+    state: live, idle or plate. captured: time in microseconds at which the driver frame of this face entered capture,
+    or 0.
+    repeated: whether the gateway made this frame by repeating the last one.
     """
 
     tick: int
@@ -49,7 +50,7 @@ class ProgramFrame:
 
 @dataclass(frozen=True, slots=True)
 class ProgramSound:
-    """One tick's sound: (n,) int16 mono at 48 kHz, exactly `sound_samples` of that tick."""
+    """The program's sound of one tick: (n,) int16 mono at 48 kHz, exactly `sound_samples` of that tick."""
 
     tick: int
     pts: int
@@ -58,7 +59,7 @@ class ProgramSound:
 
 
 def frame_of(message: Message) -> ProgramFrame:
-    """The frame in a program message. Raises WireError for one that cannot be what it says."""
+    """Return the frame in a program message. Raises WireError if the message is malformed."""
     i420 = message.array
     if message.format != "i420" or i420.shape[0] % 3 or i420.shape[0] == 0 or i420.shape[1] % 2 or i420.shape[1] == 0:
         raise WireError("malformed")
@@ -97,7 +98,7 @@ def _box(values: list[Any], width: int, height: int) -> PixelBox | None:
 
 
 def sound_of(message: Message, rate: Fraction) -> ProgramSound:
-    """The sound in a message. Raises WireError for one that is not exactly its tick's samples."""
+    """Return the sound in a message. Raises WireError if the message does not hold exactly its tick's samples."""
     tick = message.fact("tick", int)
     if message.format != "s16" or not 0 <= tick < 1 << 32:
         raise WireError("malformed")

@@ -1,4 +1,4 @@
-"""What a service says of itself twice a second: rate, latency, drops, state."""
+"""Pulse: the report that each service sends twice a second, with its rate, latency, drops and state."""
 
 import os
 from collections import Counter, deque
@@ -11,7 +11,7 @@ from shared.runtime.clock import US
 from shared.wire.message import WireError
 
 PULSE_PERIOD_US = US // 2
-RATE_WINDOW_US = 2 * US  # rate is taken over this
+RATE_WINDOW_US = 2 * US  # the frame rate is an average over this window
 _STATM = "/proc/self/statm"
 HISTORY_LATENCIES = 256  # latencies kept for the percentiles
 
@@ -21,12 +21,13 @@ class Pulse:
     """One report of a service.
 
     service: capture, generator, compositor or gateway; sessions or faces.
-    fps: frames finished a second, over the last two seconds.
-    p50, p95: milliseconds from the driver frame's capture until this service was done with its frame.
-    drops: what was dropped since the service started, by reason.
-    state: one word; note: one sentence where something is wrong, else "".
-    scene: the revision of the scene it has converged on.
+    fps: frames finished per second, over the last two seconds.
+    p50, p95: percentiles of the milliseconds from a driver frame's capture until this service finished its frame.
+    drops: number of drops since the service started, by reason.
+    state: one word; note: one sentence if something is wrong, else "".
+    scene: revision of the scene that the service has applied.
     rss: resident memory in bytes.
+    facts: further values that are specific to the service.
     """
 
     service: str
@@ -42,12 +43,12 @@ class Pulse:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """The pulse as plain values for a message."""
+        """Return the pulse as plain values for a message."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The pulse from plain values. Raises WireError."""
+        """Return the pulse from plain values. Raises WireError."""
         kinds = {"str": str, "int": int, "float": float}
         for each in fields(cls):
             kind = each.type if isinstance(each.type, type) else kinds.get(str(each.type), dict)
@@ -57,7 +58,7 @@ class Pulse:
 
 
 class Meter:
-    """Counts what a service does between pulses. Owned by the service's loop."""
+    """Collects the measurements that a service reports in its pulses. Owned by the service's loop."""
 
     def __init__(self, service: str) -> None:
         self.service = service
@@ -70,13 +71,13 @@ class Meter:
         self._page = os.sysconf("SC_PAGE_SIZE")
 
     def frame(self, at: int, captured: int | None = None) -> None:
-        """A frame was finished at `at`, made from a driver frame captured at `captured` (both microseconds)."""
+        """Record a frame finished at `at` from a driver frame captured at `captured` (both microseconds)."""
         self._done.append(at)
         if captured is not None:
             self._latencies.append(at - captured)
 
     def pulse(self, at: int) -> Pulse:
-        """The report at `at` (microseconds)."""
+        """Return the report for the time `at` (microseconds)."""
         while self._done and self._done[0] <= at - RATE_WINDOW_US:
             self._done.popleft()
         p50, p95 = np.percentile(self._latencies, (50, 95)) / 1000 if self._latencies else (0.0, 0.0)
@@ -95,10 +96,10 @@ class Meter:
         )
 
     def _resident(self) -> int:
-        """Resident memory of this process; the last measured where it cannot be read."""
+        """Resident memory of this process in bytes; the last measurement if it cannot be read now."""
         try:
             with open(_STATM, encoding="utf-8") as file:
                 self._rss = int(file.read().split()[1]) * self._page
-        except OSError:  # no descriptor is left; what was measured last stands
+        except OSError:  # no file descriptor is left; keep the last measurement
             self.drops["memory not measured"] += 1
         return self._rss

@@ -1,9 +1,7 @@
-"""What a message of each stream can be: formats, sizes, channels, and where its time may lie.
+"""Limits for the messages of each stream: formats, sizes, colour channels and pts.
 
-Checked where messages are read.
-
-What a stream's facts are is checked by who reads them; this is what holds for every reader, so that no pixel, sample or
-time stamp that a service could not have sent reaches a handler.
+Every `Reader` checks them, so that no pixel, sample or pts that a service could not have sent reaches a handler. A
+stream's facts are checked by the handler that reads them.
 """
 
 from dataclasses import dataclass
@@ -11,22 +9,23 @@ from dataclasses import dataclass
 from shared.runtime.clock import SOUND_RATE_HZ
 from shared.wire.message import Message, WireError
 
-MAX_SIDE_PX = 8192  # of the program: 8K; encoders and JPEG end soon above
+MAX_SIDE_PX = 8192  # of the program: 8K; the limits of encoders and JPEG are not much higher
 MAX_DRIVER_SIDE_PX = 4096
 MAX_ROI_SIDE_PX = 2048
 MIN_ROI_SIDE_PX = 16
 MAX_SAMPLES = 5 * SOUND_RATE_HZ  # of a block of sound
 MAX_SMALL_BYTES = 1 << 20  # of a compressed image
-AHEAD_US = 10_000_000  # by which a message may be ahead of the clock: a voice file is sent up to two seconds ahead
-MAX_STEP = 1_000_000  # numbers that a publisher can have sent between two messages that a reader sees
+AHEAD_US = 10_000_000  # how far a message's pts may be ahead of the clock: a voice file is sent up to 2 s ahead
+MAX_STEP = 1_000_000  # most messages that a publisher can have sent between two that a reader receives
 CHANNELS = {"rgb24": 3, "rgba": 4}
 
 
 @dataclass(frozen=True, slots=True)
 class StreamSchema:
-    """What a stream's messages may hold.
+    """Limits for one stream's messages.
 
-    formats: that its messages have. smallest, largest: sides of its frames in pixels, 0 to 0 where it has none.
+    formats: the allowed formats. smallest, largest: limits for the sides of its frames in pixels, both 0 for a stream
+    without frames.
     """
 
     formats: tuple[str, ...]
@@ -48,7 +47,7 @@ SCHEMAS = {
 
 
 def check_schema(message: Message, at: int) -> None:
-    """Raise WireError for a message that its stream cannot have. at: the channel clock now, microseconds."""
+    """Raise WireError for a message outside its stream's limits. at: microseconds on the channel clock, now."""
     schema = SCHEMAS[message.stream]
     if message.format not in schema.formats:
         raise WireError("malformed")
