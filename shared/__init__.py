@@ -1,1 +1,1 @@
-"""What services, engines and the command line have in common."""
+"""Code that services, engines and the command line share."""

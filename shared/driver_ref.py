@@ -1,8 +1,6 @@
-"""What a driver's word means.
+"""Driver words: the text by which scenes, settings and the command line name a driver, and its parser.
 
-`sample`, `browser`, `microphone`, `speech`, `camera:N`, `file:PATH`, `motion:PATH` or an address.
-
-The word is what scenes, settings and the command line hold; every part that needs to know more parses it here.
+A word is `sample`, `browser`, `microphone`, `speech`, `camera:N`, `file:PATH`, `motion:PATH` or an address.
 """
 
 from dataclasses import dataclass
@@ -13,22 +11,22 @@ from urllib.parse import urlsplit
 from shared.runtime.files import path_text, text_path
 
 ADDRESS_SCHEMES = ("rtsp", "rtsps", "http", "https")
-TEMPLATE_SUFFIX = ".npz"  # of recorded motion that the studio writes; engines have further ones of their own
+TEMPLATE_SUFFIX = ".npz"  # of recorded motion that the studio writes; engines may define further suffixes
 MAX_CAMERA_DIGITS = 3
 FORMS = "sample, browser, microphone, speech, camera:N"
 
 
 class DriverKind(StrEnum):
-    """Where a driver comes from."""
+    """Source of a driver."""
 
     SAMPLE = "sample"  # the built-in clip
     BROWSER = "browser"  # camera and microphone of the operator's browser
     MICROPHONE = "microphone"  # of the operator's browser
-    SPEECH = "speech"  # the gateway's queue
+    SPEECH = "speech"  # the gateway's queue of speech
     CAMERA = "camera"  # of this machine
     FILE = "file"  # video, sound or recorded motion
-    ADDRESS = "address"  # a stream or file elsewhere
-    UNKNOWN = "unknown"  # a scene's word that names no driver
+    ADDRESS = "address"  # URL of a stream or file
+    UNKNOWN = "unknown"  # the scene's word names no driver
 
 
 _NAMED = {
@@ -37,14 +35,15 @@ _NAMED = {
 
 
 class DriverWordError(ValueError):
-    """The word names no driver."""
+    """A word that names no driver."""
 
 
 @dataclass(frozen=True, slots=True)
 class DriverRef:
-    """One driver.
+    """A parsed driver word.
 
-    word: as a scene holds it. camera: number of a camera. path: of a file. recorded: it is recorded motion.
+    word: the word in the form that scenes hold. camera: number of the camera, for a camera. path: path of the file, for
+    a file. recorded: whether the file is recorded motion.
     """
 
     kind: DriverKind
@@ -55,7 +54,7 @@ class DriverRef:
 
     @classmethod
     def parse(cls, word: str) -> "DriverRef":
-        """Return the driver that a scene's word names. Raises DriverWordError. Whether it exists is not looked at."""
+        """Return the driver that a scene's word names, without checking that it exists. Raises DriverWordError."""
         if named := _NAMED.get(word):
             return cls(named, word)
         scheme, _, rest = word.partition(":")
@@ -75,7 +74,7 @@ class DriverRef:
 
     @classmethod
     def of_scene(cls, word: str) -> "DriverRef":
-        """Return the driver that a scene's word names; of kind UNKNOWN where it names none."""
+        """Return the driver that a scene's word names, of kind UNKNOWN if it names none."""
         try:
             return cls.parse(word)
         except DriverWordError:
@@ -83,13 +82,13 @@ class DriverRef:
 
     @classmethod
     def of_setting(cls, word: str) -> "DriverRef":
-        """Return the driver that a setting names, where a path needs no `file:`."""
+        """Return the driver that a setting names; in a setting, a path needs no `file:`."""
         written = word in _NAMED or word.startswith(("camera:", "file:", "motion:")) or "://" in word
         return cls.of_scene(word if written else f"file:{word}")
 
     @classmethod
     def of_file(cls, path: Path, *, recorded: bool = False) -> "DriverRef":
-        """Return the driver for this file. recorded: it is recorded motion, whatever its name."""
+        """Return the driver for this file. recorded: the file is recorded motion, whatever its name."""
         return cls.parse(f"{'motion' if recorded else 'file'}:{path_text(path)}")
 
     def __str__(self) -> str:
@@ -97,34 +96,34 @@ class DriverRef:
 
     @property
     def is_voice(self) -> bool:
-        """Whether it is a voice and nothing else; of a file or an address that shows when it is read."""
+        """Whether the driver is a voice alone. False for a file or an address, where only reading it can tell."""
         return self.kind in (DriverKind.SPEECH, DriverKind.MICROPHONE)
 
     @property
     def is_remote(self) -> bool:
-        """Whether it comes by way of the gateway instead of being opened by capture."""
+        """Whether the gateway receives the driver, instead of capture opening it."""
         return self.is_voice or self.kind is DriverKind.BROWSER
 
     @property
     def is_live(self) -> bool:
-        """Whether it goes by the clock, not by a file's own time."""
+        """Whether the driver runs in real time, instead of by the time stamps of a file."""
         return self.kind not in (DriverKind.SAMPLE, DriverKind.FILE)
 
     @property
     def template(self) -> Path | None:
-        """The file where it is recorded motion, else None."""
+        """The file if it is recorded motion, else None."""
         return self.path if self.recorded else None
 
 
 def _is_studio_template(path: Path) -> bool:
-    """Whether a file's name says that the studio recorded it; of engines' own files only the engines know."""
+    """Whether a file's name is that of motion recorded by the studio. Only engines recognise their own formats."""
     return path.suffix.lower() == TEMPLATE_SUFFIX
 
 
 def _has_valid_host(address: str) -> bool:
-    """Whether an address names a host and, if any, a port from 0 to 65535."""
+    """Whether an address has a host and, if it has a port, one from 0 to 65535."""
     try:
         parts = urlsplit(address)
         return bool(parts.hostname) and (parts.port is None or parts.port >= 0)
-    except ValueError:  # brackets or a port that are not valid
+    except ValueError:  # invalid brackets or port
         return False

@@ -1,11 +1,12 @@
-"""The one exception a user is meant to see."""
+"""Exceptions whose message is shown to users, and one-line descriptions of other exceptions."""
 
 
 class StudioError(Exception):
-    """Something a user can cause and put right: one sentence that says what is wrong and the way out.
+    """An error that a user can cause and correct; its message is one sentence with the problem and the remedy.
 
-    The command line prints it without a traceback, the HTTP API returns it as ``detail``, and a service puts it into
-    its pulse. A file's name in it that is not valid text is escaped, for none of them could send it.
+    The command line prints it without a traceback, the HTTP API returns it as ``detail``, and a service reports it in
+    its pulse. Lone surrogates, as in a file name that is not valid UTF-8, are escaped, because none of these can send
+    them.
     """
 
     def __str__(self) -> str:
@@ -13,24 +14,24 @@ class StudioError(Exception):
 
 
 class OutOfMemoryError(StudioError):
-    """A device has too little memory for what was asked of it; less may still fit."""
+    """A device has too little memory for the work; a smaller amount may still fit."""
 
 
 class NoSpaceError(StudioError):
-    """A disk is full; the same may succeed when there is room again."""
+    """A disk is full; the same work may succeed after space is freed."""
 
 
 def named(error: BaseException) -> str:
-    """An unforeseen error as one line: its class and its words, at most 200 characters."""
+    """Return an unexpected error as one line of at most 200 characters: its class and its message."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
-TIMED_OUT = "Immediate exit requested"  # FFmpeg's word for a wait that PyAV has ended
+TIMED_OUT = "Immediate exit requested"  # FFmpeg's message when PyAV ends a read after its timeout
 STALLED = "nothing has come for too long"
 
 
 def short(error: BaseException) -> str:
-    """An error's own words, without the path and number that FFmpeg adds."""
+    """Return an error's message, at most 120 characters, without the path and number that FFmpeg adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     text = str(text).splitlines()[0].strip(" .")[:120]
     return STALLED if text == TIMED_OUT else text

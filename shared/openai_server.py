@@ -1,4 +1,4 @@
-"""A server with one of OpenAI's APIs: a request to it, and its failures as sentences without the key."""
+"""Client of a server with one of OpenAI's APIs; failures become sentences that do not contain the key."""
 
 import asyncio
 import json
@@ -15,23 +15,24 @@ import httpx2
 from shared.errors import StudioError, short
 
 CONNECT_S = 5.0
-KEPT_CONNECTION_S = 60.0  # between two questions
+KEPT_CONNECTION_S = 60.0  # for which an idle connection is kept for the next request
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KEPT_REFUSAL_BYTES = 4096
 
 
 class ServerError(StudioError):
-    """A server did not do its part: one sentence with the way out."""
+    """A request to a server failed; the message is one sentence with the remedy."""
 
 
 @dataclass(slots=True)
 class OpenAIServer:
-    """A server that is asked again and again over the same connection.
+    """Client of one server, which keeps its connection open between requests.
 
-    Lives in one event loop; `close` it there.
+    Use it in one event loop and `close` it there.
 
-    role: what it is called in sentences, such as "chat server". verb: what it does not do when it refuses. setting:
-    how its variables begin, such as STUDIO_CONVERSATION_CHAT. patience_s: how long it may send nothing.
+    role: the server's name in sentences, such as "chat server". verb: completes "does not" in the sentence about a
+    refusal. url: the API's address. key: API key, "" for none. setting: prefix of the server's variables, such as
+    STUDIO_CONVERSATION_CHAT. patience_s: seconds for which the server may send nothing.
     """
 
     role: str
@@ -49,7 +50,7 @@ class OpenAIServer:
 
     @asynccontextmanager
     async def answer(self, path: str, **request: Any) -> AsyncIterator[httpx2.Response]:
-        """The server's answer to a POST, with the body yet to be read. Raises ServerError, also while it is read."""
+        """POST a request and yield the response, its body still unread. Raises ServerError, also inside the block."""
         try:
             answer = await self._begun(path, request)
             try:
@@ -76,7 +77,7 @@ class OpenAIServer:
         try:
             return await send()
         except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
-            return await send()  # the connection was kept from before, and the server has closed it
+            return await send()  # the server had closed the kept connection
 
     async def _opened(self) -> httpx2.AsyncClient:
         if self._client is None:
@@ -87,13 +88,13 @@ class OpenAIServer:
                 limits=httpx2.Limits(keepalive_expiry=KEPT_CONNECTION_S),
                 verify=verify,
                 trust_env=not local,
-                # What is read is bounded as it comes, not after it was unpacked.
+                # Without compression, limits on the received bytes also limit the size of the body.
                 headers={"Accept-Encoding": "identity"},
             )
         return self._client
 
     async def _refusal(self, answer: httpx2.Response) -> str:
-        """Why the server does not do it, in one sentence without the key."""
+        """The reason why the server refused the request, in one sentence without the key."""
         status = answer.status_code
         if status in (401, 403):
             return f"{self.name} refuses the key ({status}); set {self.setting}_KEY."
@@ -111,14 +112,14 @@ class OpenAIServer:
         return f"{self.name} does not {self.verb} ({why}); try again, or check its settings."
 
     def without_key(self, words: str) -> str:
-        """A server's own words on one line, at most 200 characters, without the key."""
+        """Return a server's message on one line of at most 200 characters, with the key as stars."""
         if self.key:
             words = words.replace(self.key, "***")
         words = "".join(char if char.isprintable() else " " for char in words)
         return " ".join(words.split())[:200].rstrip(".")
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection; a later request opens another one."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -126,12 +127,12 @@ class OpenAIServer:
 
 @cache
 def certificates() -> ssl.SSLContext:
-    """The system's certificates, read once."""
+    """Return a TLS context with the system's certificates, which are read once per process."""
     return ssl.create_default_context()
 
 
 def message_of(body: bytes) -> str:
-    """The message in a refusal: OpenAI's form, FastAPI's, else plain text."""
+    """Return the message in a refusal's body: from OpenAI's or FastAPI's JSON, or the body itself if it is not HTML."""
     text = body.decode("utf-8", "replace")
     try:
         found = json.loads(text)
@@ -141,7 +142,7 @@ def message_of(body: bytes) -> str:
 
 
 def error_words(found: Any) -> str:
-    """The message in an error that a server sends as JSON; "" where it has none."""
+    """Return the message in a server's JSON error, in OpenAI's or FastAPI's form; "" if there is none."""
     if isinstance(found, dict):
         error = found.get("error", found.get("detail", ""))
         found = error.get("message", "") if isinstance(error, dict) else error

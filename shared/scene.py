@@ -1,4 +1,4 @@
-"""The scene: the wanted state of a channel. Services converge on it; there are no commands."""
+"""The scene: the wanted state of a channel. Services converge on it; there are no commands between services."""
 
 import json
 import math
@@ -11,29 +11,30 @@ from shared.driver_ref import DriverRef
 from shared.runtime.files import write_atomically
 
 DriverImage = Literal["whole", "small", "none"]
-OptionValue = bool | int | float | str  # of an engine's option
-MAX_OPTIONS_BYTES = 4 << 10  # of a scene's or a job's options as JSON
+OptionValue = bool | int | float | str  # value of an engine's option
+MAX_OPTIONS_BYTES = 4 << 10  # size of a scene's or a job's options as JSON
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the operator wants to be on air.
+    """The wanted state of a channel, as the operator sets it.
 
-    revision: counts up with every change; a service's pulse says which one it has.
+    revision: counts up with every change; a service's pulse reports the revision that it has applied.
     on_air: whether the channel is on air; off air the program is the plate alone, without sound.
-    options: the engine's options by name; what is not among them is as the engine's settings say.
+    avatar, engine: their names.
     driver: a driver's word, see `shared.driver_ref`.
-    loop: a file driver starts again at its end.
-    label: the visible "AI-generated" label.
-    burn_captions: what is heard of texts is drawn into the frames that leave: recording, RTMP, LiveKit.
-    neutral: counts up each time the operator re-takes the neutral face.
+    loop: whether a file driver starts again at its end.
+    label: whether outputs draw the visible "AI-generated" label.
+    burn_captions: whether captions of spoken texts are drawn into the frames of the recording, RTMP and LiveKit.
+    muted: whether the program is without sound.
+    neutral: counts up each time the operator takes the driver's neutral face again.
     recording: path of the recording that should be running, or "".
     rtmp: whether the program is pushed to the RTMP address of the settings.
     livekit: whether the program is published to the LiveKit server of the settings.
-    record_clean, rtmp_clean: that output takes the frame without the label.
-    driver_image: how much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs it,
-        small for those who watch, or none. Not the operator's to choose: the gateway says it with every scene that it
-        sends.
+    record_clean, rtmp_clean: whether the recording or RTMP output omits the label.
+    options: the engine's options by name; the engine's settings apply to all others.
+    driver_image: how much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs the
+        image, small for a preview, or none. The gateway sets it in every scene that it sends; the operator does not.
     """
 
     revision: int = 0
@@ -60,9 +61,9 @@ class Scene:
         return DriverRef.of_scene(self.driver)
 
     def changed(self, **changes: Any) -> "Scene":
-        """The scene with these fields changed, one revision on; itself when nothing differs.
+        """Return the scene with these fields changed and the next revision, or itself if nothing differs.
 
-        Another engine begins with options of its own.
+        A change of the engine also clears the options that are not given.
         """
         if changes.get("engine", self.engine) != self.engine:
             changes = {"options": {}} | changes
@@ -70,12 +71,12 @@ class Scene:
         return self if new == self else replace(new, revision=self.revision + 1)
 
     def as_dict(self) -> dict[str, Any]:
-        """The scene as plain values for a message."""
+        """Return the scene as plain values for a message."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any]) -> "Scene":
-        """The scene from plain values; raises ValueError when a field is missing or of another type."""
+        """Return the scene from plain values. Raises ValueError if a field is missing or has a wrong type or value."""
         for each in fields(cls):
             if type(facts.get(each.name)) is not (get_origin(each.type) or each.type):
                 raise ValueError(f"scene field {each.name}")
@@ -88,15 +89,15 @@ class Scene:
         return cls(**{each.name: facts[each.name] for each in fields(cls)})
 
     def save(self, path: Path) -> None:
-        """Written whole or not at all, so that a gateway that dies comes back to the same scene."""
+        """Write the scene atomically, so that a restarted gateway finds the same scene. Raises OSError."""
         write_atomically(path, json.dumps(self.as_dict()).encode())
 
     @classmethod
     def load(cls, path: Path) -> "Scene | None":
-        """What `save` wrote, of a studio before this one too, or None when there is nothing that can be read."""
+        """Return the scene in a file that `save` of this or an earlier release wrote; None if it cannot be read."""
         try:
             facts = cls().as_dict() | json.loads(path.read_text(encoding="utf-8"))
-            if quality := facts.get("quality"):  # what a studio before this one had in place of options
+            if quality := facts.get("quality"):  # earlier releases had this field instead of options
                 facts["options"] = {"quality": quality} | facts["options"]
             return cls.from_dict(facts)
         except (OSError, ValueError, TypeError, RecursionError, AttributeError):

@@ -1,6 +1,7 @@
-"""A session as the gateway wants it: an avatar in another application's room. Wanted state, repeated every second.
+"""Wanted state of a session: an avatar in another application's room. The gateway repeats it every second.
 
-All of it goes to what joins the room. What draws the faces gets neither the address nor the token.
+The process that joins the room receives all of it. The process that generates the faces receives neither the room's
+address nor its token.
 """
 
 import re
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from shared.wire.message import WireError
 
 SESSION_ID = re.compile(r"[a-z0-9]{12}")
-SMALLEST_PX, LARGEST_PX = 64, 1920  # sides of a session's frames
-MAX_LISTED_BYTES = 1 << 20  # of all sessions that are wanted, in one message
+SMALLEST_PX, LARGEST_PX = 64, 1920  # limits for the sides of a session's frames
+MAX_LISTED_BYTES = 1 << 20  # size of the message that lists all wanted sessions
 
 _KINDS = {"id": str, "avatar": str, "engine": str, "ahead_us": int, "width": int, "height": int, "label": bool,
           "url": str, "token": str, "identity": str, "agent": str}  # fmt: skip
@@ -24,11 +25,12 @@ _KINDS = {"id": str, "avatar": str, "engine": str, "ahead_us": int, "width": int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSpec:
-    """One session.
+    """Wanted state of one session.
 
-    id: 12 letters and digits, the channel of its messages. avatar, engine: names. options: of the engine. ahead_us: the
-    engine's `voice_ahead_us`. width, height: of its frames, pixels, even. label: whether they carry the label.
-    url, token: of the room that it joins. identity: its own in that room; agent: the identity of who may speak.
+    id: 12 letters and digits, also the channel of the session's messages. avatar, engine: names. options: options of
+    the engine. ahead_us: the engine's `voice_ahead_us`. width, height: size of the frames in pixels, even. label:
+    whether the frames carry the label. url, token: address and access token of the LiveKit room. identity: the
+    session's identity in that room. agent: identity of the participant whose voice drives the avatar.
     """
 
     id: str
@@ -45,7 +47,7 @@ class SessionSpec:
     agent: str = ""
 
     def without_room(self) -> "SessionSpec":
-        """The part of the session that says what is drawn, without where it is shown."""
+        """Return the session without its room: the part that the process that generates faces receives."""
         return replace(self, url="", token="", identity="", agent="")
 
 
@@ -55,7 +57,7 @@ def packed_sessions(sessions: Iterable[SessionSpec]) -> NDArray[np.uint8]:
 
 
 def unpacked_sessions(payload: NDArray[np.uint8]) -> list[SessionSpec]:
-    """What `packed_sessions` made. Raises WireError for anything else."""
+    """Return the sessions in a payload of `packed_sessions`. Raises WireError for any other payload."""
     try:
         rows = msgpack.unpackb(payload.data)
     except (ValueError, RecursionError):
@@ -80,5 +82,5 @@ def _session(row: Any) -> SessionSpec:
 
 
 def fits_side(side: int) -> bool:
-    """Whether a frame may be this wide or high (pixels)."""
+    """Whether a side of a session's frame may have this length (pixels)."""
     return SMALLEST_PX <= side <= LARGEST_PX and side % 2 == 0

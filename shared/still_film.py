@@ -1,4 +1,4 @@
-"""Films that hold one still image and a voice: a cover with speech, not a face that moves."""
+"""Detects films that show one still image with sound, such as a cover image with speech, instead of a moving face."""
 
 from pathlib import Path
 
@@ -10,16 +10,16 @@ from shared.media.timeline import SLOWEST_MOTION_FPS
 from shared.runtime.clock import US
 
 SIDE_PX = 128  # frames are compared at this size
-WATCHED_US = 2 * US
-LATER = (0.25, 0.5, 0.75, 0.9)  # of the length, where it is looked at again
-SAME = 8  # levels by which a pixel of the same image may differ from one frame to the next
+WATCHED_US = 2 * US  # length of the film's start in which every frame is compared
+LATER = (0.25, 0.5, 0.75, 0.9)  # positions, as shares of the length, of the later frames that are compared
+SAME = 8  # levels by which a pixel may differ between two frames of the same image
 
 
 def has_motion(source: Path | str) -> bool:
-    """Whether a file or address has frames that may move a host.
+    """Whether a file or address is a motion driver; False for a voice: sound alone, or a still image with sound.
 
-    What has sound alone, or one still image with sound, is a voice. Of an address only the tracks are looked at. Raises
-    StudioError when it has neither, or cannot be opened.
+    For an address, only its tracks are examined. Raises StudioError if there is neither video nor sound, or if the
+    source cannot be opened.
     """
     if not has_video(source):
         return False
@@ -27,7 +27,7 @@ def has_motion(source: Path | str) -> bool:
 
 
 def is_still_film(film: Path) -> bool:
-    """Whether a film with sound shows the same image all along, or too few frames for a motion. Raises StudioError."""
+    """Whether a film with sound always shows the same image, or has too low a frame rate. Raises StudioError."""
     with open_container(film) as container:
         if sound_of(container) is None:
             return False

@@ -1,4 +1,4 @@
-"""Uploaded drivers: kept under a number, with the name that their owner gave them in a file beside each."""
+"""Names of uploaded drivers: each is stored under a random hex name, the user's name for it in a text file beside it."""
 
 import re
 from pathlib import Path
@@ -7,11 +7,11 @@ from shared.runtime.shown_text import one_line
 
 UPLOAD = re.compile(r"[0-9a-f]{16}")
 LONGEST_TITLE = 80  # characters
-TITLE_SUFFIX = ".txt"  # of the file that holds the name
+TITLE_SUFFIX = ".txt"  # of the file that contains the user's name for the upload
 
 
 def upload_title(path: Path) -> str:
-    """The name its owner gave an uploaded driver."""
+    """Return the user's name for an uploaded driver, or the file's stem if that is missing."""
     try:
         with path.with_suffix(TITLE_SUFFIX).open(encoding="utf-8") as file:
             return one_line(file.read(LONGEST_TITLE), LONGEST_TITLE) or path.stem
@@ -20,7 +20,7 @@ def upload_title(path: Path) -> str:
 
 
 def in_owners_words(sentence: str, path: Path | None) -> str:
-    """A sentence that calls a file by its name, with the name that its owner knows it by where it was uploaded."""
+    """Return a sentence with the stored name of an uploaded file replaced by the user's name for it."""
     if path is None or not UPLOAD.fullmatch(path.stem):
         return sentence
     return sentence.replace(path.name, upload_title(path))

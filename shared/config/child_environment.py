@@ -1,4 +1,4 @@
-"""The environment of a process that the studio starts: its settings, and no secret it has no use for."""
+"""Environment variables for processes that the studio starts: the settings, and only the secrets that they need."""
 
 import os
 
@@ -11,7 +11,7 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 
 
 def outside_environment() -> dict[str, str]:
-    """Return this process's environment for a program that is not the studio's, without any settings or keys."""
+    """Return this process's environment without settings and keys, for a program that is not part of the studio."""
     return {key: value for key, value in os.environ.items() if not key.startswith(KEPT_BACK + STORE_KEYS)}
 
 
@@ -23,10 +23,10 @@ def child_environment(
     redis_url: str | None = None,
     threads: int | None = None,
 ) -> dict[str, str]:
-    """Return this process's environment with the settings in place of every variable that could hold one.
+    """Return this process's environment, with all variables of settings replaced by those of `settings`.
 
-    secrets: whether secret settings go along. store: whether the keys of an object store do, for a process that reads
-    jobs. redis_url: given to a process that talks to Redis. threads: of each library that keeps a pool.
+    secrets: include secret settings. store: include the keys of object stores, for a process that reads jobs.
+    redis_url: the Redis address, for a process that uses Redis. threads: size of each numeric library's thread pool.
     """
     held = KEPT_BACK if store else KEPT_BACK + STORE_KEYS
     variables = {key: value for key, value in os.environ.items() if not key.startswith(held)}

@@ -18,7 +18,7 @@ MAX_PROMPT_CHARACTERS = 8000
 
 
 class ConversationSettings(LayeredSettings):
-    """The servers that hear and answer, and what the host knows."""
+    """Settings of the conversation: the speech-to-text and chat servers, and what the host knows."""
 
     TABLE: ClassVar[str] = "conversation"
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}CONVERSATION_")
@@ -61,7 +61,7 @@ class ConversationSettings(LayeredSettings):
             raise ValueError("there is no such user here; give the file in full") from None
 
     def missing(self) -> str:
-        """Return why there can be no conversation, in a sentence; "" where there can be one."""
+        """Return a sentence that says which setting a conversation still needs; "" if none."""
         for name, does in (("chat_url", "answers"), ("speech_to_text_url", "writes down what is spoken")):
             if not getattr(self, name):
                 return f"No server that {does} is set; set {self.variable(name)}, and see docs/conversation.md."

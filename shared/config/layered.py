@@ -1,7 +1,4 @@
-"""Settings in layers: what is given, over STUDIO_* variables, over studio.toml, over defaults.
-
-One way for all of them.
-"""
+"""Base class of all settings. Layers, strongest first: given values, STUDIO_* variables, studio.toml, defaults."""
 
 import os
 from collections.abc import Mapping
@@ -27,10 +24,11 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class LayeredSettings(BaseSettings):
-    """Base of the studio's settings and of those that an engine has of its own.
+    """Base of the studio's settings and of the settings that engines, voices and the conversation define.
 
-    TABLE: the table of studio.toml that holds them, which also follows STUDIO_ in their variables; "" for the top
-    level. REFUSED_EMPTY: settings whose empty variable is refused; that of any other counts as not set.
+    TABLE: the table of studio.toml that holds the settings, "" for the top level; it also follows STUDIO_ in the names
+    of their variables. REFUSED_EMPTY: settings for which an empty variable is an error; for all others it counts as
+    not set.
     """
 
     TABLE: ClassVar[str] = ""
@@ -39,10 +37,9 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def load(cls, given: Mapping[str, Any] = NOTHING) -> Self:
-        """Return the settings; `given` goes before every other layer.
+        """Return the settings from all layers; `given` is the strongest.
 
-        Raises StudioError in one sentence, for an unknown setting and for a wrong value, that names where it comes
-        from.
+        Raises StudioError for an unknown setting or a wrong value; its sentence names where the setting comes from.
         """
         try:
             settings = cls(**given)
@@ -64,11 +61,11 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def variables(cls) -> dict[str, tuple[str, str]]:
-        """Return, by setting, the variable that gives it and its text.
+        """Return, for each setting that a variable sets, the variable's name and text.
 
-        An empty variable gives none but for REFUSED_EMPTY.
+        An empty variable sets nothing, except for a setting in REFUSED_EMPTY.
         """
-        held = {name.upper(): name for name in sorted(os.environ, reverse=True)}  # of two the one in capitals
+        held = {name.upper(): name for name in sorted(os.environ, reverse=True)}  # of two spellings, capitals win
         found = {name: held.get(cls.variable(name), "") for name in cls.model_fields}
         found |= {
             name: plain for name, plain in cls.other_variables().items() if not os.environ.get(found.get(name, ""))
@@ -90,9 +87,9 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def toml_values(cls) -> dict[str, Any]:
-        """Return what studio.toml in the working directory says of these settings.
+        """Return the values of these settings in studio.toml in the working directory.
 
-        Raises StudioError where it cannot be read.
+        Raises StudioError if the file cannot be read.
         """
         values = toml_data()
         if not cls.TABLE:
@@ -104,11 +101,11 @@ class LayeredSettings(BaseSettings):
 
     @classmethod
     def other_variables(cls) -> dict[str, str]:
-        """Return, by setting, variables with names of their own, which yield to STUDIO_ ones."""
+        """Return, by setting, alternative variables of other tools; the STUDIO_ variables take precedence over them."""
         return {}
 
     def foreign_prefixes(self) -> tuple[str, ...]:
-        """Return prefixes of variables that belong to others although they begin with ours."""
+        """Return prefixes of variables that begin with this class's prefix but belong to other settings classes."""
         return ()
 
     @classmethod
@@ -123,16 +120,16 @@ class LayeredSettings(BaseSettings):
             return f"Settings: {reason}."
         field = cls.model_fields.get(name.split(".")[0])
         secret = field is not None and "SecretStr" in str(field.annotation)
-        # An address may hold a password, and a key is one.
+        # Never show the input if it is an address that may contain a password, or a key.
         secret = secret or "@" in str(first["input"]) or name.endswith(("_key", "_secret"))
         got = "" if secret else f" (got {str(first['input'])[:200]!r})"
         return f"Setting '{shown}'{cls._place(name, given)}: {reason}{got}."
 
     @classmethod
     def _place(cls, name: str, given: Mapping[str, Any], behind: str = "") -> str:
-        """Where a setting's value comes from: its variable, or its line of studio.toml; "" for a flag.
+        """The place of a setting's value as words for a sentence: its variable or its line of studio.toml, else "".
 
-        behind: follows a line.
+        behind: text to append after a line of studio.toml.
         """
         top = name.split(".")[0]
         origin = cls.origin(top, given)
@@ -152,14 +149,14 @@ class LayeredSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """The layers; no .env file and no secrets folder."""
+        """Return the layers, strongest first, without pydantic's .env file and secrets folder."""
         texts = {name: text for name, (_, text) in cls.variables().items()}
         layers = (cls._read(texts), cls._read(cls.toml_values()))
         return (init_settings, *(InitSettingsSource(settings_cls, layer) for layer in layers))
 
     @classmethod
     def _read(cls, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The values of a layer; lists and tables may be text. Raises StudioError."""
+        """Return the values of one layer, with lists and tables parsed where they are text. Raises StudioError."""
         read = {}
         for name, value in values.items():
             try:

@@ -1,4 +1,4 @@
-"""Settings as text: what a variable holds, read as the setting's type wants it."""
+"""Parses the text of a setting, such as an environment variable, as the setting's type requires."""
 
 import json
 import re
@@ -13,12 +13,12 @@ LIST = 'give its parts with commas between them, or as a JSON list, such as ["on
 
 
 def value_of_text(wanted: Any, value: Any) -> Any:
-    """Return a setting's value as its type can be made of it.
+    """Return a setting's value in a form that pydantic accepts for the setting's type.
 
-    Of a list its parts, which stand between commas or spaces or are JSON, of a table what its JSON says; all else as it
-    is. Goes into tables. Raises ValueError in words.
+    Text for a list is split at commas, semicolons and spaces, or parsed as JSON if it begins with "["; text for a table
+    is parsed as JSON. The fields of tables are converted likewise; all other values stay unchanged.
 
-    wanted: the setting's annotation.
+    wanted: the setting's annotation. Raises ValueError with a sentence for the user.
     """
     kind = _without_none(wanted)
     origin = get_origin(kind) or kind
@@ -39,7 +39,7 @@ def value_of_text(wanted: Any, value: Any) -> Any:
 
 
 def _without_none(wanted: Any) -> Any:
-    """The annotation of what may be left out."""
+    """The annotation without `| None`."""
     if get_origin(wanted) in (Union, types.UnionType):
         others = [each for each in get_args(wanted) if each is not type(None)]
         if len(others) == 1:

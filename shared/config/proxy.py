@@ -1,13 +1,10 @@
-"""Settings about what stands in front of the studio or around its pages.
-
-Proxies, the path below which it is shown, embedding.
-"""
+"""Checks of the settings for reverse proxies and embedding: proxy addresses, path prefix, embedding origins, hosts."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
-OWN_PATHS = ("api", "v1", "web", "watch", "metrics")  # with which a path of the studio begins, and no prefix may
+OWN_PATHS = ("api", "v1", "web", "watch", "metrics")  # the studio's own paths, which no prefix may use
 LONGEST_PREFIX = 200  # characters
 _PREFIX = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")  # no empty segment, none that begins with a dot
 _ANCESTOR = re.compile(r"https?://(\*\.)?[a-z0-9.-]+(:[0-9]{1,5}|:\*)?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?")
@@ -16,7 +13,7 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9._-]{0,251}[a-z0-9_])?")
 
 
 def proxy_network(value: str) -> IPv4Network | IPv6Network:
-    """The network of an address such as 127.0.0.1, or of one such as 10.0.0.0/8. Raises ValueError."""
+    """Return the network for an address such as 127.0.0.1 or a network such as 10.0.0.0/8. Raises ValueError."""
     try:
         network = ip_network(value.strip())
     except ValueError:
@@ -27,7 +24,7 @@ def proxy_network(value: str) -> IPv4Network | IPv6Network:
 
 
 def path_prefix(value: str) -> str:
-    """A path such as /studio without a slash at its end, "" for none. Raises ValueError."""
+    """Return a path prefix such as /studio without a slash at its end, "" for none. Raises ValueError."""
     prefix = value.strip().rstrip("/")
     if len(prefix) > LONGEST_PREFIX or not _PREFIX.fullmatch(prefix):
         raise ValueError("give a path such as /studio, of letters, digits and - . _ ~")
@@ -38,7 +35,7 @@ def path_prefix(value: str) -> str:
 
 
 def frame_ancestor(value: str) -> str:
-    """An origin whose pages may embed ours, as a content security policy names it. Raises ValueError."""
+    """Return an origin whose pages may embed the studio's, in a content security policy's form. Raises ValueError."""
     origin = value.strip().lower().rstrip("/")
     if origin in ("self", "'self'"):
         return "'self'"
@@ -48,7 +45,7 @@ def frame_ancestor(value: str) -> str:
 
 
 def host_name(value: str) -> str:
-    """A host as DNS compares it, from a name or an address that stands alone. Raises ValueError."""
+    """Return a host in the form that DNS compares, from a name or address without port or path. Raises ValueError."""
     name = canonical_host(value)
     try:
         return str(ip_address(name.strip("[]")))
@@ -64,12 +61,12 @@ def host_name(value: str) -> str:
 
 
 def canonical_host(name: str) -> str:
-    """A host's name as DNS compares it: without case, and without the root's dot."""
+    """Return a host's name in the form that DNS compares: in lower case and without a dot at its end."""
     return name.strip().lower().rstrip(".")
 
 
 def host_of(value: str) -> str:
-    """The host's name in a Host header, "" where it has none or holds more than a name and a port."""
+    """Return the host's name in a Host header, "" if it has none or contains more than a name and a port."""
     if not _HEADER.fullmatch(value):
         return ""
     try:

@@ -19,12 +19,12 @@ from shared.config.layered import PREFIX, LayeredSettings
 from shared.config.proxy import canonical_host, frame_ancestor, host_name, path_prefix, proxy_network
 from shared.runtime.private_files import close_to_others
 
-ENGINE_GROUP = "persona_studio.engines"  # of entry points; a name is an engine's, and that of its table of settings
-VOICE_GROUP = "persona_studio.voices"  # likewise; a voice's table is voice_<name>
+ENGINE_GROUP = "persona_studio.engines"  # entry-point group; an entry's name is the engine's and its settings table's
+VOICE_GROUP = "persona_studio.voices"  # entry-point group; the settings table of a voice is voice_<name>
 DEFAULT_ENGINE = "mesh"  # needs no weights and no GPU
 
 
-# What LiveKit's and the hub's own tools read, and what Redis is called everywhere; the STUDIO_ variables go before.
+# Variables that LiveKit's and the hub's own tools read, and the usual one of Redis; STUDIO_ variables take precedence.
 PLAIN_VARIABLES = {
     "livekit_url": "LIVEKIT_URL",
     "livekit_api_key": "LIVEKIT_API_KEY",
@@ -39,18 +39,18 @@ HOST = re.compile(r"[A-Za-z0-9._:%-]{1,255}")
 
 @cache
 def installed_engines() -> tuple[str, ...]:
-    """Names of the engines that packages bring, read without importing any of them."""
+    """Return the names of the engines in installed packages, without importing any of them."""
     return tuple(entry_points(group=ENGINE_GROUP).names)
 
 
 @cache
 def installed_voices() -> tuple[str, ...]:
-    """Names of the voices that packages bring, read without importing any of them."""
+    """Return the names of the voices in installed packages, without importing any of them."""
     return tuple(entry_points(group=VOICE_GROUP).names)
 
 
 def _default_run_root() -> Path:
-    # ipc paths are at most 107 bytes, so this is short and not below the home folder.
+    # An ipc path has at most 107 bytes, so this folder's path is short and not below the home folder.
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and Path(runtime).is_dir():
         return Path(runtime) / "persona-studio"
@@ -76,10 +76,10 @@ class SessionSettings(BaseModel):
 
 
 class Settings(LayeredSettings):
-    """All settings of a studio. `studio config` prints them with where each value came from."""
+    """All settings of a studio. `studio config` prints each with its value and the layer that it comes from."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX)
-    # A variable that was meant to be set: its default would be another address or another studio.
+    # An empty variable here is a mistake: the default would listen on another address or use another studio's home.
     REFUSED_EMPTY = frozenset({"host", "home"})
 
     home: Path = Field(
@@ -249,7 +249,7 @@ class Settings(LayeredSettings):
 
     @classmethod
     def other_variables(cls) -> dict[str, str]:
-        """Return the variables of other tools."""
+        """Return the alternative variables that other tools use, by setting."""
         return PLAIN_VARIABLES
 
     @classmethod
@@ -262,7 +262,7 @@ class Settings(LayeredSettings):
         return {key: value for key, value in values.items() if key not in tables}
 
     def foreign_prefixes(self) -> tuple[str, ...]:
-        """Return how the variables of engines, voices and the conversation begin."""
+        """Return the prefixes of the variables of engines, voices and the conversation."""
         return (*self._engine_prefixes(), *_voice_prefixes(), ConversationSettings.variable(""))
 
     def _engine_prefixes(self) -> tuple[str, ...]:
@@ -270,12 +270,12 @@ class Settings(LayeredSettings):
 
     @property
     def room(self) -> str:
-        """The LiveKit room the program is published in."""
+        """The LiveKit room in which the program is published."""
         return self.livekit_room or self.channel
 
     @property
     def rate(self) -> Fraction:
-        """Program frames a second as a fraction: 29.97 and 23.976 are what broadcasters mean by them."""
+        """Program frames per second as a fraction; 29.97, 23.976 and 59.94 mean the broadcast rates n * 1000 / 1001."""
         for exact in (Fraction(30000, 1001), Fraction(24000, 1001), Fraction(60000, 1001)):
             if abs(self.fps - float(exact)) < 0.005:
                 return exact
@@ -283,7 +283,7 @@ class Settings(LayeredSettings):
 
     @property
     def jobs_url(self) -> str:
-        """The store of jobs."""
+        """Folder or fsspec URL of the job store."""
         return self.jobs or str(self.home / "jobs")
 
     @property
@@ -292,10 +292,10 @@ class Settings(LayeredSettings):
         return self.run_root / self.channel
 
     def environment(self, *, secrets: bool = True) -> dict[str, str]:
-        """These settings as STUDIO_* variables, in the form in which the supervisor hands them to the services.
+        """Return these settings as the STUDIO_* variables that the supervisor passes to the services.
 
-        It includes the settings that engines define themselves, as they are set and without checking them, and, with
-        `secrets`, those of the voices and the conversation.
+        They include the variables of engines' own settings as this process has them, unchecked, and, with `secrets`,
+        those of the voices and the conversation.
         """
         values = self.model_dump(mode="json") | {
             name: value.get_secret_value() if secrets else None for name, value in self if isinstance(value, SecretStr)
@@ -309,9 +309,10 @@ class Settings(LayeredSettings):
         }
 
     def shown(self) -> dict[str, Any]:
-        """These settings as plain values for people: of a secret that is an address scheme and host, of others stars.
+        """Return these settings as plain values that are safe to show.
 
-        Other addresses without user, password and query.
+        A secret address keeps its scheme and host, any other secret becomes stars, and other addresses lose their user,
+        password and query.
         """
         values = self.model_dump(mode="json")
         plain = {name: _without_password(value) for name, value in values.items() if isinstance(value, str)}
@@ -324,7 +325,7 @@ def _voice_prefixes() -> tuple[str, ...]:
 
 
 def livekit_origin(url: str) -> str:
-    """Scheme, host and port of a LiveKit server's address, as two addresses of one server compare.
+    """Return scheme, host and port of a LiveKit server's address, equal for all addresses of the same server.
 
     Raises ValueError.
     """
@@ -338,13 +339,13 @@ def livekit_origin(url: str) -> str:
 
 
 def openable_host(host: str) -> str:
-    """The host of an address that a browser on this machine can open for one that is listened on."""
+    """Return the host under which a browser on this machine can open a server that listens on `host`."""
     opened = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     return f"[{opened}]" if ":" in opened else opened
 
 
 def shown_address(secret: SecretStr) -> str:
-    """Scheme and host of a secret address, stars for the rest; nothing of one that is not set."""
+    """Return scheme and host of a secret address, with stars for the rest; "***" for another secret, "" for none."""
     if not secret.get_secret_value():
         return ""
     parts = urlsplit(secret.get_secret_value())
@@ -358,9 +359,9 @@ def _without_password(value: str) -> str:
 
 
 def load_settings(**flags: Any) -> Settings:
-    """Settings from all sources; flags that are None were not given.
+    """Return the settings from all layers; flags that are None count as not given.
 
-    A home that is there is closed to other users, whatever is done with it next. Raises StudioError in one sentence.
+    Also closes an existing home folder to other users. Raises StudioError with one sentence.
     """
     settings = Settings.load({key: value for key, value in flags.items() if value is not None})
     close_to_others(settings.home)

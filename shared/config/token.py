@@ -1,4 +1,4 @@
-"""The operator's token: made once, kept in the studio's home where only its owner can read it."""
+"""The operator's token: created once and stored in the studio's home, where only its owner can read it."""
 
 import secrets
 from pathlib import Path
@@ -9,13 +9,13 @@ from shared.runtime.private_files import close_to_others
 
 
 def make_private(home: Path) -> None:
-    """Make the studio's home this user's alone, whatever the umask is, one of an earlier studio too. Raises OSError."""
+    """Create the studio's home or close an existing one to other users, whatever the umask is. Raises OSError."""
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     close_to_others(home)
 
 
 def operator_token(home: Path) -> str:
-    """The token of this home, made when there is none. Raises StudioError when the home cannot be written."""
+    """Return the token of this home, which is created if missing. Raises StudioError if the home cannot be used."""
     path = home / "token"
     try:
         make_private(home)

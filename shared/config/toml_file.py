@@ -1,4 +1,4 @@
-"""studio.toml: read as any editor leaves it, and the place in it where a setting is."""
+"""Reads studio.toml in the encodings that editors write, and finds the line that sets a setting."""
 
 import codecs
 import re
@@ -10,7 +10,7 @@ from typing import Any
 from shared.errors import StudioError
 
 TOML = "studio.toml"
-# The longer mark goes first: that of UTF-32 begins like that of UTF-16.
+# UTF-32 before UTF-16: its byte order mark begins with that of UTF-16.
 MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -25,9 +25,9 @@ KEY = re.compile(r"\s*((?:[\"']?[A-Za-z0-9_-]+[\"']?\s*\.?\s*)+)=")
 
 
 def toml_data() -> dict[str, Any]:
-    """Return what studio.toml in the working directory says, nothing where there is none.
+    """Return the content of studio.toml in the working directory, empty if there is no such file.
 
-    Raises StudioError in one sentence that names the line and the setting.
+    Raises StudioError with one sentence that names the line and the setting.
     """
     text = toml_text()
     try:
@@ -42,7 +42,7 @@ def toml_data() -> dict[str, Any]:
 
 
 def toml_text() -> str:
-    """Return studio.toml as text with line feeds, "" where there is none. Raises StudioError."""
+    """Return studio.toml as text with line feeds, "" if there is no such file. Raises StudioError."""
     path = Path(TOML)
     if path.is_dir():
         raise StudioError(
@@ -71,9 +71,9 @@ def toml_text() -> str:
 
 
 def line_of(path: Sequence[str], text: str | None = None) -> int:
-    """Return the number of the line that sets the setting of this path, or most of it; 0 where none does.
+    """Return the number of the line that sets the key `path`, else its closest parent; 0 if there is neither.
 
-    text: of the file.
+    text: content of the file, which is read if None.
     """
     best, found = 0, 0
     for number, keys in _keys(toml_text() if text is None else text):
@@ -83,13 +83,13 @@ def line_of(path: Sequence[str], text: str | None = None) -> int:
 
 
 def _place(text: str, number: int) -> str:
-    """The file, the line and the setting that it is about."""
+    """The file, the line and the setting on that line, as words for a sentence."""
     setting = ".".join(next((keys for line, keys in _keys(text) if line == number), ()))
     return f"{TOML}, line {number}" + (f", setting '{setting}'" if setting else "")
 
 
 def _keys(text: str) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """For each line that begins a table or sets a key, its number and the whole key."""
+    """Yield number and full key of each line that begins a table or sets a key."""
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.split("\n"), 1):
         if heading := HEADING.match(line):

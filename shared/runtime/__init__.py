@@ -1,1 +1,1 @@
-"""What every process needs: clock, logs, files and locks, child processes, stop signals, arrays for other processes."""
+"""Foundations of every process: clock, logs, files and locks, child processes, stop signals, serialised arrays."""

@@ -1,4 +1,4 @@
-"""State that one process leaves for another: plain arrays by name, several parts in one map, a map in one file."""
+"""State that one process saves for another: arrays by name, with the arrays of several parts in one NPZ file."""
 
 import struct
 import zlib
@@ -13,9 +13,9 @@ StateArrays = dict[str, NDArray[np.generic]]
 
 StateMapping = Mapping[str, NDArray[np.generic]]
 
-# What reading arrays from an NPZ file raises where it is missing or damaged, by its arrays or the archive around them:
-# one that seems encrypted, or compressed in a way that is not known, is a RuntimeError; arrays of another shape are the
-# last ones.
+# Exceptions raised on reading arrays from an NPZ file that is missing or damaged, by its arrays or by the ZIP archive
+# around them: RuntimeError for an archive that seems encrypted or has an unknown compression; the last line for arrays
+# of an unexpected shape.
 UNREADABLE_ARRAYS = (
     OSError, ValueError, KeyError, EOFError, MemoryError, RuntimeError, BadZipFile, zlib.error, struct.error,
     TypeError, IndexError, OverflowError,
@@ -23,24 +23,24 @@ UNREADABLE_ARRAYS = (
 
 
 def pack_part(part: str, state: StateMapping) -> dict[str, NDArray[np.generic]]:
-    """A part's arrays under names that say whose they are."""
+    """Return a part's arrays with the part's name as a prefix of theirs, such as `part.name`."""
     return {f"{part}.{name}": value for name, value in state.items()}
 
 
 def unpack_part(part: str, state: StateMapping) -> dict[str, NDArray[np.generic]]:
-    """The arrays of one part."""
+    """Return the arrays of one part, by their names without the prefix."""
     return {name.removeprefix(f"{part}."): value for name, value in state.items() if name.startswith(f"{part}.")}
 
 
 def to_bytes(state: StateMapping) -> bytes:
-    """The arrays as the bytes of one NPZ file."""
+    """Return the arrays as the bytes of one NPZ file."""
     file = BytesIO()
     np.savez(file, allow_pickle=False, **dict(state))
     return file.getvalue()
 
 
 def from_bytes(raw: bytes) -> dict[str, NDArray[np.generic]]:
-    """What `to_bytes` made. Raises ValueError for anything else; nothing in it is executed."""
+    """Return the arrays in the output of `to_bytes`. Raises ValueError for any other bytes; never executes content."""
     try:
         with np.load(BytesIO(raw), allow_pickle=False) as data:
             return {name: data[name] for name in data.files}

@@ -1,4 +1,4 @@
-"""File descriptors of a process: a common default of 1024 is too few for a program with viewers."""
+"""Limit of a process's file descriptors: the common default of 1024 is too low for a program with many viewers."""
 
 import resource
 
@@ -6,7 +6,7 @@ WANTED = 65_536
 
 
 def raise_descriptor_limit() -> int:
-    """Raise the soft limit as far as the hard one and WANTED allow; returns what it is now."""
+    """Raise the soft limit to WANTED or the hard limit, whichever is lower; return the soft limit afterwards."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     aim = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
     if soft == resource.RLIM_INFINITY or soft >= aim:

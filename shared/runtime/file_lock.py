@@ -1,4 +1,4 @@
-"""Advisory locks on files (`flock`): held by one process, released by the kernel however that process ends."""
+"""Advisory file locks (`flock`): held by one process and released by the kernel however that process ends."""
 
 import fcntl
 import os
@@ -12,12 +12,12 @@ POLL_S = 0.05
 
 
 def open_lock(path: Path) -> int:
-    """Return a descriptor of the lock file, created for this user alone. Raises OSError."""
+    """Return a descriptor of the lock file, which is created readable by this user alone. Raises OSError."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
 def try_lock(file: int | BufferedIOBase, wait_s: float = 0.0) -> bool:
-    """Lock an open file for this process alone; False where another still holds it after `wait_s`."""
+    """Lock an open file exclusively; return False if another process still holds the lock after `wait_s`."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
@@ -31,7 +31,7 @@ def try_lock(file: int | BufferedIOBase, wait_s: float = 0.0) -> bool:
 
 @contextmanager
 def one_at_a_time(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold a lock meanwhile; `waiting` is called before the lock of another is waited for. Raises OSError."""
+    """Hold a lock for the block; call `waiting` before waiting for another process to release it. Raises OSError."""
     file = open_lock(path)
     try:
         if not try_lock(file):
@@ -43,13 +43,13 @@ def one_at_a_time(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock. Process ids are reused; a lock ends with its holder."""
+    """Whether a process holds the lock. Safer than a saved process id: ids are reused, a lock ends with its holder."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return False
     try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two that look are not taken for the holder
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two processes that check are not taken for holders
     except BlockingIOError:
         return True
     finally:

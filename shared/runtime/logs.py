@@ -1,7 +1,7 @@
-"""Logs: one line an event on standard error, facts as keys.
+"""Logs: one line per event on standard error, with facts as keys.
 
-What an event says may come from outside: a line break in it would forge another event, so control characters are
-escaped. A log that cannot be written (a full disk, a terminal that is gone) ends no process.
+Values may come from outside, and a line break in one could forge another event, so control characters are escaped. A
+log that cannot be written (full disk, closed terminal) does not end the process.
 """
 
 import logging
@@ -15,7 +15,7 @@ from shared.runtime.shown_text import one_line
 
 
 def set_up_logs(service: str, level: str) -> None:
-    """Log events of this level and above, with the service's name."""
+    """Configure logging: events of this level and above, each with the service's name."""
     structlog.configure(
         processors=[
             _escape_values,
@@ -27,20 +27,20 @@ def set_up_logs(service: str, level: str) -> None:
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        # write and flush are all it uses,
+        # PrintLogger only uses write and flush.
         logger_factory=structlog.PrintLoggerFactory(_Lines(sys.stderr)),  # type: ignore[arg-type]
     )
     structlog.contextvars.bind_contextvars(service=service)
 
 
 class _Lines:
-    """A stream that takes what it can; what it cannot take is lost, and counted in `lost`."""
+    """A text stream that drops writes that fail and counts them in `lost`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self.lost = stream, 0
 
     def write(self, text: str) -> None:
-        """Write, with what the terminal's encoding does not have as escapes."""
+        """Write the text, with lone surrogates as escapes."""
         try:
             self._stream.write(text.encode("utf-8", "backslashreplace").decode())
         except (OSError, ValueError):

@@ -1,6 +1,6 @@
-"""A Python module run in a process of its own that answers in JSON, one object a line.
+"""Runs a Python module in a separate process that answers in JSON, one object per line.
 
-Files of strangers are opened there, and work that takes long is done there, beside a process that must not stop.
+For opening untrusted files and for long work, where the calling process must neither crash nor block.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from typing import Any
 
 from shared.runtime.process import end_with
 
-NICENESS = 10  # the channel on air goes first
+NICENESS = 10  # the channel on air has priority
 MAX_OUTPUT_BYTES = 16 << 20  # size of an answer, with everything that libraries print before it
-MAX_LINE_BYTES = 1 << 20  # of a line that is read while the process runs
+MAX_LINE_BYTES = 1 << 20  # size of a line that is read while the process runs
 _BLOCK_BYTES = 1 << 16
 
 
@@ -36,8 +36,8 @@ async def run_json_module(
 ) -> dict[str, Any]:
     """Return the JSON object in the last line that `python -m module` prints. Raises ModuleError.
 
-    given: its standard input. must_succeed: an exit code other than 0 is an error, whatever was printed before. quiet:
-    its standard error is dropped instead of shown with this process's own.
+    given: standard input of the module. must_succeed: treat an exit code other than 0 as an error, whatever the module
+    printed. quiet: discard the module's standard error instead of passing it on to this process's own.
     """
     async with _process(module, *arguments, environment=environment, quiet=quiet) as process:
         try:
@@ -52,10 +52,10 @@ async def run_json_module(
 
 
 async def stream_json_module(module: str, *arguments: str) -> AsyncGenerator[dict[str, Any], None]:
-    """Yield each JSON object that `python -m module` prints while it runs; lines of libraries are skipped.
+    """Yield each JSON object that `python -m module` prints while it runs; skip lines that are not JSON.
 
-    Raises ModuleError at the end where the exit code is not 0, and for a line that is too long. Close the iterator to
-    end the process.
+    Raises ModuleError for a line longer than MAX_LINE_BYTES, and at the end if the exit code is not 0. Close the
+    iterator to end the process.
     """
     async with _process(module, *arguments) as process:
         assert process.stdin is not None and process.stdout is not None
@@ -78,7 +78,7 @@ async def stream_json_module(module: str, *arguments: str) -> AsyncGenerator[dic
 
 
 async def _output(process: asyncio.subprocess.Process) -> bytes:
-    """Return all that the process prints until it ends. Raises ValueError beyond MAX_OUTPUT_BYTES."""
+    """Return everything that the process prints until it ends. Raises ValueError beyond MAX_OUTPUT_BYTES."""
     assert process.stdout is not None
     output = bytearray()
     while block := await process.stdout.read(_BLOCK_BYTES):
@@ -90,7 +90,7 @@ async def _output(process: asyncio.subprocess.Process) -> bytes:
 
 
 async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
-    """Write its standard input and close it; a process that ends without reading all of it is not an error."""
+    """Write the process's standard input and close it; a process that ends before reading all of it is no error."""
     assert process.stdin is not None
     try:
         process.stdin.write(given)
@@ -105,7 +105,7 @@ async def _feed(process: asyncio.subprocess.Process, given: bytes) -> None:
 async def _process(
     module: str, *arguments: str, environment: Mapping[str, str] | None = None, quiet: bool = False
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A context manager for the process, which is killed if it still runs at the end of the block."""
+    """Run the module for the block; kill its process if it still runs at the end of the block."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", module, *arguments,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -117,11 +117,11 @@ async def _process(
     finally:
         if process.returncode is None:
             process.kill()
-        # What is left in the pipe is read: before its end asyncio does not report that the process has ended.
+        # Read what is left in the pipe: asyncio reports the process's end only after the end of its output.
         await process.communicate()
 
 
 def _behind_us(parent: int) -> None:
-    """Runs in the child: lower its priority, and end it when the parent ends for whatever reason, or has ended."""
+    """In the child process: lower the priority, and end the process when the parent ends or has already ended."""
     os.nice(NICENESS)
     end_with(parent, signal.SIGTERM)

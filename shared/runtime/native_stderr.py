@@ -1,4 +1,4 @@
-"""Keeps what models' C++ code says at start-up off the terminal."""
+"""Hides the messages that the C++ code of models prints to standard error at start-up."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Discard standard error meanwhile. LiteRT's first line heeds no log level; it comes when a model is made."""
+    """Discard standard error during the block. LiteRT prints a line at any log level when it creates a model."""
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)

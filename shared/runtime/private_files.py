@@ -1,8 +1,7 @@
-"""Keeps the studio's files private to their owner.
+"""Keeps the studio's files private to their owner, except outputs that a user names, which follow the user's umask.
 
-This user's alone, but for outputs that a user names, which are as open as their umask says.
-
-The command sets both up before it does anything; the processes that it starts inherit them.
+The `studio` command calls `keep_files_private` before anything else; the processes that it starts inherit the umask and
+the variable.
 """
 
 import os
@@ -12,23 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PRIVATE_UMASK = 0o077
-USERS_UMASK = "PERSONA_STUDIO_UMASK"  # variable with the umask that the command was started with, in octal
+USERS_UMASK = "PERSONA_STUDIO_UMASK"  # variable with the umask under which the command was started, in octal
 
 
 def keep_files_private() -> None:
-    """Make what this process and its children write from now on readable by this user alone.
+    """Set the umask so that files written from now on, also by child processes, are readable by this user alone.
 
-    The umask of before is kept for `share`.
+    The previous umask is kept for `share`.
     """
     before = os.umask(PRIVATE_UMASK)
     os.environ.setdefault(USERS_UMASK, f"{before:03o}")
 
 
 def close_to_others(folder: Path) -> None:
-    """Close a folder to everyone but its owner, with all that is in it; the owner's own permissions stay.
+    """Remove the permissions of group and others from a folder, which closes everything in it to them.
 
-    One that is not there, is another user's, lies on a disk that cannot be written or is shared by all (/tmp) stays as
-    it is.
+    Does nothing if the folder is missing, belongs to another user, has the sticky bit (such as /tmp) or is on a
+    read-only disk.
     """
     try:
         found = folder.stat()
@@ -39,9 +38,9 @@ def close_to_others(folder: Path) -> None:
 
 
 def share(path: Path) -> None:
-    """Open a file that a user has named as far as their umask allows.
+    """Give a file that a user has named the permissions that their umask allows.
 
-    One that is gone, or another's, stays as it is.
+    Does nothing if the file is gone or belongs to another user.
     """
     try:
         path.chmod(0o666 & ~_users_umask())
@@ -51,9 +50,9 @@ def share(path: Path) -> None:
 
 @contextmanager
 def as_open_as_umask() -> Iterator[None]:
-    """What is written within is as open as the user's umask says.
+    """Apply the user's umask during the block.
 
-    Models that lie beside the program, for all its users.
+    For weights, which may be stored beside the program for all its users.
     """
     private = os.umask(_users_umask())
     try:
@@ -65,7 +64,7 @@ def as_open_as_umask() -> Iterator[None]:
 def _users_umask() -> int:
     try:
         return int(os.environ[USERS_UMASK], 8) & 0o777
-    except (KeyError, ValueError):  # no command started this process, so its own umask is the user's
+    except (KeyError, ValueError):  # the command did not start this process, so its own umask is the user's
         now = os.umask(PRIVATE_UMASK)
         os.umask(now)
         return now

@@ -1,4 +1,4 @@
-"""Processes that end with the one that started them, however that ends."""
+"""Child processes that end with the process that started them, even if that is killed."""
 
 import ctypes
 import os
@@ -24,32 +24,32 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def signal_on_parent_death(number: signal.Signals) -> None:
-    """Have the kernel send this signal to this process when the thread that started it is gone. Only on Linux."""
+    """Have the kernel send this signal to this process when the thread that started it ends. Only on Linux."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
 
 
 def ends_with_us() -> list[str]:
-    """A prefix that ends a program when the thread that starts it is gone.
+    """Return a command prefix that makes the kernel kill the program when the thread that starts it ends.
 
-    Where there is none it is ended only in order. So a program is started by a thread that lives as long as it is
-    wanted.
+    The starting thread must therefore run for as long as the program is needed. Empty where `setpriv` is not installed:
+    the program then ends only when its owner stops it.
     """
     setpriv = shutil.which("setpriv")
-    # A process that ended before that is seen by the shell, which becomes the program.
+    # This process may end before setpriv has asked for the signal, so the shell checks its parent before the exec.
     alive = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
     return [setpriv, "--pdeathsig", "KILL", "sh", "-c", alive, str(os.getpid())] if setpriv else []
 
 
 def end_with(parent: int, number: signal.Signals = signal.SIGKILL) -> None:
-    """Have this process get a signal when `parent`, its parent, dies; it ends at once if that has died already."""
+    """Have this process receive a signal when its parent process `parent` ends; exit now if it has already ended."""
     signal_on_parent_death(number)
     if os.getppid() != parent:
         os._exit(1)
 
 
 class OwnedServer(ABC):
-    """A server program that runs for as long as its owner does, and is started again when it dies."""
+    """A server program that runs as long as its owner, and is restarted when it dies."""
 
     title: str
     process: subprocess.Popen[bytes]
@@ -64,7 +64,7 @@ class OwnedServer(ABC):
         """Start the process and wait until it answers. Raises StudioError."""
 
     def restart_if_dead(self) -> None:
-        """Start it again if it has died; asked now and then."""
+        """Start the process again if it has died and its restart is due; call regularly."""
         if self.process.poll() is None:
             return
         if not self._ended:
@@ -79,7 +79,7 @@ class OwnedServer(ABC):
                 log.warning("process_not_started", title=self.title, why=str(error))
 
     def kill(self) -> None:
-        """End the process at once."""
+        """Kill the process and wait for its end."""
         self.process.kill()
         self.process.wait()
 
@@ -91,9 +91,10 @@ class OwnedServer(ABC):
         variables: Mapping[str, str],
         stdin: Path | None = None,
     ) -> bool:
-        """Start a program; whether it answers in time.
+        """Start the program and return whether it answers within READY_WAIT_S; kill it if it does not.
 
-        Killed where it does not. stdin: the file that it reads there.
+        answers: whether the program is ready, polled meanwhile. variables: its environment besides PATH. stdin: file
+        that it reads as standard input.
         """
         started = time.monotonic()
         with log_file.open("ab") as file, (stdin or Path(os.devnull)).open("rb") as read:

@@ -1,4 +1,4 @@
-"""How a long piece of work reports how far it has come."""
+"""Types of the callbacks by which long work reports progress."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,4 @@
-"""Text of others as it is shown.
-
-On one line, with everything that a terminal, a log or JSON would take for more than text escaped.
-"""
+"""Untrusted text made safe to show: one line, with everything escaped that a terminal, log or JSON could interpret."""
 
 import unicodedata
 
@@ -11,7 +8,7 @@ JOINERS = "\u200c\u200d"  # within words of some scripts, and within emoji
 def one_line(text: str, longest: int = 0) -> str:
     """Return the text with control characters, line breaks and lone surrogates as escapes.
 
-    At most `longest` characters, 0 for all.
+    longest: number of characters to which the text is cut, 0 for no limit.
     """
     if not text.isprintable():
         text = "".join(char if _is_shown(char) else char.encode("unicode_escape").decode() for char in text)

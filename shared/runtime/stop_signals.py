@@ -8,7 +8,7 @@ TERMINAL = (*SERVICE, signal.SIGHUP)
 
 
 class StopSignals:
-    """Counts the stop signals from now on; true once there was one. Created by the main thread."""
+    """Counts the stop signals received since its creation; true after the first. Create it in the main thread."""
 
     def __init__(self, numbers: Sequence[signal.Signals], then: Callable[[], None] | None = None) -> None:
         """then: called in the main thread with every signal."""

@@ -1,11 +1,11 @@
-"""How much of its time a thread is at work."""
+"""Share of its time that a thread spends working."""
 
 import threading
 import time
 
 
 class WorkShare:
-    """A context manager around a thread's work; another thread may ask for the share."""
+    """A context manager around a thread's work; another thread may read the share."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -24,7 +24,7 @@ class WorkShare:
             self._began = None
 
     def taken_share(self) -> float:
-        """Share of the time since the last call that was spent working, 0 to 1; work under way counts so far."""
+        """Return the share of the time since the last call that was spent working, 0 to 1, including current work."""
         at = time.monotonic()
         with self._guard:
             worked, passed = self._worked, at - self._asked

@@ -50,7 +50,7 @@ class Binding:
         socket.bind(address)
 
     def keep(self) -> None:
-        """Check the file at most every LOOK_US, and unbind or bind again if it is gone; call from the socket's thread."""
+        """Check the file at most every LOOK_US; unbind or bind again if it is gone. Call from the socket's thread."""
         at = now()
         if self._path is None or at < self._look_due:
             return
