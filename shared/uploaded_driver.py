@@ -1,4 +1,4 @@
-"""Names of uploaded drivers: each is stored under a random hex name, the user's name for it in a text file beside it."""
+"""Names of uploaded drivers: each is stored under a random hex name, with the user's name for it in a text file."""
 
 import re
 from pathlib import Path

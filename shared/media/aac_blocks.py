@@ -1,4 +1,4 @@
-"""Sound as it comes, in the blocks that an AAC encoder takes."""
+"""Joins sound of any block size into the blocks that an AAC encoder takes."""
 
 from collections.abc import Iterator
 
@@ -7,15 +7,15 @@ import numpy as np
 from shared.media.array_types import AudioSamples
 from shared.runtime.clock import SOUND_RATE_HZ
 
-BLOCK_SAMPLES = 1024  # samples an AAC frame holds
-# Samples that are off by less than this follow each other without a seam: time stamps are rounded.
+BLOCK_SAMPLES = 1024  # samples in an AAC frame
+# Blocks whose positions differ by less than this from the expected ones are joined directly: time stamps are rounded.
 SLACK_SAMPLES = SOUND_RATE_HZ // 50
 
 
 class SoundBlocks:
-    """Joins (n,) int16 samples, (n, channels) where channels are given: a gap becomes silence, what overlaps is cut.
+    """Joins blocks of int16 samples into one sound that begins at sample 0. Gaps become silence, overlaps are cut.
 
-    Its time begins at sample 0.
+    channels: samples are (n, channels), or (n,) for 0.
     """
 
     def __init__(self, channels: int = 0) -> None:
@@ -23,7 +23,7 @@ class SoundBlocks:
         self._count = 0  # samples given, those waiting included
 
     def add(self, samples: AudioSamples, begin: int) -> Iterator[tuple[int, AudioSamples]]:
-        """Samples that begin at sample number `begin`; gives (number of the first sample, BLOCK_SAMPLES samples)."""
+        """Add samples that begin at sample number `begin`; yield each full block as (first sample's number, block)."""
         missing = begin - self._count
         if missing < -SLACK_SAMPLES:
             samples = samples[-missing:]
@@ -34,7 +34,7 @@ class SoundBlocks:
         yield from self._join(samples)
 
     def last_block(self) -> tuple[int, AudioSamples] | None:
-        """The last block, which may be shorter."""
+        """Return the last block as `add` yields them, which may be shorter; None if no samples are left."""
         return (self._count - len(self._waiting), self._waiting) if len(self._waiting) else None
 
     def _join(self, samples: AudioSamples) -> Iterator[tuple[int, AudioSamples]]:

@@ -32,42 +32,42 @@ def _matrix(red: float, blue: float) -> NDArray[np.float64]:
     return np.array([luma * 219, u * 224, v * 224])
 
 
-# Per row of Y, U and V in BT.709: what U and V of BT.601 add.
+# Rows: Y, U and V in BT.709. Columns: the contributions of U and V in BT.601.
 _BT709 = (_matrix(0.2126, 0.0722) @ np.linalg.inv(_matrix(0.299, 0.114)))[:, 1:].tolist()
 
 
 def planes(i420: ImageArray) -> tuple[ImageArray, ImageArray, ImageArray]:
-    """Views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 frame."""
+    """Return views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 frame."""
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
     chroma = i420[height:].reshape(2, height // 2, width // 2)
     return i420[:height], chroma[0], chroma[1]
 
 
 def to_limited(i420: ImageArray) -> ImageArray:
-    """A full-range (JPEG) I420 frame in limited range."""
+    """Convert a full-range (JPEG) I420 frame to limited range."""
     return _ranged(i420, _Y_TO_LIMITED, _C_TO_LIMITED)
 
 
 def to_full(i420: ImageArray) -> ImageArray:
-    """A limited-range I420 frame in full (JPEG) range."""
+    """Convert a limited-range I420 frame to full (JPEG) range."""
     return _ranged(i420, _Y_TO_FULL, _C_TO_FULL)
 
 
 def rgb_to_i420(rgb: ImageArray) -> ImageArray:
-    """(H, W, 3) RGB, H and W even, as I420."""
+    """Convert (H, W, 3) RGB, H and W even, to I420."""
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420), np.uint8)
 
 
 def i420_to_rgb(i420: ImageArray) -> ImageArray:
-    """I420 as (H, W, 3) RGB."""
+    """Convert I420 to (H, W, 3) RGB."""
     return np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
 
 
 def to_bt709(i420: ImageArray) -> ImageArray:
-    """A BT.601 I420 frame with the same colours in BT.709, both in limited range. 3 ms at 1080p.
+    """Convert an I420 frame from BT.601 to BT.709, both in limited range. 3 ms at 1080p.
 
-    RGB is never made: from one pair of matrices to the other chroma turns a little, and luma gains a share of it
-    (a grey stays what it is). Weights from ITU-R BT.601 and BT.709.
+    The conversion stays in YUV: chroma is rotated slightly, and luma changes by a linear function of chroma, which is 0
+    for greys. Weights from ITU-R BT.601 and BT.709.
     """
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
     luma, u, v = planes(i420)
@@ -76,14 +76,14 @@ def to_bt709(i420: ImageArray) -> ImageArray:
     for target, (by_u, by_v) in ((new_u, _BT709[1]), (new_v, _BT709[2])):
         cv2.addWeighted(u, by_u, v, by_v, 128.0 * (1.0 - by_u - by_v), dst=target)
     by_u, by_v = _BT709[0]
-    shift = cv2.addWeighted(u, by_u, v, by_v, 128.0 * (1.0 - by_u - by_v))  # what luma gains, 128 for nothing
+    shift = cv2.addWeighted(u, by_u, v, by_v, 128.0 * (1.0 - by_u - by_v))  # the change of luma, plus 128
     shift = cv2.resize(shift, (width, height), interpolation=cv2.INTER_LINEAR)
     cv2.addWeighted(luma, 1.0, shift, 1.0, -128.0, dst=new_luma)
     return out
 
 
 def resize_i420(i420: ImageArray, width: int, height: int) -> ImageArray:
-    """An I420 frame at another size (both even), averaged where it shrinks."""
+    """Resize an I420 frame to an even width and height, with averaging if it becomes narrower."""
     if i420.shape == (height * 3 // 2, width):
         return i420
     out = np.empty((height * 3 // 2, width), np.uint8)
@@ -94,7 +94,7 @@ def resize_i420(i420: ImageArray, width: int, height: int) -> ImageArray:
 
 
 def crop(i420: ImageArray, x: int, y: int, width: int, height: int) -> ImageArray:
-    """A copy of an even-aligned rectangle of an I420 frame, as I420."""
+    """Return a copy of an even-aligned rectangle of an I420 frame, as I420."""
     out = np.empty((height * 3 // 2, width), np.uint8)
     for source, target, half in zip(planes(i420), planes(out), (1, 2, 2), strict=True):
         target[:] = source[y // half : (y + height) // half, x // half : (x + width) // half]
@@ -102,7 +102,7 @@ def crop(i420: ImageArray, x: int, y: int, width: int, height: int) -> ImageArra
 
 
 def paste(i420: ImageArray, patch: ImageArray, x: int, y: int) -> None:
-    """Put an I420 rectangle at even (x, y) of an I420 frame, in place: what `crop` took out there."""
+    """Write an I420 rectangle to even (x, y) of an I420 frame, in place; the inverse of `crop`."""
     height, width = patch.shape[0] * 2 // 3, patch.shape[1]
     for source, target, half in zip(planes(patch), planes(i420), (1, 2, 2), strict=True):
         target[y // half : (y + height) // half, x // half : (x + width) // half] = source

@@ -1,4 +1,4 @@
-"""A media file being written: whole or absent, marked as AI-generated, a failure in one sentence."""
+"""Writes media files: complete or absent, marked as AI-generated, with failures as one sentence."""
 
 import errno
 import os
@@ -19,15 +19,15 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class Finished(ABC):
-    """Something written that is finished when its ``with`` block ends, and given up when that fails."""
+    """Base of writers that finish their output at the end of a ``with`` block, or discard it if the block raises."""
 
     @abstractmethod
     def close(self) -> None:
-        """Finish it."""
+        """Finish the output."""
 
     @abstractmethod
     def abort(self) -> None:
-        """Give up."""
+        """Discard the output."""
 
     def __enter__(self) -> Self:
         return self
@@ -42,21 +42,21 @@ class Finished(ABC):
 
 
 class MediaFile(Finished):
-    """An FFmpeg container to write into, within ``with file.writing():``.
+    """An FFmpeg container for output; every write to it belongs in a ``with file.writing():`` block.
 
-    in_place=False: written to `<name>.part` and renamed when closed, so that the name only ever means a whole file;
-        `abort` (or an exception inside ``with``) leaves nothing.
-    in_place=True: written under its own name, for files that are of use unfinished.
-    Raises StudioError when the file cannot be written, now or later; NoSpaceError when the disk is full.
+    in_place=False: the file is written as `<name>.part` and renamed when closed, so that a file of this name is always
+        complete; `abort` (or an exception inside ``with``) leaves no file.
+    in_place=True: the file is written under its own name, for formats that are usable while unfinished.
+    Raises StudioError if the file cannot be created or, later, written; NoSpaceError if the disk is full.
     """
 
     def __init__(self, path: Path, form: str, options: Mapping[str, str], *, in_place: bool = False) -> None:
-        """form: FFmpeg's name of the format; options: of its writer."""
+        """form: FFmpeg's name of the format. options: options of FFmpeg's muxer for it."""
         self.path = Path(path)
         self._part = self.path if in_place else self.path.with_name(self.path.name + ".part")
         self._closed = False
         with self.writing():
-            self._part.open("wb").close()  # ffmpeg would not try before the first packet is there
+            self._part.open("wb").close()  # FFmpeg itself would only fail at the first packet
             self.container = av.open(
                 str(self._part.absolute()), "w", format=form, options={"flush_packets": "1", **options}
             )
@@ -64,7 +64,7 @@ class MediaFile(Finished):
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """A failed write as one sentence, with nothing half-written left."""
+        """Turn a failed write in the block into StudioError with one sentence, and abort the file."""
         try:
             yield
         except (av.error.FFmpegError, OSError) as error:
@@ -77,7 +77,7 @@ class MediaFile(Finished):
             raise StudioError(f"{self.path} cannot be written ({reason}); choose another place.") from None
 
     def close(self) -> None:
-        """Finish the file: its encoders were flushed. Does nothing the second time."""
+        """Finish the file, after its encoders were flushed. A second call does nothing."""
         if self._closed:
             return
         with self.writing():
@@ -91,7 +91,7 @@ class MediaFile(Finished):
         return self._closed
 
     def abort(self) -> None:
-        """Give up: an unfinished file is removed (one written in place stays, as far as it got)."""
+        """Stop writing and remove the unfinished file; a file written in place is kept as far as it was written."""
         if self._closed:
             return
         self._closed = True
@@ -99,9 +99,9 @@ class MediaFile(Finished):
             if hasattr(self, "container"):
                 self.container.close()
         except (av.error.FFmpegError, OSError):
-            pass  # the disk may be full, which is why we are here
+            pass  # expected where a full disk is the reason for the abort
         if self._part != self.path:
             try:
                 self._part.unlink(missing_ok=True)
             except OSError:
-                pass  # its folder is gone, or is not a folder
+                pass  # the folder was deleted, or its path is not a folder

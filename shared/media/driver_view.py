@@ -1,6 +1,6 @@
-"""The driver's frame as the console shows it.
+"""Driver view: the driver's frame as a small JPEG for the console.
 
-Small, as JPEG. Made where the frame is, so that it need not travel whole.
+It is encoded in the process that has the frame, so that no whole frame is sent for it.
 """
 
 import cv2
@@ -10,14 +10,14 @@ import simplejpeg
 from shared.media.array_types import ImageArray
 from shared.media.jpeg_size import check_jpeg, jpeg_size
 
-PERIOD_US = 100_000  # between two of them
+PERIOD_US = 100_000  # between two driver views
 WIDTH_PX, QUALITY = 240, 65
-MAX_SIDE_PX = 2048  # of a view: a narrow one may be tall
-MAX_BYTES = 128 << 10  # more than noise of any shape takes
+MAX_SIDE_PX = 2048  # of a view, which may be tall if it is narrow
+MAX_BYTES = 128 << 10  # more than the JPEG of pure noise needs
 
 
 def driver_view(rgb: ImageArray) -> bytes:
-    """(H, W, 3) RGB as a JPEG at most WIDTH_PX wide."""
+    """Encode (H, W, 3) RGB as a JPEG at most WIDTH_PX wide."""
     height, width = rgb.shape[:2]
     scale = min(1.0, WIDTH_PX / max(width, 1))
     small = cv2.resize(rgb, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA)
@@ -25,7 +25,7 @@ def driver_view(rgb: ImageArray) -> bytes:
 
 
 def view_size(jpeg: bytes) -> tuple[int, int]:
-    """Width and height of a view. Raises ValueError for data that is not a view."""
+    """Return width and height of a view. Raises ValueError for data that is not a view."""
     if len(jpeg) > MAX_BYTES:
         raise ValueError("larger than a view")
     check_jpeg(jpeg, MAX_SIDE_PX)

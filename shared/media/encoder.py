@@ -1,4 +1,4 @@
-"""Encoders of delivered frames: which one, how it is set, and how a program frame is handed to it."""
+"""Video encoders for output: their choice, their options, and the conversion of program frames for them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,9 +24,10 @@ _PROBE_SIDE_PX = 256  # NVENC refuses frames below about 145 pixels
 class EncoderSpec:
     """A video encoder and its options.
 
-    name: FFmpeg's. options: its settings. tag: the sample entry in MP4 and MOV where FFmpeg's own is not understood
-    everywhere (Apple's players want hvc1). ahead: by how many frames decoding is ahead of showing, set where the
-    encoder itself reports it wrongly: libx265 of a few frames alone, fewer than it looks ahead.
+    name: FFmpeg's name of the encoder. pixels: its pixel format. options: its settings. tag: sample entry in MP4 and
+    MOV, if not all players accept FFmpeg's default (Apple's need hvc1). ahead: number of frames by which decoding
+    precedes presentation, where the encoder reports it wrongly: libx265 does so if it receives fewer frames than its
+    look-ahead.
     """
 
     name: str
@@ -36,14 +37,15 @@ class EncoderSpec:
     ahead: int | None = None
 
 
-# Every encoder closes its groups of frames and is the same run after run for the same number of threads, on
-# whatever machine: segments from several must go together.
+# Every encoder uses closed groups of frames and gives identical output for the same number of threads, on every run
+# and machine, because segments from several workers are joined.
 _X265 = "log-level=error:info=0:open-gop=0:frame-threads=1"
 _ENCODERS = {
     "h264": [
         EncoderSpec("h264_nvenc", "yuv420p", {"preset": "p5", "rc": "vbr", "cq": "19", "b": "0", "strict_gop": "1"}),
-        # Slower presets cost twice the time and are no closer to the frame at this quality.
-        # Without cpu-independent one in ten files of the same frames was another: its fastest code rounds as it comes.
+        # Slower presets take twice the time without being more accurate at this quality.
+        # Without cpu-independent, one in ten files of the same frames differed, because fast code paths may round
+        # differently.
         EncoderSpec("libx264", "yuv420p", {"preset": "veryfast", "crf": "18", "x264-params": "cpu-independent=1"}),
     ],
     "hevc": [
@@ -57,7 +59,7 @@ _ENCODERS = {
         EncoderSpec(
             "libvpx-vp9",
             "yuva420p",
-            # FFmpeg takes no alpha with alternate reference frames.
+            # FFmpeg does not support alpha together with alternate reference frames.
             {"deadline": "good", "cpu-used": "4", "crf": "24", "b": "0", "row-mt": "1", "auto-alt-ref": "0"},
         )
     ],
@@ -65,10 +67,10 @@ _ENCODERS = {
 
 
 def choose_encoder(codec: str, name: str | None = None) -> EncoderSpec:
-    """The encoder of this name, or the first for the codec that opens here: hardware where there is any.
+    """Return the encoder of this name, or the codec's first one that opens on this machine, hardware before software.
 
-    Raises StudioError when the named one does not open here. Trying NVENC loads CUDA into the process: not to be done
-    in one that forks afterwards.
+    Raises StudioError if the named encoder does not open. Trying NVENC loads CUDA into the process, so do not call this
+    in a process that forks afterwards.
     """
     known = _ENCODERS[codec]
     if name is None:
@@ -91,7 +93,7 @@ def _opens(encoder: EncoderSpec) -> bool:
 
 @lru_cache
 def _nvenc_opens(name: str) -> bool:
-    """Whether a frame can really be encoded.
+    """Whether NVENC can encode a test frame.
 
     Every build of FFmpeg has the encoder, but the hardware may be missing, its driver too old, or its sessions used up.
     """
@@ -118,10 +120,10 @@ def add_frames(
     gop: int,
     matrix: int,
 ) -> av.VideoStream:
-    """A stream for frames of this (width, height), limited range.
+    """Add a video stream for limited-range frames of `size`, which is (width, height).
 
-    gop: frames between key frames at most. matrix: BT709 or SMPTE170M, which says primaries and transfer function as
-    well.
+    gop: most frames from one key frame to the next. matrix: BT709 or SMPTE170M, also used for primaries and transfer
+    function.
     """
     options = dict(encoder.options)
     if encoder.name == "libx265":
@@ -149,9 +151,10 @@ def encoder_frame(
     pixels: str = "yuv420p",
     alpha: NDArray[np.uint8] | None = None,
 ) -> av.VideoFrame:
-    """A frame for an encoder.
+    """Convert a program frame to a frame for an encoder.
 
-    i420: (H * 3 / 2, W) uint8. pixels: yuv420p, yuv422p10le, or yuva420p with alpha: (H, W) uint8, None for opaque.
+    i420: (H * 3 / 2, W) uint8. pixels: yuv420p, yuv422p10le or yuva420p. alpha: for yuva420p, (H, W) uint8, None for
+    opaque.
     """
     if pixels == "yuva420p":
         frame = _with_alpha(i420, alpha)
@@ -174,7 +177,7 @@ def _with_alpha(i420: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> av.
 
 
 def _deepened(i420: NDArray[np.uint8]) -> av.VideoFrame:
-    """8 bit 4:2:0 as 10 bit 4:2:2: chroma rows halfway between those that are there."""
+    """Convert 8 bit 4:2:0 to 10 bit 4:2:2, with chroma rows interpolated."""
     luma, u, v = planes(i420)
     frame = av.VideoFrame(luma.shape[1], luma.shape[0], "yuv422p10le")
     deep = [luma.astype(np.uint16) * np.uint16(4)]
@@ -187,5 +190,5 @@ def _deepened(i420: NDArray[np.uint8]) -> av.VideoFrame:
 
 def _fill(frame: av.VideoFrame, sources: Sequence[NDArray[Any]]) -> None:
     for plane, source in zip(frame.planes, sources, strict=True):
-        rows = np.frombuffer(memoryview(plane), source.dtype).reshape(plane.height, -1)  # wider than the frame
+        rows = np.frombuffer(memoryview(plane), source.dtype).reshape(plane.height, -1)  # rows may be padded
         rows[:, : source.shape[1]] = source

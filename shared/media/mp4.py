@@ -1,4 +1,4 @@
-"""Writing MP4: I420 frames and mono sound, marked as AI-generated, never a half-written file."""
+"""Writes I420 frames and mono sound as MP4, marked as AI-generated, without half-written files."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -13,16 +13,16 @@ from shared.media.encoder import SMPTE170M, EncoderSpec, add_frames, encoder_fra
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
 SOUND_BITS_PER_S = 128_000
-_TICKS_PER_S = 90_000  # at least this many ticks a second, so that microsecond time stamps lose nothing visible
+_TICKS_PER_S = 90_000  # lowest resolution of time stamps, so that rounding microseconds to it is not visible
 
 
 class Mp4Writer(Finished):
     """Writes one MP4 file: H.264 from I420 (BT.601, limited range) and AAC from 48 kHz mono.
 
-    fragmented=False: the name only ever means a whole file; `abort` (or an exception inside ``with``) leaves nothing.
-    fragmented=True: written in place, one fragment a second, playable up to the last fragment whatever
-        happens to the process.
-    Raises StudioError when the file cannot be written, now or later (a full disk). Not thread-safe.
+    fragmented=False: a file of this name is always complete; `abort` (or an exception inside ``with``) leaves no file.
+    fragmented=True: written in place, one fragment per second, playable up to the last fragment even if the process is
+        killed.
+    Raises StudioError if the file cannot be created or, later, written (a full disk). Not thread-safe.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Mp4Writer(Finished):
         self.fps = Fraction(fps)
         self._last_tick = -1
         self._blocks = SoundBlocks()
-        # A multiple of the frame rate, so that numbered frames land exactly.
+        # A multiple of the frame rate, so that frames added by number have exact time stamps.
         self._per_frame = self.fps.denominator * max(1, -(-_TICKS_PER_S // self.fps.numerator))
         self._time_base = 1 / (self.fps * self._per_frame)
         flags = "+frag_keyframe+empty_moov+default_base_moof" if fragmented else "+faststart"
         options = {"preset": preset, "crf": str(crf)}
         if fragmented:
-            # An empty moov cannot say by how much B-frames delay the video, so sound would be early.
+            # An empty moov cannot state the delay of the video by B-frames, so sound would be early.
             options["bf"] = "0"
         self._file = MediaFile(self.path, "mp4", {"movflags": flags}, in_place=fragmented)
         self._frame = add_frames(
@@ -72,9 +72,9 @@ class Mp4Writer(Finished):
         return stream
 
     def frame(self, i420: NDArray[np.uint8], *, index: int | None = None, pts: int | None = None) -> None:
-        """Add a (H * 3 / 2, W) uint8 I420 frame at its number, or at its pts in microseconds.
+        """Add a (H * 3 / 2, W) uint8 I420 frame by its number or by its pts in microseconds.
 
-        A frame that does not come after the last one is dropped.
+        A frame that is not later than the last one is dropped.
         """
         if (index is None) == (pts is None):
             raise ValueError("give either the frame's number or its pts")
@@ -85,7 +85,7 @@ class Mp4Writer(Finished):
         self._encode(self._frame, encoder_frame(i420, tick, self._time_base, SMPTE170M))
 
     def sound(self, samples: NDArray[np.int16], pts: int) -> None:
-        """Add (n,) int16 samples that begin at pts (microseconds). A gap becomes silence, what overlaps is cut."""
+        """Add (n,) int16 samples that begin at pts (microseconds). Gaps become silence, overlaps are cut."""
         if self._sound is None:
             raise ValueError("this file was opened without sound")
         for at, block in self._blocks.add(samples, round(pts * SOUND_RATE_HZ / US)):
@@ -104,7 +104,7 @@ class Mp4Writer(Finished):
                 self._file.container.mux(packet)
 
     def close(self) -> None:
-        """Finish the file. Does nothing the second time."""
+        """Finish the file. A second call does nothing."""
         if self._file.closed:
             return
         if self._sound is not None and (rest := self._blocks.last_block()):
@@ -115,5 +115,5 @@ class Mp4Writer(Finished):
         self._file.close()
 
     def abort(self) -> None:
-        """Give up: an unfinished file is removed (a fragmented one stays, as far as it got)."""
+        """Stop writing and remove the unfinished file; a fragmented file is kept as far as it was written."""
         self._file.abort()

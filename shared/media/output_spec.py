@@ -1,4 +1,4 @@
-"""What a render delivers: codec, frame rate, size and label, as asked for and as a job's manifest keeps it."""
+"""Output of a render: codec, frame rate, size and label, as requested by a user and stored in a job's manifest."""
 
 import re
 from dataclasses import dataclass
@@ -10,31 +10,31 @@ from shared.errors import StudioError
 
 RATE = re.compile(
     r"[0-9]{1,9}(\.[0-9]{1,9})?(/[0-9]{1,9})?", re.ASCII
-)  # no exponent: it would be a number of a million digits
+)  # no exponent: it could give a number of a million digits
 
 Codec = Literal["h264", "hevc", "prores", "vp9"]
 FrameSize = tuple[int, int]
 
 CODECS: tuple[str, ...] = get_args(Codec)
-# The container that people expect of each codec: the suffix, and what FFmpeg calls its format.
+# The usual container for each codec: its suffix, and FFmpeg's name for the format.
 SUFFIXES: dict[str, str] = {"h264": ".mp4", "hevc": ".mp4", "prores": ".mov", "vp9": ".webm"}
 FORMATS = {".mp4": "mp4", ".mov": "mov", ".webm": "webm"}
 FPS_RANGE = Fraction(1), Fraction(240)
 SIDE_RANGE = 64, 8192
-HD_HEIGHT, HD_WIDTH = 576, 1280  # above that height, or from that width on, players take colours for BT.709
+HD_HEIGHT, HD_WIDTH = 576, 1280  # above this height, or from this width on, players assume BT.709
 
 
 @dataclass(frozen=True, slots=True)
 class OutputSpec:
-    """What a render delivers. Raises StudioError for an impossible combination.
+    """Output settings of a render. Raises StudioError for an unknown codec, an impossible rate or an impossible size.
 
-    codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with the host cut out, as alpha).
-    fps: frames a second; None: the driver's. size: (width, height) in pixels, both even; None: the plate's. A plate of
-        another shape is shown whole, with black (for vp9, transparent) bars beside it: no head is cut off.
-    label: the visible "AI-generated" label.
-    burn_captions: the driver's words are drawn into the frames, where they are known.
-    encoder: FFmpeg's name of the encoder to use; None: the best that opens here. A job names one, so that all of its
-        segments come out of the same.
+    codec: h264 and hevc (8 bit 4:2:0), prores (422 HQ, 10 bit), vp9 (with alpha, in which the host is cut out).
+    fps: frames per second; None for the driver's. size: (width, height) in pixels, both even; None for the plate's. A
+        plate of another aspect ratio is shown completely, with black (for vp9, transparent) bars.
+    label: whether frames show the visible "AI-generated" label.
+    burn_captions: whether the driver's words, where known, are drawn into the frames.
+    encoder: FFmpeg's name of the encoder; None for the best that opens on the machine. A job names an encoder, so that
+        all of its segments are encoded alike.
     """
 
     codec: Codec = "h264"
@@ -64,7 +64,7 @@ class OutputSpec:
 
     @property
     def alpha(self) -> bool:
-        """Whether the host is cut out."""
+        """Whether the output has alpha, with the host cut out."""
         return self.codec == "vp9"
 
     def check_path(self, out: Path) -> None:
@@ -75,9 +75,9 @@ class OutputSpec:
             raise StudioError(f"{out.name} should end in {self.suffix}, the format for {self.codec}{other}.")
 
     def as_dict(self) -> dict[str, Any]:
-        """The spec as a JSON object, which `from_dict` reads.
+        """Return the spec as a JSON object, which `from_dict` reads.
 
-        Without `burn_captions` where it is off: the same jobs have the same keys.
+        `burn_captions` is included only if it is on, so that the keys derived from a job without it do not change.
         """
         written = {
             "codec": self.codec,
@@ -90,7 +90,7 @@ class OutputSpec:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """What `as_dict` wrote. Keys may be missing. Raises StudioError for anything else."""
+        """Return the spec in a JSON object of `as_dict`. Keys may be missing. Raises StudioError for anything else."""
         try:
             if unknown := set(data) - {"codec", "fps", "size", "label", "burn_captions", "encoder"}:
                 raise StudioError(f"An output has no setting '{str(min(unknown))[:40]}'.")
@@ -111,7 +111,7 @@ class OutputSpec:
 
 
 def read_fps(text: str) -> Fraction:
-    """'25', '30000/1001' or '29.97' as an exact rate: what people write for 30000/1001 is taken for that.
+    """Parse a frame rate such as '25' or '30000/1001'; '29.97' and the like become exact rates such as 30000/1001.
 
     Raises StudioError.
     """
@@ -129,7 +129,7 @@ def read_fps(text: str) -> Fraction:
 
 
 def read_size(text: str) -> FrameSize:
-    """'1920x1080' as (1920, 1080). Raises StudioError."""
+    """Parse a size such as '1920x1080' as (1920, 1080). Raises StudioError."""
     width, x, height = text.strip().lower().partition("x")
     if len(text) > 40 or not (x and width.isdecimal() and height.isdecimal()):
         raise StudioError(f"'{text[:40]}' is not a size; give one such as 1920x1080.")
@@ -142,7 +142,7 @@ def is_hd(size: FrameSize) -> bool:
 
 
 def fit_within(inner: FrameSize, outer: FrameSize) -> tuple[int, int, int, int]:
-    """(x, y, width, height), all even: where a frame of size `inner` lies in one of size `outer`, whole and centred."""
+    """Return (x, y, width, height), all even, of a frame of size `inner` scaled to fit into `outer` and centred."""
     scale = min(outer[0] / inner[0], outer[1] / inner[1])
     width, height = (min(max(2, round(side * scale / 2) * 2), limit) for side, limit in zip(inner, outer, strict=True))
     return (outer[0] - width) // 4 * 2, (outer[1] - height) // 4 * 2, width, height

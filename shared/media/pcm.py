@@ -1,4 +1,4 @@
-"""Raw PCM of any usual rate, as a TTS or a voice agent sends it, into the studio's own: 16 bit mono at 48 kHz."""
+"""Converts raw PCM of any usual rate, as sent by TTS or voice agents, to the studio's 16 bit mono at 48 kHz."""
 
 from typing import Literal
 
@@ -13,9 +13,10 @@ SampleFormat = Literal["s16", "f32"]
 
 
 class PcmDecoder:
-    """Takes bytes in blocks of any size, also ones that end within a sample.
+    """Decodes bytes in blocks of any size; a block may end within a sample.
 
-    rate: 8 to 96 kHz. layout: little-endian `s16`, or `f32` from -1 to 1; channels: 1, or 2 interleaved.
+    rate: sample rate, 8,000 to 96,000 Hz. layout: little-endian `s16`, or `f32` from -1 to 1. channels: 1, or 2
+    interleaved.
     """
 
     def __init__(self, rate: int, layout: SampleFormat, channels: int = 1) -> None:
@@ -28,13 +29,13 @@ class PcmDecoder:
             self._resampler = av.AudioResampler(format="s16", layout="mono", rate=SOUND_RATE_HZ)
 
     def feed(self, data: bytes) -> NDArray[np.int16]:
-        """(n,) int16 mono at 48 kHz: what can be told from the bytes so far."""
+        """Add bytes and return the (n,) int16 mono samples at 48 kHz that are complete now."""
         data = self._rest + data
         whole = len(data) // self._step * self._step
         self._rest = data[whole:]
         samples = np.frombuffer(data[:whole], self._type).reshape(-1, self._channels)
         if self._type == "<f4":
-            # what is not a number is silence; what is too loud is clipped
+            # NaN becomes silence; values out of range are clipped
             samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0).clip(-1, 1) * np.float32(32767)
         mono = samples.mean(axis=1).round().astype(np.int16) if self._channels > 1 else samples[:, 0].astype(np.int16)
         if self._resampler is None or not len(mono):
@@ -44,7 +45,7 @@ class PcmDecoder:
         return _joined(self._resampler.resample(frame))
 
     def flush(self) -> NDArray[np.int16]:
-        """What the resampler still holds; a sample that was cut in two is left out."""
+        """Return the samples that remain in the resampler; an incomplete last sample is discarded."""
         self._rest = b""
         return _joined(self._resampler.resample(None)) if self._resampler else np.zeros(0, np.int16)
 

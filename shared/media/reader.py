@@ -1,4 +1,4 @@
-"""Reading video and sound that users bring: bounded, never half, one sentence when it fails."""
+"""Reads users' video and sound with limits on time and size; failures become one sentence."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -40,8 +40,8 @@ TimedFrame = tuple[int, av.VideoFrame]  # pts in microseconds
 
 MAX_VIDEO_PIXELS = 8192 * 4320
 OPEN_TIMEOUT_S, READ_TIMEOUT_S = 10.0, 10.0
-# What ffmpeg may open by itself on behalf of a source. Playlist formats are not among the local ones, or
-# a file called video.mp4 could name others for ffmpeg to read.
+# Protocols that FFmpeg may use for a source, by the source's scheme. The formats of local files do not include
+# playlists: a file called video.mp4 could otherwise name other files for FFmpeg to read.
 _PROTOCOLS = {
     "": "file",
     "http": "http,https,httpproxy,tcp,tls,crypto",
@@ -49,9 +49,9 @@ _PROTOCOLS = {
     "rtsp": "rtsp,rtp,udp,tcp",
     "rtsps": "rtsps,rtsp,rtp,srtp,udp,tcp,tls,crypto",
 }
-# Formats whose packets carry true time stamps wherever reading begins; in others it begins at the beginning.
+# Formats whose packets have correct time stamps after a seek; files in other formats are read from the beginning.
 _EXACT_FORMATS = ("mov,", "matroska", "mpegts")
-_LOOK_BACK_US = (0, 3_000_000, 12_000_000)  # microseconds: where seeking finds no key frame, a longer way before
+_LOOK_BACK_US = (0, 3_000_000, 12_000_000)  # how far before the start to seek, tried in turn until a key frame is found
 _LOCAL_FORMATS = (
     "mov,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,wav,mp3,flac,aac,mjpeg,m4v,h264,hevc,obu,asf,gif,apng,ivf,w64,aiff,"
     "amr,amrnb,amrwb,caf,ac3,eac3,dts,au,wv,ape,mxf,dv,rm,yuv4mpegpipe"
@@ -61,8 +61,8 @@ _LOCAL_FORMATS = (
 def open_container(source: MediaSource) -> av.container.InputContainer:
     """Open a local file or an rtsp, rtsps, http or https address for reading.
 
-    Opening and every read give up after 10 s. Raises StudioError when it cannot be opened or is something
-    else, such as a playlist that would make ffmpeg open further files.
+    Opening and every read fail after 10 s. Raises StudioError if the source cannot be opened or has another format,
+    such as a playlist that would make FFmpeg open further files.
     """
     scheme = urlsplit(source).scheme.lower() if isinstance(source, str) and "://" in source else ""
     if scheme not in _PROTOCOLS:
@@ -75,7 +75,7 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
         options |= {"rtsp_transport": "tcp", "reconnect": "0"} if scheme.startswith("rtsp") else {"reconnect": "0"}
     else:
         path = Path(source)
-        address = str(path.absolute())  # a leading slash: nothing in the name can be taken for a protocol
+        address = str(path.absolute())  # with a leading slash, no part of the name can be parsed as a protocol
         options["format_whitelist"] = _LOCAL_FORMATS
         check_readable(path)
     try:
@@ -93,7 +93,7 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
 
 
 def source_title(source: MediaSource) -> str:
-    """How a source is called in a message: its file name, or its address without user, password and query."""
+    """Return a source's name for messages: its file name, or its address without user, password and query."""
     if isinstance(source, str) and "://" in source:
         parts = urlsplit(source)
         port = f":{parts.port}" if parts.port else ""
@@ -102,9 +102,9 @@ def source_title(source: MediaSource) -> str:
 
 
 def has_video(source: MediaSource) -> bool:
-    """Whether a file has video; one with sound alone is a voice.
+    """Whether a source has a video track; one with sound alone is a voice.
 
-    Raises StudioError when it has neither, or cannot be opened.
+    Raises StudioError if it has neither video nor sound or cannot be opened.
     """
     with open_container(source) as container:
         if video_of(container) is not None:
@@ -115,17 +115,17 @@ def has_video(source: MediaSource) -> bool:
 
 
 class VideoReader:
-    """The frames of a video, upright, one after the other. Not thread-safe.
+    """Reads the frames of a video in order, upright. Not thread-safe.
 
-    max_side: frames are scaled down so that neither side is longer.
-    start: microseconds after the first frame; reading begins with the frame that is shown then. Its pixels and time
-        stamps, and all that follow, are those that reading from the beginning gives, bit for bit.
-    width, height: pixels after rotation and scaling. Frames of another size in mid-stream are fitted to it.
-    fps: average frames a second. duration: seconds, 0.0 where unknown (a live source). promised: seconds of frames that
-        the file states, None where it does not.
-    origin: microseconds of the first frame on the file's own clock, None in files that have no time stamps.
-    damage: what could not be decoded of what was read so far; the frame before it stays.
-    Raises StudioError when there is no frame to be had.
+    max_side: length in pixels to which a frame's longer side is reduced; None for no limit.
+    start: microseconds after the first frame; reading begins with the frame that is shown at that time. This frame and
+        all later ones have exactly the pixels and pts that they have when reading from the beginning.
+    width, height: pixels after rotation and scaling. If the size changes within the stream, frames are scaled to it.
+    fps: average frames per second. duration: seconds, 0.0 if unknown (a live source). promised: duration of the video
+        track in seconds as the file states it, None if it does not. has_audio: whether there is a sound track.
+    origin: microseconds of the first frame on the file's own clock, None in files without time stamps.
+    damage: frames read so far that could not be decoded; the frame before such a frame is shown longer.
+    Raises StudioError if no frame can be decoded.
     """
 
     def __init__(self, source: MediaSource, max_side: int | None = None, start: int = 0) -> None:
@@ -174,9 +174,9 @@ class VideoReader:
         return whole_frames(self._decode(from_key), after_seek=from_key)
 
     def _decode(self, from_key: bool = False) -> Iterator[av.VideoFrame]:
-        """Decode frames in the order in which they are shown.
+        """Decode frames in presentation order.
 
-        from_key: begin with the next key frame, and leave out what is shown before it but decoded after it.
+        from_key: begin with the next key frame, and omit frames that are decoded after it but shown before it.
         """
         waiting = trusting = not from_key
         try:
@@ -192,7 +192,7 @@ class VideoReader:
             ) from None
 
     def _from(self, start: int, frames: Iterator[av.VideoFrame]) -> Iterator[TimedFrame]:
-        """The frames from the one shown at `start` on. frames: all of them."""
+        """The frames from the one shown at `start` on. frames: the frames from the beginning of the file."""
         if start <= 0:
             return self._stamped(frames)
         if self.origin is not None and self._container.format.name.startswith(_EXACT_FORMATS):
@@ -207,7 +207,10 @@ class VideoReader:
         return _shown_from(self._stamped(frames), start)
 
     def _sought(self, start: int, back: int) -> Iterator[TimedFrame] | None:
-        """Frames from a key frame `back` microseconds or more before, by seeking; None where that may be inexact."""
+        """The frames from the one shown at `start` on, by seeking to a key frame `back` microseconds or more before it.
+
+        None if the result might differ from reading from the beginning.
+        """
         origin, base = self.origin or 0, self._stream.time_base or Fraction(1, US)
         try:
             self._container.seek(ceil((origin + start - back) / (base * US)), stream=self._stream)
@@ -217,7 +220,7 @@ class VideoReader:
             for frame in frames:
                 pts = stamp_of(frame)
                 if pts is None or (last is not None and pts - origin <= last[0]):
-                    return None  # such time stamps depend on all that was before
+                    return None  # `RisingStamps` would correct these, which depends on all earlier frames
                 if pts - origin > start:
                     return chain([last, (pts - origin, frame)], self._stamped(frames, pts - origin)) if last else None
                 last = pts - origin, frame
@@ -226,27 +229,27 @@ class VideoReader:
             return None
 
     def _stamped(self, frames: Iterator[av.VideoFrame], last: int = -1) -> Iterator[TimedFrame]:
-        """Frames with pts in microseconds, from 0 and rising. last: the one before."""
+        """The frames with pts in microseconds, rising from 0. last: pts of the frame before, -1 for none."""
         stamps = RisingStamps(self.fps, last)
         for frame in frames:
             pts = stamp_of(frame)
             yield stamps.next(pts - (self.origin or 0) if pts is not None else None), frame
 
     def __iter__(self) -> Iterator[tuple[int, ImageArray]]:
-        """(pts in microseconds, (height, width, 3) uint8 RGB) of each frame, pts from 0 and rising.
+        """Iterate over the frames as (pts in microseconds, (height, width, 3) uint8 RGB), with pts rising from 0.
 
-        Raises StudioError naming the file when it breaks off in the middle.
+        Raises StudioError, which names the file, if reading fails before the end.
         """
         return ((pts, self._view.rgb(frame)) for pts, frame in self._timed)
 
     def cut_out(self) -> Iterator[tuple[int, ImageArray, ImageArray | None]]:
-        """As `__iter__`, and with each frame its (height, width) uint8 alpha; None in films without."""
+        """Iterate like `__iter__`, with each frame's (height, width) uint8 alpha as third item; None without alpha."""
         return ((pts, *self._view.cut_out(frame)) for pts, frame in self._timed)
 
     def shown_at(self, times: Iterable[int]) -> Iterator[tuple[ImageArray, bool]]:
-        """The frame shown at each of these rising times (microseconds), and whether it is a new one.
+        """Yield the frame shown at each of these rising times (microseconds), and whether it is a new frame.
 
-        After the end the last frame stays. A frame that is never shown is not converted. Raises as `__iter__`.
+        After the end the last frame is repeated. A frame that is never shown is not converted. Raises like `__iter__`.
         """
         ahead = next(self._timed, None)
         frame, rgb = None, None
@@ -288,10 +291,10 @@ def _shown_from(timed: Iterator[TimedFrame], start: int) -> Iterator[TimedFrame]
 
 
 def read_sound(source: MediaSource, damage: Damage | None = None) -> Iterator[tuple[int, AudioSamples]]:
-    """(pts in microseconds, (n,) int16 mono at 48 kHz) of each block of sound, pts on the file's own clock.
+    """Yield each block of sound as (pts in microseconds, (n,) int16 mono at 48 kHz), with pts on the file's own clock.
 
-    damage: what could not be decoded is counted there. Nothing for a file without sound. Raises StudioError when it
-    cannot be opened, holds no sound that can be decoded, or its source is gone.
+    Yields nothing for a file without sound. damage: counts the sound that could not be decoded. Raises StudioError if
+    the source cannot be opened, has no sound that can be decoded, or becomes unavailable.
     """
     with open_container(source) as container:
         yield from decoded_sound(container, source_title(source), damage if damage is not None else Damage())
@@ -300,7 +303,7 @@ def read_sound(source: MediaSource, damage: Damage | None = None) -> Iterator[tu
 def decoded_sound(
     container: av.container.InputContainer, name: str, damage: Damage
 ) -> Iterator[tuple[int, AudioSamples]]:
-    """`read_sound` of a file that is open, and called `name` in a message."""
+    """Read sound like `read_sound`, from an open container. name: the source's name in messages."""
     stream = sound_of(container)
     if stream is None:
         return

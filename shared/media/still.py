@@ -1,4 +1,4 @@
-"""Reading still images that users bring: bounded, never half, one sentence when it fails."""
+"""Reads users' still images with limits on their size; failures become one sentence."""
 
 from pathlib import Path
 
@@ -8,14 +8,14 @@ from shared.media.intake.image_open import opened_image
 
 
 def read_image(path: Path) -> ImageArray:
-    """The image as (H, W, 3) uint8 RGB in sRGB, upright, transparency over grey. Raises as `read_cut_out`."""
+    """Return the image as (H, W, 3) uint8 sRGB, upright, with transparency over grey. Raises like `read_cut_out`."""
     return read_cut_out(path)[0]
 
 
 def read_cut_out(path: Path) -> tuple[ImageArray, ImageArray | None]:
-    """The image as `read_image` gives it, and its (H, W) uint8 alpha; None where it is opaque throughout.
+    """Return the image like `read_image`, and its (H, W) uint8 alpha, None if it is fully opaque.
 
-    Raises StudioError as `opened_image`.
+    Raises StudioError like `opened_image`.
     """
     with opened_image(path) as image:
         return shown_still(image)

@@ -1,7 +1,7 @@
-"""A driver's timeline: how long it is, at which rate it is rendered, and which of its frames each tick shows.
+"""A driver's timeline: its duration, the rate at which it is rendered, and the frame that each tick shows.
 
-Ticks lie at ``k / rate`` seconds after the driver's first frame (or first sound, where it is a voice). A tick shows the
-last frame that is not more than half a tick later: frames of an uneven or other rate are shown twice or left out.
+Ticks are at ``k / rate`` seconds after the driver's first frame (for a voice, its first sound). A tick shows the last
+frame that is at most half a tick later than the tick, so frames of an uneven or different rate are repeated or skipped.
 """
 
 from collections.abc import Iterator
@@ -29,20 +29,20 @@ _WHOLE = (10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 100, 120, 240)
 USUAL_RATES = (Fraction(25, 2), *map(Fraction, _WHOLE), *(Fraction(1000 * n, 1001) for n in (24, 30, 60, 120)))
 SLOWEST_MOTION_FPS = 5  # a face's motion cannot be told from fewer frames a second
 LOWEST_RATE, HIGHEST_RATE = Fraction(1), Fraction(240)
-STAMP_SLACK_US = 1_100  # microseconds by which stamps of a constant rate may be off: containers count milliseconds
-MAX_HOURS = 24  # more is a broken time stamp
-BREAKS_OFF_S = 0.5  # seconds that may be missing of what a file promises: sound and video end apart
-SOUND_SLACK_US = 100_000  # microseconds by which sound may be longer than the frames: encoders fill their last block
+STAMP_SLACK_US = 1_100  # tolerance for stamps of a constant rate: some containers round to milliseconds
+MAX_HOURS = 24  # a longer duration comes from a broken time stamp
+BREAKS_OFF_S = 0.5  # tolerated difference between a file's stated and real duration: sound and video end separately
+SOUND_SLACK_US = 100_000  # by which sound may be longer than the frames: encoders fill their last block
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
     """A driver's frames and sound on one clock.
 
-    kind: what the driver moves a host with. rate: ticks a second. ticks: of all the driver. duration: seconds, exact.
-    variable: its frames come unevenly, or at another rate than this one. pts: (N,) int64, when each frame is shown,
-    microseconds after the first, rising; empty for a voice. has_sound: whether there is any to put to the video. notes:
-    sentences for the user.
+    kind: type of the driver. rate: ticks per second. ticks: number of ticks of the whole driver. duration: seconds,
+    exact. variable: whether the frames are uneven or have another rate than `rate`. has_sound: whether the driver has a
+    sound track for the output. pts: (N,) int64, presentation time of each frame in microseconds after the first,
+    rising; empty for a voice. notes: sentences for the user.
     """
 
     kind: Literal["motion", "voice"]
@@ -56,33 +56,33 @@ class Timeline:
 
     @property
     def frames_end(self) -> Fraction:
-        """Seconds until the last frame is over, however long the sound lasts; the duration of a voice."""
+        """Seconds until the end of the last frame, regardless of the sound; for a voice, its duration."""
         return Fraction(int(self.pts[-1]), US) + 1 / self.rate if len(self.pts) else self.duration
 
     def shown(self, begin: int, end: int) -> Stamps:
-        """(end - begin,) int64 number of the driver's frame that each tick from `begin` to before `end` shows."""
+        """Return the (end - begin,) int64 numbers of the driver's frames that the ticks `begin` to `end` - 1 show."""
         limits = np.array([tick_limit(tick, self.rate) for tick in range(begin, end)], np.int64)
         return np.asarray(np.maximum(np.searchsorted(self.pts, limits, side="right") - 1, 0), np.int64)
 
 
 def tick_limit(tick: int, rate: Fraction) -> int:
-    """Microseconds: what a tick shows is not later than this."""
+    """Return the latest pts in microseconds of a frame that this tick may show: half a tick after the tick."""
     return (2 * tick + 1) * US * rate.denominator // (2 * rate.numerator)
 
 
 def shown_frames(
     driver: Path, rate: Fraction, begin: int, end: int, max_side: int | None = None, lost: list[int] | None = None
 ) -> Iterator[tuple[int, ImageArray, bool]]:
-    """The frames shown from `begin` to before `end`, one for each tick.
+    """Yield the frame for each tick from `begin` to `end` - 1.
 
-    Each comes as the tick's pts (microseconds), (H, W, 3) uint8 RGB, and whether it is another frame than the tick
-    before showed. The same for every way of cutting a driver into such ranges.
+    Each item is the tick's pts (microseconds), (H, W, 3) uint8 RGB, and whether the frame differs from that of the tick
+    before. The result does not depend on how a driver is divided into ranges of ticks.
 
-    rate: the timeline's. A frame is lent: the same array comes again for a tick that shows the same one. lost: gets the
-    times of the frames in the range that could not be decoded, when all ticks are read. Raises StudioError where the
-    driver cannot be read any further.
+    rate: rate of the timeline. The array is borrowed: ticks that show the same frame yield the same array. lost: after
+    the last tick, receives the pts of the frames in the range that could not be decoded. Raises StudioError if the
+    driver cannot be read to the end.
     """
-    first = max(0, begin - 1)  # whether `begin` shows another frame, only the tick before can tell
+    first = max(0, begin - 1)  # the tick before `begin` decides whether the frame of `begin` is new
     with VideoReader(driver, max_side, start=tick_limit(begin - 1, rate) if begin else 0) as reader:
         ticks = range(first, end)
         for tick, (rgb, new) in zip(ticks, reader.shown_at(tick_limit(k, rate) for k in ticks), strict=True):
@@ -98,12 +98,12 @@ def shown_frames(
 def read_timeline(
     driver: Path, rate: Fraction | None = None, kind: Literal["motion", "voice"] | None = None
 ) -> Timeline:
-    """The timeline of a video or sound file. Every packet is read, no more than one frame decoded.
+    """Return the timeline of a video or sound file. Reads every packet but decodes at most one frame.
 
-    rate: what is asked for; None: the frames' own, exactly, where it is constant, the nearest usual one where it is
-    not, and 25 for a voice and for fewer frames than a motion has. kind: "voice" where the frames of a video do not
-    count; None: motion where there are frames. The longer of frames and sound counts. Raises StudioError for a driver
-    that cannot be opened, is empty, or holds nothing that can be shown or heard.
+    rate: the wanted rate. None chooses the frames' exact rate if it is constant, else the nearest usual rate; 25 for a
+    voice and for video below SLOWEST_MOTION_FPS. kind: "voice" ignores the frames of a video; None chooses motion if
+    there are frames. The duration is the longer one of frames and sound. Raises StudioError for a driver that cannot be
+    opened, is empty, or has neither frames nor sound that can be decoded.
     """
     name = source_title(driver)
     with open_container(driver) as container:
@@ -141,7 +141,7 @@ def read_timeline(
 def _notes(
     name: str, duration: Fraction, promised: float | None, heard: "_Packets | None", origin: int
 ) -> tuple[str, ...]:
-    """What of a film is lost, or shown longer than it lasts. duration: of its frames."""
+    """Sentences on missing parts of a film and on sound and frames of different length. duration: of the frames."""
     there = heard is not None and len(heard.pts)
     lasted = max(float(duration), (heard.end - origin) / US if heard is not None and there else 0.0)
     notes = list(breaks_off(name, lasted, promised))
@@ -172,7 +172,7 @@ def _timeline(
 
 
 def breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, ...]:
-    """The note for a file that holds less than it states."""
+    """Return the sentence for a file that is shorter than it states, as a tuple that is empty for any other."""
     if promised is None or seconds >= promised - max(BREAKS_OFF_S, 0.02 * promised):
         return ()
     return (
@@ -183,9 +183,9 @@ def breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Packets:
-    """Packets of a track, without their content.
+    """Times of a track's packets.
 
-    pts: (N,) int64 of a track's packets, sorted, microseconds on the file's clock. last: duration of the last one or 0.
+    pts: (N,) int64, sorted, microseconds on the file's clock. last: duration of the last packet in microseconds, or 0.
     """
 
     pts: Stamps
@@ -193,14 +193,14 @@ class _Packets:
 
     @property
     def end(self) -> int:
-        """Microseconds: when the last one is over."""
+        """End of the last packet in microseconds on the file's clock."""
         return int(self.pts[-1]) + self.last
 
 
 def _stamps(
     container: av.container.InputContainer, streams: list[av.VideoStream | av.AudioStream], name: str
 ) -> dict[int, _Packets]:
-    """The packets of each of these tracks, by its index."""
+    """The packets' times of each of these tracks, by the track's index."""
     counts: dict[int, list[int]] = {stream.index: [] for stream in streams}
     missing, durations = dict.fromkeys(counts, 0), dict.fromkeys(counts, 0)
     try:
@@ -220,7 +220,7 @@ def _stamps(
     found = {}
     for stream in streams:
         if missing[stream.index] and not counts[stream.index]:
-            # Frames and nothing else: they follow each other at the rate that the file states.
+            # A raw stream without time stamps: its frames have the rate that the file states.
             rate = stated_rate(stream) if isinstance(stream, av.VideoStream) else VOICE_RATE_FPS
             ticks = [tick_pts(number, rate) for number in range(missing[stream.index])]
             found[stream.index] = _Packets(np.array(ticks, np.int64), 0)
@@ -232,7 +232,7 @@ def _stamps(
 
 
 def _promised(container: av.container.InputContainer, stream: av.VideoStream | av.AudioStream) -> float | None:
-    """Seconds that the file's index states, where it has one: only that can tell that some are missing."""
+    """Duration in seconds that the file's index states, None without an index; it reveals that a part is missing."""
     if container.format.name.startswith("mov,") and stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     if container.format.name.startswith("matroska") and container.duration and abs(container.start_time or 0) < US:
@@ -241,16 +241,16 @@ def _promised(container: av.container.InputContainer, stream: av.VideoStream | a
 
 
 def _first_shown(driver: Path, pts: Stamps) -> int:
-    """The time of the first frame that can be decoded, on the file's clock.
+    """The pts of the first frame that can be decoded, in microseconds on the file's clock.
 
-    Raises StudioError where there is none, or where frames are too large.
+    Raises StudioError if there is none or if frames are too large.
     """
     with VideoReader(driver) as reader:
         return reader.origin if reader.origin is not None else int(pts[0])
 
 
 def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
-    """The rate that all frames keep to; None where none does."""
+    """The constant rate of the frames, None if they have none."""
     if len(pts) < 2:
         return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else None
     mean = Fraction(len(pts) - 1) * US / int(pts[-1])
@@ -263,16 +263,16 @@ def _steady_rate(pts: Stamps, reported: Fraction) -> Fraction | None:
         off = pts - numbers * float(US / rate)
         spread = float(off.max() - off.min()) / 2
         if spread <= STAMP_SLACK_US:
-            # Short files fit several rates alike: then a usual one, the one that the file states before others.
+            # Short files fit several rates equally well: prefer usual rates, among them the one that the file states.
             stated = abs(rate - reported) * 10_000 < rate
             fits.append((round(spread / 250), (not stated) + 2 * (rate not in USUAL_RATES), rate))
     return min(fits)[2] if fits else None
 
 
 def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
-    """The usual rate nearest to the rate that uneven frames mostly have.
+    """The usual rate nearest to the most common rate of uneven frames.
 
-    Gaps, where a phone or a screen recorder left frames out, do not count.
+    Gaps, where a phone or a screen recorder skipped frames, are ignored.
     """
     if len(pts) < 2:
         return reported if LOWEST_RATE <= reported <= HIGHEST_RATE else VOICE_RATE_FPS
@@ -284,7 +284,7 @@ def _nearest_usual(pts: Stamps, reported: Fraction) -> Fraction:
 
 
 def _duration(pts: Stamps, steady: Fraction | None, last: int, rate: Fraction) -> Fraction:
-    """Seconds. The last frame stays for its stated duration, or for one tick where none is stated."""
+    """Duration in seconds; the last frame lasts for its stated duration, or for one tick if none is stated."""
     step = round(US / rate)
     if steady is not None and last <= 1.5 * step:
         return len(pts) / steady

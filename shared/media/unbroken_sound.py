@@ -1,4 +1,4 @@
-"""A source's sound without its holes, for what counts samples instead of reading time stamps."""
+"""Reads a source's sound with its gaps filled, for consumers that count samples instead of reading time stamps."""
 
 from collections.abc import Iterator
 
@@ -9,18 +9,18 @@ from shared.media.intake.damage import Damage
 from shared.media.reader import MediaSource, read_sound
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
-SLACK_SAMPLES = SOUND_RATE_HZ // 100  # by which time stamps may be late without a hole: containers round them
-SILENCE_SAMPLES = SOUND_RATE_HZ * 10  # at most in a block
+SLACK_SAMPLES = SOUND_RATE_HZ // 100  # by which a time stamp may be late without being a gap: containers round them
+SILENCE_SAMPLES = SOUND_RATE_HZ * 10  # most samples in one block of silence
 
 
 def unbroken_sound(source: MediaSource, damage: Damage | None = None) -> Iterator[AudioSamples]:
-    """(n,) int16 mono at 48 kHz of each block of sound, from the first on.
+    """Yield the sound in blocks of (n,) int16 mono at 48 kHz, from the first sample on.
 
-    What is missing between two is silence, so that sample n lies n / 48,000 s after the first one. Nothing for a file
-    without sound.
+    Gaps between blocks are filled with silence, so that sample n is n / 48,000 s after the first. Yields nothing for a
+    file without sound.
 
-    damage: what could not be decoded is counted there. Raises StudioError when the source cannot be opened or breaks
-    off.
+    damage: counts the sound that could not be decoded. Raises StudioError if the source cannot be opened or becomes
+    unavailable.
     """
     origin: int | None = None
     given = 0

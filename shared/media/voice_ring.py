@@ -1,12 +1,12 @@
-"""The voice kept by its own time, until a stretch of it is asked for."""
+"""Ring buffer of voice, written by pts and read by sample number."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from shared.runtime.clock import SOUND_RATE_HZ, US
 
-RING_S = 8  # of voice kept; a file's sound is sent up to two seconds ahead
-JOIN_SAMPLES = SOUND_RATE_HZ * 30 // 1000  # a block this close to the end of the last one follows it without a seam
+RING_S = 8  # seconds of voice that are kept; a file's sound is sent up to two seconds ahead
+JOIN_SAMPLES = SOUND_RATE_HZ * 30 // 1000  # a block that begins this close to the last one's end is joined directly
 
 
 class VoiceBuffer:
@@ -14,15 +14,15 @@ class VoiceBuffer:
 
     def __init__(self) -> None:
         self._ring = np.zeros(RING_S * SOUND_RATE_HZ, np.int16)
-        self._end = 0  # number after the newest sample
+        self._end = 0  # number of the newest sample plus one
 
     def clear(self) -> None:
-        """Forget everything: the driver has restarted."""
+        """Discard all samples, after a restart of the driver."""
         self._ring[:] = 0
         self._end = 0
 
     def write(self, pts: int, samples: NDArray[np.int16]) -> None:
-        """Keep samples that begin at `pts` (microseconds). The oldest are overwritten when the ring is full."""
+        """Store samples that begin at `pts` (microseconds). The oldest are overwritten when the ring is full."""
         samples = samples[-len(self._ring) :]
         at = pts * SOUND_RATE_HZ // US
         if abs(at - self._end) <= JOIN_SAMPLES:
@@ -33,7 +33,7 @@ class VoiceBuffer:
         self._end = at + len(samples)
 
     def read(self, first: int, count: int) -> NDArray[np.int16]:
-        """Samples [first, first + count): silence where there are none."""
+        """Return samples [first, first + count), with silence where there are none."""
         out = np.zeros(count, np.int16)
         low = max(first, self._end - len(self._ring))
         high = min(first + count, self._end)
@@ -43,7 +43,7 @@ class VoiceBuffer:
         return out
 
     def _silence(self, at: int) -> None:
-        """Fill with silence from the end so far up to `at`."""
+        """Fill the ring with silence from its current end up to `at`."""
         if at < self._end or at - self._end > len(self._ring):
             self._ring[:] = 0
         else:
@@ -55,7 +55,7 @@ class VoiceBuffer:
 
 
 def stretched(samples: NDArray[np.int16], length: int) -> NDArray[np.int16]:
-    """The same sound in `length` samples; first and last stay, so that neighbours join as before."""
+    """Resample sound to `length` samples. The first and last sample stay, so that adjacent blocks still join."""
     if length == len(samples) or len(samples) < 2:
         return samples
     at = np.linspace(0, len(samples) - 1, length)

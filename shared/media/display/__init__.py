@@ -1,4 +1,1 @@
-"""How frames and stills are meant to be shown.
-
-Upright, whole, in the colours they were made in, with their own cut-out.
-"""
+"""Converts decoded frames and stills for display: upright, deinterlaced, in sRGB, with their alpha."""

@@ -1,7 +1,4 @@
-"""Frames of a film as RGB in the colours that they are meant to have.
-
-By their tags, and by one rule where they have none.
-"""
+"""Converts a film's frames to sRGB by their colour tags, or by a fixed rule for frames without tags."""
 
 import tempfile
 from fractions import Fraction
@@ -18,9 +15,9 @@ from shared.media.array_types import ImageArray
 from shared.media.display.standard_light import BT709, HDR, OTHER_TRANSFERS, WIDE_PRIMARIES, WideColour, to_srgb
 from shared.media.output_spec import FrameSize, is_hd
 
-WHITE = 65280 / 65535  # of 16 bits: what FFmpeg makes of white when it widens limited range or 8 bits
-CUBE = 49  # values a side of the table of colours: between them they are interpolated, within 0.4 of 255 on average
-UNTAGGED = 2  # of any of FFmpeg's colour tags
+WHITE = 65280 / 65535  # white as a share of full scale after FFmpeg has widened limited range or 8 bits to 16 bits
+CUBE = 49  # entries per side of the colour table; interpolation between them is off by 0.4 of 255 on average
+UNTAGGED = 2  # value of FFmpeg's colour tags for "unspecified"
 _OF_PRIMARIES: dict[int, Colorspace] = {
     ColorPrimaries.BT709: Colorspace.ITU709,
     ColorPrimaries.BT2020: Colorspace.BT2020,
@@ -30,10 +27,10 @@ _OF_PRIMARIES: dict[int, Colorspace] = {
 
 
 def matrix_of(frame: av.VideoFrame) -> int | None:
-    """The matrix to take a frame's colours for.
+    """Return the YUV matrix to assume for a frame, None to use the one that it is tagged with.
 
-    None: what it is tagged with. Without a tag it is that of HDR or of its primaries, and where they have none either
-    HD is BT.709 and all else BT.601: the rule by which the studio delivers its own output.
+    A frame without a tag has the matrix of HDR or of its primaries. If these are not tagged either, HD frames have
+    BT.709 and smaller ones BT.601, which is also the rule for the studio's own output.
     """
     if frame.colorspace != UNTAGGED:
         return None
@@ -44,7 +41,7 @@ def matrix_of(frame: av.VideoFrame) -> int | None:
 
 
 def wide_colour_of(frame: av.VideoFrame) -> WideColour | None:
-    """The light and primaries of a frame that is HDR or of a wide gamut; None for a standard one."""
+    """Return transfer function and primaries of an HDR or wide-gamut frame; None for a frame in standard colours."""
     if frame.color_trc not in OTHER_TRANSFERS and frame.color_primaries not in WIDE_PRIMARIES:
         return None
     transfer, primaries = ColorTrc(frame.color_trc), ColorPrimaries(frame.color_primaries)
@@ -56,17 +53,17 @@ def wide_colour_of(frame: av.VideoFrame) -> WideColour | None:
 
 
 class FrameColours:
-    """Turns frames into RGB of one size. Not thread-safe."""
+    """Converts frames to sRGB of one size. Not thread-safe."""
 
     def __init__(self, size: FrameSize) -> None:
-        """size: (width, height) in pixels, which frames are scaled to."""
+        """size: (width, height) in pixels to which frames are scaled."""
         self._size = size
         self._wide: dict[WideColour, _ColourCube] = {}
 
     def rgb(self, frame: av.VideoFrame) -> ImageArray:
-        """(H, W, 3) uint8 sRGB, as the frame is stored: not turned.
+        """Return the frame as (H, W, 3) uint8 sRGB, in its stored orientation.
 
-        Raises StudioError where there is no room for a table.
+        Raises StudioError if the temporary folder has no space for a colour table.
         """
         wide = wide_colour_of(frame)
         if wide is None:
@@ -76,7 +73,7 @@ class FrameColours:
         return self._wide[wide].rgb(self._reformatted(frame, "gbrp16le"))
 
     def rgba(self, frame: av.VideoFrame) -> tuple[ImageArray, ImageArray]:
-        """(H, W, 3) uint8 sRGB and (H, W) uint8 alpha of a frame with alpha."""
+        """Return (H, W, 3) uint8 sRGB and (H, W) uint8 alpha of a frame with alpha, in its stored orientation."""
         rgba = np.asarray(self._reformatted(frame, "rgba").to_ndarray(), np.uint8)
         alpha = np.ascontiguousarray(rgba[..., 3])
         return (self.rgb(frame) if wide_colour_of(frame) else np.ascontiguousarray(rgba[..., :3])), alpha
@@ -89,7 +86,7 @@ class FrameColours:
 
 
 class _ColourCube:
-    """FFmpeg's interpolation in a table of colours, over frames of one size."""
+    """Converts frames of one size by a 3D colour table, interpolated by FFmpeg."""
 
     def __init__(self, size: FrameSize, colour: WideColour) -> None:
         width, height = size
@@ -127,7 +124,7 @@ class _ColourCube:
 
 @cache
 def _cube_text(colour: WideColour) -> str:
-    """The table in the .cube format of IRIDAS: red changes fastest."""
+    """The colour table as text in the .cube format of IRIDAS, in which red changes fastest."""
     steps = np.linspace(0.0, 1.0 / WHITE, CUBE)
     blue, green, red = np.meshgrid(steps, steps, steps, indexing="ij")
     values = to_srgb(np.stack([red, green, blue], axis=-1), colour).reshape(-1, 3)

@@ -1,4 +1,4 @@
-"""The frames of a film as they are meant to be shown: upright, with square pixels, in standard colours, over grey."""
+"""Converts a film's frames for display: upright, with square pixels, in sRGB, transparent areas over grey."""
 
 import av
 
@@ -7,19 +7,19 @@ from shared.media.display.film_colour import FrameColours
 from shared.media.display.orientation import orientation_of
 from shared.media.display.transparency import has_alpha, over_backdrop
 
-MOST_SQUEEZED = 10  # times wider than high, or higher than wide: a pixel beyond it is a mistake
+MOST_SQUEEZED = 10  # highest ratio of a pixel's sides; a larger one is an error in the file
 
 
 class FrameView:
-    """Shows the frames of one video stream at one size. Not thread-safe.
+    """Converts the frames of one video stream to upright images of one size. Not thread-safe.
 
-    width, height: pixels, upright.
+    width, height: size of the upright images in pixels.
     """
 
     def __init__(self, stream: av.VideoStream, first: av.VideoFrame, max_side: int | None = None) -> None:
-        """first: a frame of the size that all have; others are fitted to it.
+        """first: the frame whose size all images get; frames of another size are scaled to it.
 
-        max_side: frames are scaled down so that neither side is longer.
+        max_side: length in pixels to which the longer side is reduced; None for no limit.
         """
         width, height = self.stored = first.width, first.height
         aspect = stream.sample_aspect_ratio
@@ -31,13 +31,13 @@ class FrameView:
         self._colours = FrameColours(size)
 
     def rgb(self, frame: av.VideoFrame) -> ImageArray:
-        """(H, W, 3) uint8 sRGB, yours."""
+        """Return the frame as (H, W, 3) uint8 sRGB, owned by the caller."""
         if has_alpha(frame.format.name):
             return self.cut_out(frame)[0]
         return orientation_of(frame).upright(self._colours.rgb(frame))
 
     def cut_out(self, frame: av.VideoFrame) -> tuple[ImageArray, ImageArray | None]:
-        """(H, W, 3) uint8 sRGB over grey, and (H, W) uint8 alpha, 255 where it is opaque; None for a frame without."""
+        """Return (H, W, 3) uint8 sRGB over grey, and (H, W) uint8 alpha (255 is opaque), None for a format without."""
         if not has_alpha(frame.format.name):
             return self.rgb(frame), None
         rgb, alpha = self._colours.rgba(frame)

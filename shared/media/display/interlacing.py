@@ -1,4 +1,4 @@
-"""Interlaced films: each frame's two fields, taken one after the other, made into one whole frame."""
+"""Deinterlaces films: builds a progressive frame from the two fields of each frame, which were taken in succession."""
 
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
@@ -8,43 +8,43 @@ import av.error
 
 from shared.runtime.clock import US
 
-# Weston 3-field deinterlacing with motion adaptation, one frame for each; frames that are not interlaced pass
-# untouched.
+# Weston 3-field deinterlacing with motion adaptation; one output frame for each input frame. Progressive frames pass
+# unchanged.
 _FILTER, _SETTINGS = "bwdif", "mode=send_frame:parity=auto:deint=interlaced"
 
-LEAST_PX = 4  # on a side, that the filter takes
+LEAST_PX = 4  # shortest side that the filter accepts
 
 
 class Deinterlacer:
-    """Makes the frames of a film whole. Not thread-safe.
+    """Makes the frames of a film progressive. Not thread-safe.
 
-    As long as none is interlaced each is handed on at once, as it is. From the first interlaced one on they come one
-    frame late, since each needs the fields of both its neighbours.
+    Until the first interlaced frame, `push` returns each frame immediately and unchanged. From then on frames are
+    returned one frame late, because the filter needs the fields of both neighbours.
     """
 
     def __init__(self, after_seek: bool = False) -> None:
-        """after_seek: the frame before the first is missing, so a first one that is interlaced is left out.
+        """after_seek: omit the first frame if it is interlaced.
 
-        It would not come out as it does where reading begins at the beginning.
+        The frame before it is missing after a seek, so its result would differ from reading from the beginning.
         """
         self._after_seek = after_seek
         self._before: av.VideoFrame | None = None
         self._fields: _Fields | None = None
 
     def push(self, frame: av.VideoFrame) -> list[av.VideoFrame]:
-        """The frames that are whole now. frame: the next one."""
+        """Add the next frame and return the frames that are complete now."""
         if self._fields is None:
             if not frame.interlaced_frame or min(frame.width, frame.height) < LEAST_PX:
                 self._before = frame
                 return [frame]
             return self._begin(frame)
         rest: list[av.VideoFrame] = []
-        if not self._fields.takes(frame):  # another size in mid-stream
+        if not self._fields.takes(frame):  # the size or format changes within the stream
             rest, self._fields = self._fields.finish(), _Fields(frame)
         return rest + self._fields.push(frame)
 
     def finish(self) -> list[av.VideoFrame]:
-        """The rest, after the last frame."""
+        """Return the remaining frames, after the last `push`."""
         fields, self._fields = self._fields, None
         return [] if fields is None else fields.finish()
 
@@ -52,14 +52,14 @@ class Deinterlacer:
         self._fields, before, self._before = _Fields(frame), self._before, None
         if before is not None and self._fields.takes(before):
             self._fields.push(before)
-            self._fields.skip = 1  # it was handed on already
+            self._fields.skip = 1  # `push` has already returned this frame
         elif before is None and self._after_seek:
             self._fields.skip = 1
         return self._fields.push(frame)
 
 
 def whole_frames(frames: Iterable[av.VideoFrame], after_seek: bool = False) -> Iterator[av.VideoFrame]:
-    """The frames of a film one after the other, made whole by a `Deinterlacer`."""
+    """Yield the frames of a film, made progressive by a `Deinterlacer`."""
     deinterlacer = Deinterlacer(after_seek)
     for frame in frames:
         yield from deinterlacer.push(frame)
@@ -67,7 +67,7 @@ def whole_frames(frames: Iterable[av.VideoFrame], after_seek: bool = False) -> I
 
 
 class _Fields:
-    """One run of the filter over frames of one size and format. skip: how many that come next are left out."""
+    """One run of the filter over frames of one size and format. skip: number of the next frames to omit."""
 
     def __init__(self, frame: av.VideoFrame) -> None:
         self.skip = 0
@@ -102,7 +102,7 @@ class _Fields:
                 frame = self._graph.vpull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 return frames
-            frame.pts, frame.time_base = self._stamps.pop(0), self._base  # the filter doubles the clock
+            frame.pts, frame.time_base = self._stamps.pop(0), self._base  # the filter changes the time base
             if self.skip:
                 self.skip -= 1
             else:

@@ -1,4 +1,4 @@
-"""Display matrices: how the frames of a film are turned and mirrored before they are shown."""
+"""Display matrices: the rotation and mirroring that a film's frames need before display."""
 
 from collections.abc import Mapping
 from math import atan2, pi
@@ -15,9 +15,9 @@ _ROTATIONS = (None, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNT
 
 
 class Orientation(NamedTuple):
-    """How a frame is turned to stand upright.
+    """The transformation that makes a frame upright.
 
-    mirrored: left and right are exchanged first. turns: quarter turns clockwise after that.
+    mirrored: whether left and right are exchanged first. turns: quarter turns clockwise after that.
     """
 
     mirrored: bool = False
@@ -25,11 +25,11 @@ class Orientation(NamedTuple):
 
     @property
     def lying(self) -> bool:
-        """Whether width and height are exchanged."""
+        """Whether the transformation exchanges width and height."""
         return self.turns % 2 == 1
 
     def upright(self, image: ImageArray) -> ImageArray:
-        """(H, W, ...) stored pixels as they are meant to be shown; the same array where nothing is to be done."""
+        """Return (H, W, ...) stored pixels upright; the same array if they already are."""
         if self.mirrored:
             image = np.asarray(cv2.flip(image, 1), np.uint8)
         turn = _ROTATIONS[self.turns]
@@ -40,17 +40,17 @@ AS_STORED = Orientation()
 
 
 def orientation_of(frame: av.VideoFrame) -> Orientation:
-    """What a frame's display matrix asks for, to the nearest quarter turn; AS_STORED where it has none."""
+    """Return the orientation in a frame's display matrix, to the nearest quarter turn; AS_STORED if it has none."""
     side_data = cast("Mapping[Type, SideData]", frame.side_data)
     matrix = side_data.get(Type.DISPLAYMATRIX)
     return AS_STORED if matrix is None else orientation_of_matrix(bytes(matrix))
 
 
 def orientation_of_matrix(matrix: bytes) -> Orientation:
-    """Orientation by the nine 32-bit numbers of a display matrix, in the machine's byte order.
+    """Return the orientation in the nine 32-bit numbers of a display matrix, in the machine's byte order.
 
-    Of its rows (a, b, u), (c, d, v) and (x, y, w) the first says where the image's right goes, and the second where its
-    bottom goes (ISO/IEC 14496-12, 6.2.2). A matrix that is none leaves the frame as it is stored.
+    Its rows are (a, b, u), (c, d, v) and (x, y, w): (a, b) is the direction in which the image's right side is shown,
+    (c, d) that of its bottom (ISO/IEC 14496-12, 6.2.2). An invalid matrix gives AS_STORED.
     """
     values = np.frombuffer(matrix, np.int32)
     if len(values) < 9:

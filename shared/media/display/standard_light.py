@@ -1,8 +1,8 @@
-"""Light and colour of film standards, computed: what a coded RGB value of HDR or of a wide gamut looks like in sRGB.
+"""Converts coded RGB values of HDR and wide-gamut films to sRGB, by the formulas of the standards.
 
-Everything goes by way of light: coded values to linear light relative to reference white, highlights rolled off,
-primaries exchanged, and back to coded values. The curve of standard films is the display's, that of sRGB, as stills
-have it and as browsers show BT.709: a host's portrait and its body meet here with the same values.
+Coded values become linear light relative to reference white; highlights are rolled off, primaries converted, and light
+becomes coded values again. Films with a standard transfer function are decoded by the curve of sRGB, which stills use
+and by which browsers show BT.709, so that a portrait and a body film of the same host have the same values.
 """
 
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 
 Light = NDArray[np.float64]
 
-REFERENCE_WHITE_CD = 203.0  # cd/m2 of white paper and of graphics in HDR (ITU-R BT.2408-7, 2.1), which is white in SDR
-HLG_PEAK_CD = 1000.0  # of the display that HLG is defined for (ITU-R BT.2100-2, table 5, note 5f)
-PEAK = 1000.0 / REFERENCE_WHITE_CD  # of reference white; brighter highlights are white
+REFERENCE_WHITE_CD = 203.0  # cd/m2 of white paper and graphics in HDR (ITU-R BT.2408-7, 2.1); the white of SDR
+HLG_PEAK_CD = 1000.0  # cd/m2, peak of the display for which HLG is defined (ITU-R BT.2100-2, table 5, note 5f)
+PEAK = 1000.0 / REFERENCE_WHITE_CD  # light that becomes 1, relative to reference white; brighter light is clipped
 KNEE = 0.94  # coded value above which highlights are rolled off, as cameras do
 
 BT709 = ColorPrimaries.BT709
 
 
 class WideColour(NamedTuple):
-    """Colours beyond those of standard films.
+    """Colour coding of an HDR or wide-gamut film.
 
-    transfer, primaries: how frames are coded; at least one of the two differs from standard films.
+    transfer, primaries: transfer function and primaries, at least one of which differs from standard films.
     """
 
     transfer: ColorTrc
@@ -42,12 +42,12 @@ _CHROMATICITIES = {
     ColorPrimaries.BT470M: ((0.670, 0.330), (0.210, 0.710), (0.140, 0.080), (0.310, 0.316)),
 }
 WIDE_PRIMARIES = frozenset(_CHROMATICITIES) - {BT709}
-# The cone responses of Bradford (Lam 1985, as in ICC.1:2022, annex E): a white of another colour becomes ours.
+# Bradford's cone responses (Lam 1985, as in ICC.1:2022, annex E), for the adaptation of another white point to D65.
 _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
 
 
 def to_srgb(coded: Light, colour: WideColour) -> Light:
-    """(..., 3) coded RGB, 0 to 1, in sRGB, 0 to 1. Colours beyond its gamut are clipped (ITU-R BT.2407, annex 2)."""
+    """Convert (..., 3) coded RGB to sRGB, both 0 to 1. Colours out of gamut are clipped (ITU-R BT.2407, annex 2)."""
     light = light_of(coded, colour.transfer, colour.primaries)
     if colour.transfer in HDR:
         light = _rolled_off(light)
@@ -55,7 +55,7 @@ def to_srgb(coded: Light, colour: WideColour) -> Light:
 
 
 def light_of(coded: Light, transfer: ColorTrc, primaries: ColorPrimaries) -> Light:
-    """(..., 3) linear light on the display, 1 for reference white, of coded RGB."""
+    """Convert (..., 3) coded RGB to linear light on the display, 1 for reference white."""
     if transfer == ColorTrc.SMPTE2084:
         return pq_cd(coded) / REFERENCE_WHITE_CD
     if transfer == ColorTrc.ARIB_STD_B67:
@@ -74,7 +74,7 @@ OTHER_TRANSFERS = HDR | {ColorTrc.LINEAR, ColorTrc.GAMMA28, ColorTrc.SMPTE428}
 
 
 def pq_cd(coded: Light) -> Light:
-    """cd/m2 of PQ values, 0 to 1 (ITU-R BT.2100-2, table 4: the EOTF)."""
+    """Convert PQ values, 0 to 1, to luminance in cd/m2 (ITU-R BT.2100-2, table 4: the EOTF)."""
     m1, m2 = 2610 / 16384, 2523 / 4096 * 128
     c1, c2, c3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
     root = np.power(coded, 1 / m2)
@@ -82,7 +82,7 @@ def pq_cd(coded: Light) -> Light:
 
 
 def hlg_cd(coded: Light, primaries: ColorPrimaries = ColorPrimaries.BT2020) -> Light:
-    """Luminance in cd/m2 of (..., 3) HLG values, 0 to 1, on a display of 1000 cd/m2.
+    """Convert (..., 3) HLG values, 0 to 1, to luminance in cd/m2 on a display of 1000 cd/m2.
 
     ITU-R BT.2100-2, table 5: inverse OETF and OOTF.
     """
@@ -94,16 +94,16 @@ def hlg_cd(coded: Light, primaries: ColorPrimaries = ColorPrimaries.BT2020) -> L
 
 
 def srgb_code(light: Light) -> Light:
-    """Coded values of linear light (IEC 61966-2-1), also beyond 1."""
+    """Convert linear light to sRGB's coded values (IEC 61966-2-1); values above 1 are allowed."""
     positive = np.maximum(light, 0.0)
     return np.where(positive <= 0.0031308, positive * 12.92, 1.055 * np.power(positive, 1 / 2.4) - 0.055)
 
 
 def _rolled_off(light: Light) -> Light:
-    """Highlights up to PEAK brought to at most 1, with the hue that they have.
+    """Compress highlights up to PEAK to at most 1 and keep their hue.
 
-    All three channels by the same factor, which the largest decides. Below the knee nothing changes; above it the curve
-    of Reinhard et al. (2002, equation 4), in coded values.
+    All three channels are multiplied by the same factor, which depends on the largest channel. Values below the knee
+    do not change; above it the curve of Reinhard et al. (2002, equation 4) is applied to coded values.
     """
     largest = light.max(axis=-1, keepdims=True)
     code, room = srgb_code(largest), 1.0 - KNEE
@@ -115,14 +115,14 @@ def _rolled_off(light: Light) -> Light:
 
 
 def primaries_matrix(primaries: ColorPrimaries) -> Light:
-    """(3, 3) from linear light of these primaries to that of BT.709, white to white (SMPTE RP 177)."""
+    """Return the (3, 3) matrix from linear light in these primaries to BT.709, white to white (SMPTE RP 177)."""
     white = np.array(_xyz(_CHROMATICITIES[primaries][3]))
     adapted = np.linalg.inv(_BRADFORD) @ np.diag((_BRADFORD @ _xyz(_D65)) / (_BRADFORD @ white)) @ _BRADFORD
     return np.asarray(np.linalg.inv(_to_xyz(BT709)) @ adapted @ _to_xyz(primaries))
 
 
 def _to_xyz(primaries: ColorPrimaries) -> Light:
-    """(3, 3) from linear light to CIE XYZ."""
+    """The (3, 3) matrix from linear light to CIE XYZ."""
     *colours, white = (_xyz(xy) for xy in _CHROMATICITIES[primaries])
     columns = np.array(colours).T
     return np.asarray(columns * np.linalg.solve(columns, white))

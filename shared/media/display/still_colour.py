@@ -1,7 +1,4 @@
-"""Stills as they are meant to be shown.
-
-Upright, in sRGB whatever their mode and profile, with the alpha that they bring along.
-"""
+"""Converts stills for display: upright, from any mode and colour profile to sRGB, with their alpha."""
 
 import io
 import struct
@@ -12,7 +9,7 @@ import numpy as np
 from shared.media.array_types import ImageArray
 from shared.media.display.transparency import over_backdrop
 
-if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
+if TYPE_CHECKING:  # Pillow is imported inside the functions that use it: live services do not need it
     from PIL import Image
 
 ORIENTATION = 0x0112  # EXIF's tag
@@ -21,11 +18,11 @@ _MODES = {
     "GRAY": "L",
     "CMYK": "CMYK",
     "Lab ": "LAB",
-}  # of a profile's colour space: what it converts from
+}  # by a profile's colour space: the Pillow mode that the profile converts from
 
 
 def shown_still(image: "Image.Image") -> tuple[ImageArray, ImageArray | None]:
-    """(H, W, 3) uint8 sRGB over grey, and (H, W) uint8 alpha of an image that is not opaque throughout, else None."""
+    """Return (H, W, 3) uint8 sRGB over grey, and (H, W) uint8 alpha, None for a fully opaque image."""
     profile = image.info.get("icc_profile")
     image = _in_eight_bits(_upright(image))
     alpha = _alpha_of(image)
@@ -34,7 +31,7 @@ def shown_still(image: "Image.Image") -> tuple[ImageArray, ImageArray | None]:
 
 
 def stated_orientation(image: "Image.Image") -> int:
-    """1 to 8, by EXIF or XMP; 1 where they are broken: such a block says nothing, the pixels still do."""
+    """Return the orientation in EXIF or XMP, 1 to 8; 1 if the metadata is broken, since the pixels are still usable."""
     try:
         stated = image.getexif().get(ORIENTATION, 1)
     except (struct.error, ValueError, TypeError, KeyError, SyntaxError, OverflowError, ZeroDivisionError, OSError):
@@ -77,13 +74,13 @@ def _alpha_of(image: "Image.Image") -> ImageArray | None:
     alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.uint8)
     return (
         None if alpha.min() == 255 or alpha.max() == 0 else alpha
-    )  # nothing but zeros: a fourth byte that means nothing
+    )  # all zeros: the fourth byte of each pixel is unused padding
 
 
 def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
-    """An RGB image without alpha.
+    """Convert an image to sRGB without alpha.
 
-    Phones save Display P3, cameras Adobe RGB, printers CMYK; taken as sRGB skin would be pale.
+    Phones save Display P3, cameras Adobe RGB, print software CMYK; skin would be pale if these were treated as sRGB.
     """
     from PIL import ImageCms
 
@@ -103,12 +100,12 @@ def _in_srgb(image: "Image.Image", profile: bytes | None) -> "Image.Image":
                 if converted is not None:
                     return converted
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass  # a broken profile says nothing; the pixels still do
+            pass  # ignore a broken profile; the pixels are still usable
     return image.convert("RGB") if image.mode != "LAB" else _lab_in_srgb(image)
 
 
 def _opaque_mode(image: "Image.Image") -> str:
-    """The mode that an image has without its palette and alpha."""
+    """The mode of an image without its palette and alpha."""
     if image.mode in ("1", "L", "LA", "La"):
         return "L"
     return image.mode if image.mode in ("CMYK", "LAB") else "RGB"

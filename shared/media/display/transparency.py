@@ -1,4 +1,4 @@
-"""Alpha that films and stills bring along: decoded where it is, and what is seen where they are transparent."""
+"""Alpha of films and stills: decoding it, and compositing transparent areas over a grey backdrop."""
 
 from functools import cache
 
@@ -8,14 +8,14 @@ import numpy as np
 
 from shared.media.array_types import ImageArray
 
-BACKDROP = 128  # grey behind what is transparent: neutral to every colour measure taken from it later
-_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders leave out the alpha of WebM
+BACKDROP = 128  # grey behind transparent areas: neutral for all later measurements of colour
+_WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders ignore the alpha of WebM
 
 
 def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
-    """What decodes a stream's packets: its own decoder, or for a WebM that says that it has alpha one that reads it.
+    """Return a decoder for a stream: its own, or one that also decodes alpha for a WebM that is tagged as having it.
 
-    A seek does not flush that one.
+    A seek in the container does not flush the latter.
     """
     own = stream.codec_context
     tags = {key.lower(): value for key, value in stream.metadata.items()}
@@ -31,13 +31,13 @@ def decoder_of(stream: av.VideoStream) -> av.VideoCodecContext:
 
 @cache
 def has_alpha(pixels: str) -> bool:
-    """Whether frames of one of FFmpeg's pixel formats have alpha."""
+    """Whether frames in this FFmpeg pixel format have alpha."""
     layout = av.VideoFormat(pixels)
     return bool(layout.has_palette) or any(each.is_alpha for each in layout.components)
 
 
 def over_backdrop(rgb: ImageArray, alpha: ImageArray) -> ImageArray:
-    """(H, W, 3) uint8 RGB with (H, W) uint8 alpha, not premultiplied, as it is seen over grey."""
+    """Composite (H, W, 3) uint8 RGB, not premultiplied, with (H, W) uint8 alpha over grey."""
     share = np.repeat(alpha[..., None], 3, axis=2)
     shown = cv2.multiply(rgb, share, scale=1 / 255)
     behind = cv2.multiply(255 - share, np.full_like(share, BACKDROP), scale=1 / 255)

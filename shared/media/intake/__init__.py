@@ -1,4 +1,1 @@
-"""Files as users bring them.
-
-What they are, which of their tracks count, what is damaged, and the sentence for the rest.
-"""
+"""Handling of users' media files: format detection, choice of tracks, damage, and the sentences that refuse files."""

@@ -1,4 +1,4 @@
-"""Reading on after what is damaged, as every player does, and counting what was lost."""
+"""Reads on past damaged parts of a file, as players do, and counts what was lost."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     Packet = av.Packet[Any]
     Frame = av.VideoFrame | av.AudioFrame
 
-MOST_GAPS_IN_A_ROW = 64  # places in a row where a container cannot be read, after which there is nothing more to come
+MOST_GAPS_IN_A_ROW = 64  # consecutive unreadable places in a container after which reading stops
 MOST_STAMPS = 200_000
-USUAL_SOUND_US = 20_000  # of a packet of sound whose length is not known
+USUAL_SOUND_US = 20_000  # assumed duration of a sound packet that states none
 
 
 @dataclass(slots=True)
 class Damage:
-    """What could not be read.
+    """The parts of a file that could not be read.
 
-    sound_us: microseconds of sound. gaps: places where the container itself is damaged. stamps: when each frame would
-    be shown that could not be decoded, microseconds on the file's own clock.
+    sound_us: microseconds of lost sound. gaps: number of damaged places in the container. stamps: pts of each frame
+    that could not be decoded, microseconds on the file's own clock.
     """
 
     sound_us: int = 0
@@ -32,15 +32,15 @@ class Damage:
 
     @property
     def frames(self) -> int:
-        """Frames that could not be decoded."""
+        """Number of frames that could not be decoded."""
         return len(self.stamps)
 
     def frames_between(self, begin: int | None, end: int | None) -> int:
-        """Damaged frames after `begin` up to `end`, microseconds; None: no bound."""
+        """Return the number of damaged frames after `begin` and up to `end` (microseconds, None for no bound)."""
         return sum((begin is None or at > begin) and (end is None or at <= end) for at in self.stamps)
 
     def clear(self) -> None:
-        """Reset the counts: the file is read again from the beginning."""
+        """Reset the counts, for reading the file again from the beginning."""
         self.sound_us = self.gaps = 0
         self.stamps.clear()
 
@@ -56,12 +56,12 @@ class Damage:
             self.sound_us += int((packet.duration or 0) * base * US) or USUAL_SOUND_US
 
     def sentence(self, name: str) -> str:
-        """What to say of the file of this name; "" where nothing was lost."""
+        """Return the sentence about the damage of the file of this name; "" if nothing was lost."""
         return damage_sentence(name, self.frames, self.sound_us, self.gaps)
 
 
 def damage_sentence(name: str, frames: int, sound_us: int, gaps: int = 0) -> str:
-    """What to say of a file of which this was lost; "" where nothing was."""
+    """Return the sentence for a file of which these parts were lost; "" if nothing was lost."""
     lost = []
     if frames:
         lost.append(f"{frames:,} of its frames")
@@ -75,9 +75,9 @@ def damage_sentence(name: str, frames: int, sound_us: int, gaps: int = 0) -> str
 def packets(
     container: av.container.InputContainer, streams: "list[av.VideoStream | av.AudioStream]", damage: Damage
 ) -> "Iterator[Packet]":
-    """The packets of these streams as they lie in a container, reading on after what is damaged.
+    """Yield the packets of these streams in the order of the container, reading on past damaged parts.
 
-    Raises av.error.FFmpegError or OSError where the source itself is gone.
+    Raises av.error.FFmpegError or OSError if the source itself becomes unavailable.
     """
     in_a_row = 0
     while True:
@@ -94,13 +94,13 @@ def packets(
             if in_a_row > MOST_GAPS_IN_A_ROW:
                 return
         except IndexError:
-            return  # PyAV raises it at the end of a file in which another track begins midway
+            return  # PyAV raises IndexError at the end of a file in which another track begins later
 
 
 def decoded(packet: "Packet", damage: Damage, decoder: av.VideoCodecContext | None = None) -> "list[Frame]":
-    """The frames that a packet completes; none, and counted, where it is damaged.
+    """Return the frames that a packet completes; for a damaged packet none, and the packet is counted in `damage`.
 
-    decoder: None for the stream's own.
+    decoder: the decoder to use, None for the stream's own.
     """
     try:
         frames = packet.decode() if decoder is None else decoder.decode(packet)

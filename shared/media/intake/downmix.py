@@ -1,4 +1,4 @@
-"""Sound of any layout at 48 kHz in one or two channels, speech as loud as it is in the channel that carries it."""
+"""Mixes sound of any layout and rate to one or two channels at 48 kHz and keeps the loudness of speech."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -10,25 +10,25 @@ from numpy.typing import NDArray
 from shared.media.array_types import AudioSamples
 from shared.runtime.clock import SOUND_RATE_HZ
 
-# What a channel adds to the middle; a centre carries speech alone. All that is not named here adds SURROUND.
+# Weight of each channel in a mono mix; the centre usually carries the speech. Channels not listed weigh SURROUND.
 _TO_MONO = {"FC": 1.0, "FL": 0.5, "FR": 0.5, "LFE": 0.0, "LFE2": 0.0}
-# To the left of two channels; the right is the mirrored.
+# Weight of each channel in the left channel of a stereo mix; the right channel has the mirrored weights.
 _TO_LEFT = {"FC": 1.0, "FL": 1.0, "FR": 0.0, "LFE": 0.0, "LFE2": 0.0, "BL": 0.5, "SL": 0.5, "FLC": 0.7, "BC": 0.35}
 _MIRRORED = {"FL": "FR", "FR": "FL", "BL": "BR", "BR": "BL", "SL": "SR", "SR": "SL", "FLC": "FRC", "FRC": "FLC"}
 _USUAL_5_1 = ("FL", "FR", "FC", "LFE", "BL", "BR")
 SURROUND = 0.35
-SILENT = 1 / 32  # of the other channel's peak: a microphone on one channel leaves the other empty
-MOST_CHANNELS = 64  # what has more is mixed by FFmpeg
+SILENT = 1 / 32  # share of the other channel's peak below which a channel counts as empty, as of a mono microphone
+MOST_CHANNELS = 64  # FFmpeg mixes layouts with more channels
 
 MixLayout = Literal["mono", "stereo"]
 
 
 class Downmix:
-    """Takes the frames of one track, whose layout and rate may change on the way.
+    """Mixes the frames of one track, whose layout and rate may change within the track.
 
-    No mix is louder than the loudest channel.
+    The mix is never louder than the loudest channel.
 
-    layout: of what comes out; two channels are left as they are.
+    layout: layout of the result; for "stereo", two channels are not mixed.
     """
 
     def __init__(self, layout: MixLayout) -> None:
@@ -40,9 +40,9 @@ class Downmix:
         self._mixed_peak = 0.0
 
     def blocks(self, frame: av.AudioFrame | None) -> Iterator[tuple[av.AudioFrame, AudioSamples]]:
-        """(the block with its pts, (n, channels) int16 at 48 kHz) of each block that a frame completes.
+        """Add a frame; yield each block that it completes as (block with its pts, (n, channels) int16 at 48 kHz).
 
-        None: the last ones.
+        frame: None for the last blocks.
         """
         if frame is None:
             yield from self._flush()
@@ -87,19 +87,19 @@ class Downmix:
         return np.asarray((mixed.T * (gain * 32767)).clip(-32768, 32767).round(), np.int16)
 
     def _heard(self) -> NDArray[np.float64]:
-        """The weights, and one channel of two alone where the other is empty."""
+        """The mix's weights; for two channels of which one is empty, those of the other channel alone."""
         if self._layout == "mono" and len(self._peaks) == 2 and self._peaks.min() < SILENT * self._peaks.max():
             return np.asarray(self._peaks == self._peaks.max(), np.float64)[None]
         return self._weights
 
 
 def _weights(names: list[str], layout: MixLayout) -> NDArray[np.float64]:
-    """(1 or 2, channels) what each channel adds."""
+    """The (1 or 2, channels) weights of the channels in the mix."""
     if len(names) == len(_USUAL_5_1) and not set(names) & {"FC", "FL"}:
-        names = list(_USUAL_5_1)  # a WAV often does not say which channels it has
+        names = list(_USUAL_5_1)  # a WAV often does not name its channels
     if layout == "mono":
         if not set(names) & {"FC", "FL", "FR"}:
-            return np.full((1, len(names)), 1.0)  # microphones next to each other: the loudest sets how loud it is
+            return np.full((1, len(names)), 1.0)  # several microphones: the gain follows the loudest
         return np.array([[_TO_MONO.get(name, SURROUND) for name in names]])
     left = [_TO_LEFT.get(name, 0.0 if name in _MIRRORED else SURROUND) for name in names]
     right = [_TO_LEFT.get(_MIRRORED.get(name, name), 0.0 if name in _MIRRORED else SURROUND) for name in names]

@@ -1,4 +1,4 @@
-"""Opening still images that users bring: what they are decides, and large ones are reduced while they are decoded."""
+"""Opens users' still images by their content, not by their name, and reduces large ones during decoding."""
 
 import importlib
 import warnings
@@ -12,26 +12,25 @@ from shared.media.display.still_colour import ORIENTATION, stated_orientation
 from shared.media.intake.refusal import check_file
 from shared.media.intake.signature import head_of, signature_of_bytes
 
-if TYPE_CHECKING:  # Pillow is imported where it is used only: live services have no need of it
+if TYPE_CHECKING:  # Pillow is imported inside the functions that use it: live services do not need it
     from PIL import Image
 
 WANTED = "a JPEG, PNG, WebP, AVIF or HEIC image"
 IMAGE_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 MAX_IMAGE_BYTES = 256 << 20
-MAX_JPEG_PIXELS = 1_000_000_000  # reduced while it is decoded, so that it never takes that much memory
-MAX_IMAGE_PIXELS = 210_000_000  # of progressive JPEG and other formats, which are decoded whole: 800 MB
-KEPT_PIXELS = 50_000_000  # what is larger is reduced to this or less
+MAX_JPEG_PIXELS = 1_000_000_000  # of baseline JPEG, which is reduced during decoding and so needs less memory
+MAX_IMAGE_PIXELS = 210_000_000  # of progressive JPEG and other formats, which are decoded at full size: 800 MB
+KEPT_PIXELS = 50_000_000  # larger images are reduced to this or less
 HEIC_PACKAGE = "pi_heif"
 
 
 @contextmanager
 def opened_image(path: Path) -> Iterator["Image.Image"]:
-    """The first frame of an image file, decoded, as its pixels lie in the file.
+    """Open an image file and yield its first frame, decoded, in its stored orientation and colours.
 
-    It is reduced by a whole number to KEPT_PIXELS at most.
-
-    Its size is checked before anything is decoded. Raises StudioError for a file that is missing, a folder, empty,
-    truncated, damaged, of an unknown format, or too large; also where that shows within the ``with`` block.
+    An image of more than KEPT_PIXELS is reduced by a whole factor. The size is checked before decoding. Raises
+    StudioError for a file that is missing, a folder, empty, truncated, damaged, of an unknown format or too large, also
+    if Pillow finds the damage within the ``with`` block.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -45,15 +44,15 @@ def opened_image(path: Path) -> Iterator["Image.Image"]:
         _register_heic(name)
         formats = ("HEIF",)
     Image.MAX_IMAGE_PIXELS = (
-        MAX_JPEG_PIXELS  # Pillow's own limit is below what a phone takes; twice this it refuses unread
+        MAX_JPEG_PIXELS  # Pillow's default is smaller than photos of phones; it refuses images of twice this unread
     )
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of large and odd images; the checks below refuse them
+            warnings.simplefilter("ignore")  # Pillow warns of large and odd images, which the checks below refuse
             with Image.open(path, formats=formats) as image:
                 reducible = image.format in ("JPEG", "MPO") and not image.info.get(
                     "progressive"
-                )  # all of those is kept
+                )  # progressive JPEG needs memory for all coefficients
                 most = MAX_JPEG_PIXELS if reducible else MAX_IMAGE_PIXELS
                 if image.width * image.height > most:
                     raise StudioError(
@@ -77,7 +76,7 @@ def opened_image(path: Path) -> Iterator["Image.Image"]:
 
 
 def _reduced(image: "Image.Image") -> "Image.Image":
-    """The decoded image. A JPEG of many pixels is decoded at a half, a quarter or an eighth of its size."""
+    """Decode the image, reduced to KEPT_PIXELS; a large JPEG is decoded at 1/2, 1/4 or 1/8 of its size."""
     from PIL import Image
 
     pixels = image.width * image.height
@@ -96,7 +95,7 @@ def _reduced(image: "Image.Image") -> "Image.Image":
     if image.mode.startswith("I;"):
         image = image.convert("I")
     smaller = image.reduce(share)
-    smaller.info = about | {"exif": form.tobytes()}  # of the old block, which may be broken, no more than is needed
+    smaller.info = about | {"exif": form.tobytes()}  # only the orientation: the rest of the EXIF may be broken
     return smaller
 
 

@@ -1,8 +1,8 @@
-"""The first bytes of raw PCM: a compressed file that is sent in its place would be heard as noise."""
+"""Check of the first bytes of raw PCM, because a compressed file sent as PCM would be played as noise."""
 
 from shared.media.intake.signature import signature_of_bytes
 
-_SURE_BYTES = 12  # that a file's first bytes are recognised by
+_SURE_BYTES = 12  # enough bytes to recognise a file's format
 _FILES = ("WAV", "Ogg", "FLAC", "MP3", "AMR", "CAF", "Matroska or WebM", "MP4 or QuickTime", "WMV or WMA", "FLV")
 _LAYER_3_KBPS = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),  # MPEG 1
@@ -12,9 +12,10 @@ _RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_02
 
 
 class PcmStart:
-    """Holds back the beginning of PCM until it is known to be none of the usual files.
+    """Buffers the beginning of PCM until it is known not to be a file of a common format.
 
-    12 bytes, or up to 2 kB where it looks like a frame of MP3 or AAC, which two in a row prove.
+    This needs 12 bytes, or up to 2 kB if the bytes look like a frame of MP3 or AAC: only two consecutive frames prove
+    such a file.
     """
 
     def __init__(self) -> None:
@@ -22,7 +23,7 @@ class PcmStart:
         self._open = False
 
     def feed(self, data: bytes) -> bytes:
-        """The bytes that may be taken as PCM now. Raises ValueError with a sentence for a file."""
+        """Add bytes and return those that are known to be PCM. Raises ValueError with a sentence if they are a file."""
         if self._open:
             return data
         self._held += data
@@ -40,7 +41,7 @@ class PcmStart:
         return self.rest()
 
     def rest(self) -> bytes:
-        """What is held back, when there is no more to come."""
+        """Return the buffered bytes, at the end of the input."""
         held, self._held, self._open = self._held, b"", True
         return held
 
@@ -50,7 +51,7 @@ def _refusal(name: str) -> str:
 
 
 def _mp3_frame_bytes(head: bytes) -> int:
-    """Length of the frame of MPEG layer 3 that begins here, 0 where none does."""
+    """Length in bytes of the MPEG layer 3 frame that begins here, 0 if none does."""
     if head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
         return 0
     version, index, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
@@ -61,7 +62,7 @@ def _mp3_frame_bytes(head: bytes) -> int:
 
 
 def _aac_frame_bytes(head: bytes) -> int:
-    """Length of the ADTS frame of AAC that begins here, 0 where none does."""
+    """Length in bytes of the ADTS frame of AAC that begins here, 0 if none does."""
     if head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
         return 0
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5

@@ -1,4 +1,4 @@
-"""Why a file cannot be used, in one sentence that calls it by its name and says the way out."""
+"""Reasons why a file cannot be used, each as one sentence with the file's name and the remedy."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from shared.errors import StudioError, short
 from shared.media.intake.signature import head_of, signature_of_bytes
 
 FILMS = "a video or sound file"
-MAX_BOXES = 10_000  # of an MP4 at its top level that are looked at
+MAX_BOXES = 10_000  # top-level boxes of an MP4 that are examined
 
 
 def check_file(path: Path, wanted: str) -> None:
-    """Raise StudioError unless the path is a file with content. wanted: what to give in its place, "a JPEG"."""
+    """Raise StudioError unless the path is a readable file with content. wanted: what to give, such as "a JPEG"."""
     try:
         if path.is_dir():
             raise StudioError(f"{path.absolute().name or path} is a folder; give {wanted} that is in it.")
@@ -29,23 +29,20 @@ def check_file(path: Path, wanted: str) -> None:
 
 
 def check_readable(path: Path) -> None:
-    """Raise StudioError for a file that FFmpeg is not to be asked about.
-
-    What its first bytes name has no frames to play.
-    """
+    """Raise StudioError for a path that is no readable file, and for HEIC and AVIF images, which FFmpeg would open."""
     check_file(path, FILMS)
     signed = signature_of_bytes(head_of(path))
-    if signed is not None and signed.name in ("HEIC", "AVIF"):  # FFmpeg would show a tile of it
+    if signed is not None and signed.name in ("HEIC", "AVIF"):  # FFmpeg would decode one of its tiles
         raise StudioError(image_in_place_of_film(path.name, signed.name))
 
 
 def image_in_place_of_film(name: str, form: str) -> str:
-    """The sentence for an image where frames or sound are asked for."""
+    """Return the sentence for an image that was given as a video or sound file."""
     return f"{name} is an image ({form}), which neither moves nor speaks; give {FILMS}."
 
 
 def why_unopened(path: Path, error: BaseException) -> str:
-    """The sentence for a file that FFmpeg does not open."""
+    """Return the sentence for a file that FFmpeg does not open."""
     name, head = path.name, head_of(path)
     signed = signature_of_bytes(head)
     if signed is not None and signed.name == "WebP" and b"ANIM" in head:
@@ -69,7 +66,7 @@ def why_unopened(path: Path, error: BaseException) -> str:
 
 
 def _has_index(path: Path) -> bool:
-    """Whether an MP4 or QuickTime file has its `moov`: frames cannot be found without."""
+    """Whether an MP4 or QuickTime file has a complete `moov` box, without which frames cannot be located."""
     size, at = path.stat().st_size, 0
     with path.open("rb") as file:
         for _ in range(MAX_BOXES):
@@ -89,7 +86,7 @@ def _has_index(path: Path) -> bool:
 
 
 def _words(head: bytes) -> str:
-    """What a text's beginning is, "" where it is not a text."""
+    """The kind of text that a file begins with, as words for a sentence; "" if it is not text."""
     try:
         text = head.decode("utf-8", "strict")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""What a file is by its first bytes, whatever its name ends in."""
+"""Recognises a file's format by its first bytes, whatever its name's suffix."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SignedKind = Literal["image", "film", "sound", "motion", "other"]
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A format. name: as people call it. kind: what it holds; a "film" may have sound alone."""
+    """A file format. name: its common name. kind: type of its content; a "film" may contain sound alone."""
 
     name: str
     kind: SignedKind
@@ -28,7 +28,7 @@ _BRANDS: dict[bytes, Signature] = {
     }.items()
     for brand in brands
 }
-_HEIF = (b"mif1", b"msf1", b"mif2")  # of a family: the brands after it say which
+_HEIF = (b"mif1", b"msf1", b"mif2")  # major brands of the HEIF family; the compatible brands name the format
 _AT_THE_START: tuple[tuple[bytes, Signature], ...] = (
     (b"\xff\xd8\xff", Signature("JPEG", "image")),
     (b"\x89PNG\r\n\x1a\n", Signature("PNG", "image")),
@@ -69,7 +69,7 @@ _MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"styp", b"p
 
 
 def signature_of_bytes(head: bytes) -> Signature | None:
-    """The format that a file's first bytes name; None where they name none. head: HEAD_BYTES or fewer."""
+    """Return the format of a file by its first bytes, None if unknown. head: at most HEAD_BYTES."""
     if head[:4] in (b"RIFF", b"RF64", b"BW64") and (named := _RIFF.get(head[8:12])):
         return named
     if head[4:8] in _MP4_BOXES:
@@ -94,7 +94,7 @@ def _of_brands(head: bytes) -> Signature | None:
 
 
 def head_of(path: Path) -> bytes:
-    """A file's first bytes; none where it cannot be read."""
+    """Return a file's first HEAD_BYTES, b"" if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(HEAD_BYTES)
@@ -103,18 +103,18 @@ def head_of(path: Path) -> bytes:
 
 
 def signature_of(path: Path) -> Signature | None:
-    """The format that a file's first bytes name; None where they name none, or it cannot be read."""
+    """Return the format of a file by its first bytes, None if unknown or unreadable."""
     return signature_of_bytes(head_of(path))
 
 
 def kept_suffix(path: Path) -> str:
-    """Suffix for the name of a copy: the file's own, where that is short and plain, else ""."""
+    """Return a suffix for the name of a copy: the file's own if it is short and plain, else ""."""
     suffix = path.suffix.lower()
     return suffix if _SUFFIX.fullmatch(suffix) else ""
 
 
 def is_still_image(path: Path) -> bool:
-    """Whether a file is an image of one frame by its contents: an animated GIF or PNG is a film."""
+    """Whether a file's content is an image of one frame; an animated GIF or PNG counts as a film."""
     signed = signature_of(path)
     if signed is None or signed.kind != "image":
         return False
@@ -128,4 +128,4 @@ def _is_animated(path: Path, name: str) -> bool:
         with Image.open(path, formats=(name,)) as image:
             return bool(getattr(image, "is_animated", False))
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
-        return False  # reading it says why
+        return False  # reading the image later reports the reason

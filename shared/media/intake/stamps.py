@@ -1,4 +1,4 @@
-"""When each frame of a film is shown, whatever its file says of it."""
+"""Presentation times of a film's frames, corrected where the file's time stamps are missing or wrong."""
 
 from fractions import Fraction
 
@@ -6,28 +6,29 @@ import av
 
 from shared.runtime.clock import US
 
-MOST_FPS = 1_000  # what a file states beyond it is the rate of its clock
+MOST_FPS = 1_000  # a higher stated rate is that of the file's clock, not of its frames
 
 
 def stamp_of(frame: av.VideoFrame | av.AudioFrame) -> int | None:
-    """Microseconds on the file's own clock; None for a frame without a time stamp."""
+    """Return a frame's pts in microseconds on the file's own clock; None if it has none."""
     if frame.pts is None or frame.time_base is None:
         return None
     return int(frame.pts * frame.time_base * US)
 
 
 def stated_rate(stream: av.VideoStream) -> Fraction:
-    """Frames a second that a file states; 25 where it states none that can be."""
+    """Return the frames per second that a file states, 25 if it states no plausible rate."""
     stated = (rate for rate in (stream.average_rate, stream.guessed_rate) if rate and 0 < rate <= MOST_FPS)
     return Fraction(next(stated, 25))
 
 
 class RisingStamps:
-    """Times that rise, one for each frame.
+    """Generates strictly rising presentation times for frames.
 
-    A frame without a time stamp, as in a raw stream, or one that goes back, follows the last at the usual distance.
+    A frame without a time stamp, as in a raw stream, or with one that does not rise, follows the last frame after one
+    usual frame interval.
 
-    fps: frames a second that are usual. last: the time before, microseconds; -1 for none.
+    fps: usual frames per second. last: time of the frame before in microseconds, -1 for none.
     """
 
     def __init__(self, fps: Fraction, last: int = -1) -> None:
@@ -36,11 +37,11 @@ class RisingStamps:
 
     @property
     def begun(self) -> bool:
-        """Whether there was a frame."""
+        """Whether there has been a frame."""
         return self._last >= 0
 
     def next(self, stamp: int | None) -> int:
-        """Microseconds, 0 or later, of the next frame. stamp: what its file says."""
+        """Return the next frame's time in microseconds, 0 or later. stamp: its pts in the file, None for none."""
         now = -1 if stamp is None else stamp
         if self._last < 0 or now > self._last:
             self._last = self._known = max(now, 0)

@@ -1,4 +1,4 @@
-"""Which of a file's tracks count: the ones that a player takes."""
+"""Chooses a file's video and sound tracks as players do."""
 
 from collections.abc import Sequence
 from typing import TypeVar
@@ -20,17 +20,17 @@ _BESIDE = (
 
 
 def video_of(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The video of a file, None where there is none: the track that is marked as default, else the first.
+    """Return a file's video track, None if there is none: the track that is marked as default, else the first.
 
-    The cover of a song is not one, and a track that nothing here decodes only where there is no other.
+    Cover images are ignored. A track that cannot be decoded here is returned only if there is no other.
     """
     return _chosen([each for each in container.streams.video if not each.disposition & _COVER])
 
 
 def sound_of(container: av.container.InputContainer) -> av.AudioStream | None:
-    """The sound of a file, None where there is none.
+    """Return a file's sound track, None if there is none.
 
-    The track that is marked as default, else the first that is not a comment or description.
+    This is the track that is marked as default, else the first that is not a comment or an audio description.
     """
     return _chosen(container.streams.audio)
 
