@@ -1,1 +1,1 @@
-"""Faces: landmarks, tracking, neutral, rest pose, the scripted performance."""
+"""Faces: landmarks, tracking, neutral face, rest pose and the scripted performance."""

@@ -1,4 +1,4 @@
-"""Brows, eyes, nose and mouth of a face, as areas."""
+"""Areas of a face's features: brows, eyes, nose and mouth."""
 
 from collections.abc import Iterable
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from shared.face.landmarks import Face
 
-# Outlines, in numbers of `shared.face.landmarks`; a feature is the convex hull of one.
+# Outlines, as point numbers of `shared.face.landmarks`; the area of a feature is the convex hull of its outline.
 _BROWS = (70, 63, 105, 66, 107, 55, 65, 52, 53, 46), (300, 293, 334, 296, 336, 285, 295, 282, 283, 276)
 _EYES = (
     (33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246),
@@ -20,7 +20,7 @@ FEATURES = (*_BROWS, *_EYES, _NOSE, MOUTH)
 
 
 def feature_mask(shape: tuple[int, int], faces: Iterable[Face]) -> NDArray[np.uint8]:
-    """(H, W) uint8, 1 on the features of these faces, whose points are in pixels of an image of this shape."""
+    """Return an (H, W) uint8 mask, 1 on the features of these faces. shape: (H, W) of the image of their points."""
     mask = np.zeros(shape, np.uint8)
     for face in faces:
         for outline in FEATURES:

@@ -1,4 +1,4 @@
-"""Faces that the face tracker misses because they are small: found coarsely, then tracked in a close-up."""
+"""Finds faces that are too small for the face tracker: detects them coarsely, then tracks them in a close-up."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from shared.face.tracker import FaceTracker
 
 FloatBounds = tuple[float, float, float, float]
 
-CLOSE_UP_PX = 384  # side of the close-up that landmarks are found in
-CLOSE_UP_MARGIN = 2.0  # its side over the size of the face
-ANCHORS = RIGID  # what the second close-up is cut around: they hold still while a face speaks
-EYES_TO_SIDE = 4.4  # its side over their eye distance; of 3.0, 3.6 and 4.4 the steadiest by half
-MIN_SCORE = 0.6  # of a small face; below it there are mistakes
+CLOSE_UP_PX = 384  # side of the close-up in which landmarks are found
+CLOSE_UP_MARGIN = 2.0  # side of the first close-up as a multiple of the face's size
+ANCHORS = RIGID  # points around which the second close-up is cut: they do not move while a face speaks
+EYES_TO_SIDE = 4.4  # side of the second close-up over the eye distance; of 3.0, 3.6 and 4.4 the steadiest, by half
+MIN_SCORE = 0.6  # lowest score of a small face; below it there are false detections
 SEARCH_PERIOD_FRAMES = (
-    5  # frames: once a face has been gone this long the whole frame is searched this often, it takes 100 ms
+    5  # after a face has been missing for this many frames, search a whole frame, which takes 100 ms, only this often
 )
-TILES = (1, 2, 3, 5)  # on the shorter side of a frame, level by level of a search
-MAX_JUMP = 0.5  # of the face's size between frames: more is another face or a mistake
+TILES = (1, 2, 3, 5)  # number of tiles on the shorter side of a frame, for each level of a search
+MAX_JUMP = 0.5  # of the face's size between frames: a longer way means another face or a false detection
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ class FaceFinder:
     """Follows the largest face through a video, however small it is. Not thread-safe.
 
     Landmarks are always found in an upright close-up of the same size around the face, so that their
-    precision does not depend on where the face is. About 20 ms a frame on one core.
+    precision does not depend on the face's position. About 20 ms per frame on one core.
     """
 
     _close_up: FaceTracker = field(init=False, repr=False)
@@ -44,7 +44,7 @@ class FaceFinder:
         self._detector = FaceDetector(FULL_RANGE, MIN_SCORE)
 
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
-        """The followed face in the next (H, W, 3) uint8 RGB frame, or None while there is none."""
+        """Return the followed face in the next (H, W, 3) uint8 RGB frame, None if there is none."""
         if self._last is not None:
             face = self.face_near(rgb, self._last.box)
             if face is not None and _is_same(face, self._last):
@@ -61,10 +61,11 @@ class FaceFinder:
         return self._last
 
     def face_near(self, rgb: NDArray[np.uint8], box: FloatBounds) -> Face | None:
-        """The face in or near a box in pixels; its points are in pixels of the whole frame.
+        """Return the face in or near a box in pixels, with points in pixels of the whole frame; None if there is none.
 
-        Found twice: where landmarks land depends a little on how the close-up is cut, so the second one is cut
-        around what the first found, upright and of one size, and any two frames of a face are measured alike.
+        Landmarks depend slightly on how the close-up is cut. They are therefore found twice: the second close-up is
+        cut around the first result, upright and at a fixed size relative to the face, so that all frames of a face are
+        measured alike.
         """
         left, top, right, bottom = box
         side = max(right - left, bottom - top, 8.0) * CLOSE_UP_MARGIN
@@ -76,7 +77,7 @@ class FaceFinder:
         return self._landmarks(rgb, (float(x), float(y)), side, coarse.pose.roll) or coarse
 
     def measure(self, rgb: NDArray[np.uint8], face: Face) -> Face:
-        """A face that was found, more precisely: the mean over close-ups cut a little differently. 0.1 s."""
+        """Return a more precise measurement of a found face: the mean over slightly different close-ups. 0.1 s."""
         x, y = face.points[ANCHORS, :2].mean(axis=0)
         side = face.eye_distance * EYES_TO_SIDE
         cuts = [(dx, zoom, roll) for dx in (-0.02, 0.02) for zoom in (0.94, 1.06) for roll in (-4.0, 0.0, 4.0)]
@@ -90,13 +91,13 @@ class FaceFinder:
         return Face(np.mean(found, axis=0).astype(np.float32))
 
     def _landmarks(self, rgb: NDArray[np.uint8], centre: tuple[float, float], side: float, roll: float) -> Face | None:
-        """The face in the square of this side around `centre`, turned upright by `roll` degrees."""
+        """The face in a square of the image with this centre and side, turned by `roll` degrees to make it upright."""
         scale = CLOSE_UP_PX / side
         cosine, sine = scale * np.cos(np.radians(roll)), scale * np.sin(np.radians(roll))
         linear = np.array([[cosine, sine], [-sine, cosine]])
         to_crop = np.column_stack([linear, (CLOSE_UP_PX - 1) / 2 - linear @ np.array(centre)])
         source, matrix, how = rgb, to_crop, cv2.INTER_CUBIC
-        if scale < 0.6:  # averaged down first: sampling would skip pixels
+        if scale < 0.6:  # reduce by averaging first: plain sampling would skip pixels
             height, width = rgb.shape[:2]
             size = max(1, round(width * scale)), max(1, round(height * scale))
             source = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -107,10 +108,10 @@ class FaceFinder:
         return faces[0].moved(similarity.invert(to_crop)) if faces else None
 
     def search(self, rgb: NDArray[np.uint8], levels: int | None = None) -> list[FloatBounds]:
-        """Boxes of faces anywhere in the frame, in pixels, largest first.
+        """Return coarse boxes of faces anywhere in the frame, in pixels, largest first.
 
-        Coarse, and the search stops at the first level of tiles that shows any. levels: go through so many of them all
-        the same; a face may come more than once.
+        The search stops at the first level of tiles with a face. levels: search exactly this many levels instead; a
+        face may then be returned more than once.
         """
         boxes: list[FloatBounds] = []
         for tiles in TILES[:levels]:
@@ -132,7 +133,7 @@ def _is_same(face: Face, last: Face) -> bool:
 
 
 def _tiles(rgb: NDArray[np.uint8], across: int) -> Iterator[tuple[int, int, int]]:
-    """(x, y, side) of square tiles, half overlapping, `across` of them on the shorter side; one is the whole."""
+    """Yield (x, y, side) of square tiles that overlap by half, `across` on the shorter side; 1 is the whole frame."""
     height, width = rgb.shape[:2]
     if across == 1:
         yield 0, 0, max(height, width)

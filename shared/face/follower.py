@@ -1,4 +1,4 @@
-"""From driver frames to motion: track, smooth, and find the neutral. The same for live and for render."""
+"""Turns driver frames into motion: tracks and smooths the face and chooses its neutral, for live and render alike."""
 
 from collections.abc import Iterable, Mapping
 
@@ -12,7 +12,7 @@ from shared.face.tracker import FaceTracker
 from shared.runtime.arrays import pack_part, unpack_part
 
 FOLLOWED_SIDE_PX = (
-    640  # of the longer side of a driver's frame: landmarks gain nothing from more, and every copy gets dearer
+    640  # longer side of a driver's frame: a larger one does not improve landmarks and makes every copy more expensive
 )
 
 
@@ -44,11 +44,11 @@ class FaceFollower:
         self._neutral.choose(face)
 
     def retake_neutral(self) -> None:
-        """The next face is the neutral one."""
+        """Use the next face as the neutral."""
         self._retake = True
 
     def follow(self, rgb: NDArray[np.uint8], pts: int) -> tuple[Face, Face] | None:
-        """Smoothed face and neutral in a (H, W, 3) uint8 RGB frame at `pts` (microseconds); None without a face."""
+        """Return smoothed face and neutral for a (H, W, 3) uint8 RGB frame at `pts` (microseconds), None if no face."""
         found = self._tracker.track(rgb)
         if found is None:
             self._smoother.reset()
@@ -60,19 +60,19 @@ class FaceFollower:
         return face, self._neutral.neutral_for(face, pts)
 
     def join(self, before: Iterable[NDArray[np.uint8]]) -> None:
-        """A segment begins: the tracker, whose memory cannot be kept, starts empty and sees the few frames before.
+        """Begin a segment: restart the tracker, whose state cannot be saved, and show it the few frames before.
 
-        A follower that begins here finds what one finds that began earlier.
+        A follower that begins here then gives the same results as one that began earlier.
         """
         self._tracker.restart()
         for rgb in before:
             self._tracker.track(rgb)
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """What is carried from frame to frame, as plain arrays; the tracker's own memory is not (see `join`)."""
+        """Return the state carried from frame to frame as plain arrays, without the tracker's own (see `join`)."""
         return pack_part("smoother", self._smoother.save()) | pack_part("neutral", self._neutral.save())
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Continue where `save` left off."""
+        """Continue from a state that `save` returned."""
         self._smoother.restore(unpack_part("smoother", state))
         self._neutral.restore(unpack_part("neutral", state))

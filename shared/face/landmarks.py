@@ -1,4 +1,4 @@
-"""A tracked face: 478 points, and the few measures of it that every part agrees on.
+"""A tracked face: 478 points, and the measurements that all modules derive from them.
 
 Point numbers are those of the MediaPipe face topology (468 surface points and 5 for each
 iris). "left" and "right" are the subject's own.
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 Points = NDArray[np.float32]
 
 POINTS = 478
-SURFACE = 468  # of them lie on the skin and come first; the iris points follow
+SURFACE = 468  # number of points on the skin, which come first; the iris points follow
 MAX_COORDINATE_PX = 1e5  # pixels; beyond any image
 LEFT_IRIS, RIGHT_IRIS = 473, 468  # iris centres; the four points after each lie on its rim
 LEFT_IRIS_RING = np.arange(474, 478)
@@ -21,7 +21,7 @@ RIGHT_IRIS_RING = np.arange(469, 473)
 LIP_TOP, LIP_BOTTOM = 13, 14  # inner lip, middle
 LIP_CORNERS = (78, 308)  # inner lip corners, right then left
 MOUTH_CORNERS = (61, 291)  # outer, right then left
-# Upper and lower lid points that face each other, three pairs an eye, and the eye's corners.
+# Opposite points of the upper and lower lid, three pairs per eye, and the corners of each eye.
 RIGHT_LIDS = ((159, 145), (158, 153), (160, 144))
 LEFT_LIDS = ((386, 374), (385, 380), (387, 373))
 RIGHT_EYE_CORNERS = (33, 133)
@@ -30,8 +30,8 @@ OVAL = np.array(
     [10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377]
     + [152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109]
 )
-# Forehead, temples, nose bridge and outer eye corners: what hardly moves when a face speaks or
-# smiles. The chin is left out on purpose, or the jaw would read as pitch.
+# Forehead, temples, nose bridge and outer eye corners, which hardly move when a face speaks or
+# smiles. Without the chin, because a movement of the jaw would be measured as pitch.
 RIGID = np.array(
     [10, 338, 297, 332, 284, 251, 109, 67, 103, 54, 21, 9, 8, 168, 6, 197, 151, 108, 337]
     + [127, 356, 33, 263, 133, 362, 195]
@@ -69,7 +69,7 @@ class Face:
 
     @property
     def middle(self) -> NDArray[np.float32]:
-        """(2,) mean of the surface points in pixels."""
+        """(2,) mean of the surface points, in pixels."""
         return np.asarray(self.points[:SURFACE, :2].mean(axis=0))
 
     @property
@@ -80,12 +80,12 @@ class Face:
 
     @property
     def eye_distance(self) -> float:
-        """Distance between the outer eye corners in 3D, in pixels: a scale that turning keeps."""
+        """Distance between the outer eye corners in 3D, in pixels: a scale that does not change when the head turns."""
         return float(np.linalg.norm(self.points[263] - self.points[33]))
 
     @property
     def rotation(self) -> NDArray[np.float64]:
-        """(3, 3) rotation from head space to the image, from points that the jaw does not move.
+        """(3, 3) rotation from head space to the image, computed from points that the jaw does not move.
 
         Head space has x to the image's right, y down and z away from the viewer.
         """
@@ -108,7 +108,7 @@ class Face:
 
     @property
     def signals(self) -> NDArray[np.float64]:
-        """(5,) what is compared of two faces: mouth opening, mean of the eyes' openings, yaw, pitch, roll."""
+        """(5,) values for the comparison of faces: mouth opening, mean of the eyes' openings, yaw, pitch, roll."""
         return np.array([self.mouth_opening, sum(self.eye_openings) / 2, *self.pose])
 
     @property
@@ -122,9 +122,10 @@ class Face:
 
     @property
     def opening_ratios(self) -> Points:
-        """Openings of the right eye, the left eye and the mouth, as the image shows them: (3,) float32.
+        """(3,) float32 openings of the right eye, the left eye and the mouth, measured in the image plane.
 
-        Each is the gap in the middle over its own width; about 0.3 is an open eye, 0 a closed one.
+        Each is the gap in the middle divided by the width of that eye or mouth; about 0.3 is an open eye, 0 a closed
+        one.
         """
         points = self.points[:, :2].astype(np.float64)
         gaps = (
@@ -138,12 +139,12 @@ class Face:
         return np.array([gap / (width + 1e-6) for gap, width in lengths], np.float32)
 
     def pack(self) -> bytes:
-        """The points as raw little-endian float32, for a message."""
+        """Return the points as raw little-endian float32, for a message."""
         return self.points.astype("<f4").tobytes()
 
     @classmethod
     def unpack(cls, raw: object) -> "Face":
-        """What `pack` made. Raises ValueError for anything else, also for points that are not finite."""
+        """Return the face in bytes of `pack`. Raises ValueError for other bytes and for points that are not finite."""
         if not isinstance(raw, bytes) or len(raw) != POINTS * 3 * 4:
             raise ValueError("a face is 478 x 3 float32")
         points = np.frombuffer(raw, "<f4").reshape(POINTS, 3).astype(np.float32)
@@ -152,7 +153,7 @@ class Face:
         return cls(points)
 
     def moved(self, matrix: NDArray[np.float64]) -> "Face":
-        """The same face under a 2x3 similarity of the image; z is scaled along."""
+        """Return the face transformed by a 2x3 similarity of the image; z is scaled accordingly."""
         scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
         points = np.empty_like(self.points)
         points[:, :2] = self.points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
@@ -161,7 +162,7 @@ class Face:
 
 
 def pose_of(rotation: NDArray[np.float64]) -> Pose:
-    """Yaw, pitch and roll in degrees of a (3, 3) rotation, for R = Rz(roll) Ry(-yaw) Rx(pitch)."""
+    """Return yaw, pitch and roll in degrees of a (3, 3) rotation R = Rz(roll) Ry(-yaw) Rx(pitch)."""
     yaw = np.degrees(np.arcsin(np.clip(rotation[2, 0], -1.0, 1.0)))
     roll = np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))
     pitch = np.degrees(np.arctan2(rotation[2, 1], rotation[2, 2]))

@@ -1,7 +1,4 @@
-"""A face with its mouth as faces at rest have it in the mean.
-
-A first guess at the neutral of one who grins or speaks.
-"""
+"""Replaces a face's mouth by the mean mouth of faces at rest: a first guess at the neutral of a face that is not."""
 
 import numpy as np
 
@@ -9,15 +6,15 @@ from shared.easing import smoothstep
 from shared.face.landmarks import LIP_BOTTOM, LIP_TOP, MOUTH_CORNERS, Face
 
 LIP_EDGES = (0, 17)  # middle of the outer lips, upper and lower
-# Of mouths at rest, in eye distances: from corner to corner, and how far the lips' middle lies below the corners' line.
+# Mean of mouths at rest, in eye distances: distance of the corners, and of the lips' middle below the corners' line.
 MEAN_WIDTH, MEAN_SAG = 0.52, 0.035
-REACH = 1.2  # of the mouth's own size: how far round it the skin is taken along
+REACH = 1.2  # distance from the mouth, in mouth sizes, within which the skin moves with it
 
 
 def with_mean_mouth(face: Face) -> Face:
-    """The face with closed lips of mean width; a mouth that is narrower or less curved keeps that.
+    """Return the face with closed lips of mean width and curve; a narrower or flatter mouth keeps its width or curve.
 
-    Brows, eyes and head stay.
+    Brows, eyes and head do not change.
     """
     still = face.points.astype(np.float64) @ face.rotation / face.eye_distance
     right, left = still[MOUTH_CORNERS[0]], still[MOUTH_CORNERS[1]]
@@ -32,7 +29,7 @@ def with_mean_mouth(face: Face) -> Face:
     moved = still.copy()
     moved[:, 0] -= share * across * max(0.0, half - MEAN_WIDTH / 2)
     moved[:, 1] += share * sag * np.minimum(across**2, 1.0)
-    # The lower lip, and the jaw with it, goes up to the upper one.
+    # Move the lower lip, and the jaw with it, up to the upper lip.
     closing = np.maximum(1.0 - across**2, 0.0)[:, None] * (still[LIP_TOP] - still[LIP_BOTTOM])[1:]
     low = still[:, 1] > line + (middle[1] - line) * np.minimum(across**2, 1.0)
     moved[:, 1:] += np.where(low, share, 0.0)[:, None] * closing

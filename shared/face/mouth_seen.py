@@ -1,4 +1,4 @@
-"""What a portrait shows of the mouth: whether it can be animated, and what to say where it cannot be as others are."""
+"""Checks whether the mouth in a portrait can be animated, and explains limits to the user."""
 
 import cv2
 import numpy as np
@@ -8,20 +8,20 @@ from shared.face.features import MOUTH
 from shared.face.landmarks import MOUTH_CORNERS, Face
 from shared.media.array_types import ImageArray
 
-# Patches of skin, in numbers of `shared.face.landmarks`.
+# Patches of skin, as point numbers of `shared.face.landmarks`.
 FOREHEAD = (109, 10, 338, 337, 151, 108)
 ABOVE_LIPS = (164, 167, 393, 2, 97, 326)
 CHIN = (199, 200, 208, 428, 175, 171, 396)
-OTHER_COLOUR = 12.0  # of a and b in CIELAB: skin of one face differs by less, but for a beard
-PALER = 3.0  # of a: lips are redder than the forehead, or as red; what covers them is not
+OTHER_COLOUR = 12.0  # distance of a and b in CIELAB: the skin of one face varies by less, except for a beard
+PALER = 3.0  # difference of a in CIELAB: lips are at least as red as the forehead, a cover of them is not
 OPEN_MOUTH, GRIN_WIDTH = 0.13, 0.76  # eye distances between the lips, and between the corners of the mouth
 
 
 def mouth_covered(image: ImageArray, face: Face) -> bool:
     """Whether a mask or the like hides the mouth.
 
-    Lips, chin and the skin between lips and nose are all of another colour than the forehead, and the lips are no
-    redder. False for a grey image. image: (H, W, 3) RGB that the face's points lie in.
+    This is assumed if lips, chin and the skin between lips and nose all differ in colour from the forehead and the lips
+    are less red than it. False for a grey image. image: (H, W, 3) RGB, to whose pixels the face's points refer.
     """
     lips, above, chin, forehead = (_colour(image, face, part) for part in (MOUTH, ABOVE_LIPS, CHIN, FOREHEAD))
     differs = [float(np.linalg.norm(part - forehead)) > OTHER_COLOUR for part in (lips, above, chin)]
@@ -29,7 +29,7 @@ def mouth_covered(image: ImageArray, face: Face) -> bool:
 
 
 def mouth_notes(image: ImageArray, face: Face, name: str) -> list[str]:
-    """Sentences on what cannot be shown of this portrait's mouth. name: what the image is called."""
+    """Return sentences about a mouth that cannot be animated well. name: the image's name in them."""
     height, width = image.shape[:2]
     lips = face.points[list(MOUTH), :2]
     if (lips < 0).any() or (lips >= (width, height)).any():
@@ -47,7 +47,7 @@ def mouth_notes(image: ImageArray, face: Face, name: str) -> list[str]:
 
 
 def _colour(image: ImageArray, face: Face, part: tuple[int, ...]) -> NDArray[np.float64]:
-    """(2,) median a and b of CIELAB in the hull of these points, zeros outside the image."""
+    """The (2,) median a and b of CIELAB in the hull of these points; zeros if it is outside the image."""
     height, width = image.shape[:2]
     hull = cv2.convexHull(face.points[list(part), :2].astype(np.float32)).astype(np.int32)
     left, top, across, down = cv2.boundingRect(hull)

@@ -1,4 +1,4 @@
-"""The driver's neutral: the face at rest that all motion is measured from."""
+"""The driver's neutral: the face at rest, relative to which all motion is measured."""
 
 from collections.abc import Mapping
 
@@ -9,28 +9,28 @@ from shared.face.landmarks import MOUTH_CORNERS, Face
 from shared.face.mean_mouth import with_mean_mouth
 from shared.runtime.clock import US
 
-SETTLE_US = 2 * US  # a better neutral may still be found this long after the driver's face appeared
-FORGET_US = 3 * US  # a face that was away for longer is measured again
-OPEN_EYES = 0.09  # eye distances between open lids, about
-WIDE_MOUTH = 0.6  # eye distances between the corners of a mouth that smiles already; of mouths at rest 0.40 to 0.58
-DOUBT = 1.6  # a face with more tension than this is hardly at rest
-PATIENCE_US = 6 * US  # a person who was never at rest for this long has a face like that
-CLEARLY = 0.8  # of the score of a doubtful neutral: what replaces it later than SETTLE_US is calmer by this much
+SETTLE_US = 2 * US  # time after the driver's face appeared in which a calmer face replaces the neutral
+FORGET_US = 3 * US  # after a longer absence of the face, the neutral is chosen again
+OPEN_EYES = 0.09  # approximate gap between open lids, in eye distances
+WIDE_MOUTH = 0.6  # mouth width of a slight smile in eye distances; mouths at rest have 0.40 to 0.58
+DOUBT = 1.6  # tension above which a face is probably not at rest
+PATIENCE_US = 6 * US  # after so long without a face at rest, the calmest one counts as this person's rest
+CLEARLY = 0.8  # share of a doubtful neutral's score that a face must be below to replace it after SETTLE_US
 
 
 def restlessness(face: Face) -> float:
-    """How far a face is from rest: open mouth, closed eyes, turned head. 0 is a face at rest, looking ahead.
+    """Return how far a face is from rest: open mouth, closed eyes, turned head. 0 is a face at rest, looking ahead.
 
-    Terms are scaled so that 0.05 eye distances of mouth, a half-closed eye and 10 degrees weigh alike.
+    A mouth opening of 0.05 eye distances, a half-closed eye and a turn of 10 degrees have the same weight.
     """
     return _openness(face) + _turn(face)
 
 
 def tension(face: Face) -> float:
-    """How far a face's features are from rest, the head aside.
+    """Return how far mouth and eyes are from rest, regardless of the head.
 
-    `restlessness` of mouth and eyes, and a mouth drawn wide, of which 0.05 eye distances weigh as much. 0 is a face at
-    rest; more than DOUBT is hardly one.
+    This is the part of `restlessness` for mouth and eyes, plus a term for a wide mouth, where 0.05 eye distances have
+    the same weight. 0 is a face at rest; a face above DOUBT is probably not at rest.
     """
     right, left = MOUTH_CORNERS
     width = float(np.linalg.norm(face.points[right] - face.points[left])) / face.eye_distance
@@ -38,7 +38,7 @@ def tension(face: Face) -> float:
 
 
 def unrest(face: Face) -> float:
-    """The tension of a face and the turn of its head: of a driver of whom nothing is known, less is nearer to rest."""
+    """Return the tension of a face plus the turn of its head: a measure of rest for a driver that is not known yet."""
     return tension(face) + _turn(face)
 
 
@@ -52,11 +52,11 @@ def _turn(face: Face) -> float:
 
 
 class NeutralChooser:
-    """Chooses the neutral: the calmest face in the driver's first two seconds, until the operator re-takes it.
+    """Chooses the neutral: the calmest face in the driver's first two seconds, until the operator takes it again.
 
-    guesses: for a driver of whom nothing is known yet. Where none of those faces is at rest, the neutral is doubtful: a
-    guess, the calmest of them with the mouth that faces have in the mean, until a clearly calmer face comes; after
-    PATIENCE_US without one, the calmest as it is. `choose` sets the neutral of a driver that was looked through before.
+    guesses: for a driver that is not known yet. If none of those faces is at rest, the neutral is doubtful: it is then
+    the calmest face with a mean mouth, until a clearly calmer face appears, and after PATIENCE_US the calmest face
+    itself. `choose` sets the neutral of a driver that was analysed before.
     """
 
     def __init__(self, guesses: bool = False) -> None:
@@ -74,17 +74,17 @@ class NeutralChooser:
         self._guessed_of, self.doubtful = None, False
 
     def retake(self, face: Face) -> None:
-        """The face as it is now is neutral from here on."""
+        """Use this face as the neutral from now on."""
         self.face, self._score = face, -1.0
         self._guessed_of, self.doubtful = None, False
 
     def choose(self, face: Face) -> None:
-        """The face is the neutral of the driver that begins."""
+        """Start over for a driver whose neutral is this face."""
         self.reset()
         self.retake(face)
 
     def neutral_for(self, face: Face, pts: int) -> Face:
-        """The neutral for this face, seen at `pts` (microseconds)."""
+        """Return the neutral for this face, seen at `pts` (microseconds)."""
         if self.face is not None and self._seen >= 0 and pts - self._seen > FORGET_US:
             self.face = None
         self._seen = pts
@@ -100,14 +100,14 @@ class NeutralChooser:
         return self.face
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """The state as plain arrays; for a chooser that does not guess."""
+        """Return the state as plain arrays; only for a chooser that does not guess."""
         if self.face is None:
             return {}
         times = np.array([self._since, self._seen], np.int64)
         return {"points": self.face.points.copy(), "score": np.array(self._score), "times": times}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Continue where `save` left off."""
+        """Continue from a state that `save` returned."""
         self.reset()
         if "points" in state:
             self.face, self._score = Face(np.asarray(state["points"], np.float32)), float(state["score"])

@@ -1,7 +1,7 @@
-"""A scripted performance: someone talking for twelve seconds, as points of a face and as sound.
+"""A scripted performance: twelve seconds of talking, as points of a face and as sound.
 
-Made from nothing but a face's own points and arithmetic, so it can ship with the studio, drive a
-first start without a camera, and serve the tests as a driver whose every movement is known.
+It is computed from the points of a given face alone, so that it can ship with the studio, drive a
+first start without a camera, and serve the tests as a driver whose movements are all known.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from shared.face.landmarks import LEFT_EYE_CORNERS, LEFT_IRIS, POINTS, RIGHT_EYE
 from shared.face.rest_pose import rotation_matrix
 from shared.runtime.clock import SOUND_RATE_HZ
 
-SCRIPT_S = 12.0  # it ends where it begins
+SCRIPT_S = 12.0  # length of the script, which ends with the gesture that it begins with
 
 _UPPER_LIP = (191, 80, 81, 82, 13, 312, 311, 310, 415, 183, 42, 41, 38, 12, 268, 271, 272, 407)
 _LOWER_LIP = (95, 88, 178, 87, 14, 317, 402, 318, 324, 96, 89, 179, 86, 15, 316, 403, 319, 325)
@@ -23,13 +23,13 @@ _RIGHT_UPPER_LID = (246, 161, 160, 159, 158, 157, 173)
 _RIGHT_LOWER_LID = (7, 163, 144, 145, 153, 154, 155)
 _LEFT_UPPER_LID = (466, 388, 387, 386, 385, 384, 398)
 _LEFT_LOWER_LID = (249, 390, 373, 374, 380, 381, 382)
-_BLINK_FLOOR = 0.24  # the share of an open eye that a tracker reads in a closed one
+_BLINK_FLOOR = 0.24  # opening that a tracker measures in a closed eye, as a share of an open one
 _LIP_GAP_FULL = 0.17  # lip gap of a fully open mouth in eye distances
 
 
 @dataclass(frozen=True, slots=True)
 class Gesture:
-    """What a face does at one moment. All zero is the face as it was given.
+    """Expression and pose of a face at one moment, relative to the given face; all zero is the given face itself.
 
     yaw, pitch, roll: degrees added to the pose (see `shared.face.landmarks.Pose`). mouth: 0 closed to 1 wide open.
     wide: 1 spreads the lips as for "ee", -1 rounds them as for "oo". blink: 0 to 1. brow: -1 to 1.
@@ -51,8 +51,8 @@ class Gesture:
 class Syllable:
     """One syllable of the script.
 
-    When it begins, how long it lasts (seconds), its loudness 0 to 1, the mouth's opening and width, and its first two
-    formants in hertz.
+    start, length: seconds. loud: loudness, 0 to 1. mouth, wide: as in `Gesture`. first, second: frequencies of the
+    first two formants in hertz.
     """
 
     start: float
@@ -72,7 +72,7 @@ _VOWELS = {  # mouth, wide, first and second formant (Peterson and Barney, 1952,
     "u": (0.28, -1.0, 300, 870),
     "m": (0.05, 0.0, 250, 1200),
 }
-# Phrases as (start, spoken syllables); a syllable takes 0.16 to 0.26 s, a capital is stressed.
+# Phrases as (start in seconds, vowels of the syllables); a capital is stressed.
 _PHRASES = ((0.7, "oAeim"), (2.3, "aeOiuAm"), (4.5, "iAomeEa"), (6.7, "uaE"), (8.0, "aOimeuAo"), (10.4, "eAm"))
 _BLINKS = (1.9, 4.2, 7.6, 10.1)
 _LOOKS = (  # seconds, gaze, brow
@@ -87,7 +87,7 @@ _LOOKS = (  # seconds, gaze, brow
 
 
 def syllables() -> tuple[Syllable, ...]:
-    """The whole script, in order."""
+    """Return the syllables of the script, in order."""
     chance = np.random.default_rng(11)
     spoken = []
     for start, letters in _PHRASES:
@@ -105,7 +105,7 @@ _SCRIPT = syllables()
 
 
 def gesture_at(seconds: float) -> Gesture:
-    """The performance at a time in seconds; it repeats after SCRIPT_S."""
+    """Return the performance's gesture at a time in seconds; it repeats after SCRIPT_S."""
     t = seconds % SCRIPT_S
     mouth = wide = 0.0
     for each in _SCRIPT:
@@ -115,7 +115,7 @@ def gesture_at(seconds: float) -> Gesture:
     blink = max(closure_since(t - start) for start in _BLINKS)
     look_x, look_y, brow = _look(t)
     turn = 2 * np.pi * t / SCRIPT_S
-    fade = float(np.sin(np.pi * t / SCRIPT_S) ** 0.5)  # rests where the loop closes
+    fade = float(np.sin(np.pi * t / SCRIPT_S) ** 0.5)  # the head is at rest where the loop closes
     emphasis = sum(s.loud * _bump(t, s) for s in _SCRIPT if s.loud == 1.0)
     return Gesture(
         yaw=fade * float(6.5 * np.sin(2 * turn) + 3.0 * np.sin(5 * turn + 0.7) + 2.0 * np.sin(3 * turn + 2.0)),
@@ -131,12 +131,12 @@ def gesture_at(seconds: float) -> Gesture:
 
 
 def perform(face: Face, seconds: float) -> Face:
-    """The given face at a time of the script, in seconds."""
+    """Return the given face performing the script at a time in seconds."""
     return shape(face, gesture_at(seconds))
 
 
 def shape(face: Face, gesture: Gesture) -> Face:
-    """The given face making a gesture: its skin moved in head space, then its head turned."""
+    """Return the given face making a gesture: the points are moved in head space, then the head is turned."""
     unit = face.eye_distance
     home = face.rotation
     centre = face.points[[234, 454]].mean(axis=0, dtype=np.float64) + home[:, 2] * 0.15 * unit
@@ -149,21 +149,21 @@ def shape(face: Face, gesture: Gesture) -> Face:
 
 
 def voice(seconds: float) -> NDArray[np.int16]:
-    """(N,) int16, 48 kHz mono: the sound of the script, for as long as asked for."""
+    """Return the sound of the script, repeated to this length: (N,) int16, 48 kHz mono."""
     count = round(seconds * SOUND_RATE_HZ)
     once = _voice_once()
     return np.resize(once, count) if count else np.zeros(0, np.int16)
 
 
 def _bump(t: float, syllable: Syllable) -> float:
-    """Rises into the syllable and falls out of it; neighbours overlap, so the mouth does not shut between."""
+    """Strength of a syllable at a time, 0 to 1; adjacent ones overlap, so the mouth does not close between them."""
     middle, half = syllable.start + syllable.length / 2, 0.72 * syllable.length
     off = abs(t - middle) / half
     return float(np.cos(np.pi / 2 * off) ** 2) if off < 1.0 else 0.0
 
 
 def _look(t: float) -> tuple[float, float, float]:
-    """Gaze jumps within 80 ms, the brow takes a quarter of a second."""
+    """Gaze x, gaze y and brow at a time; the gaze changes within 80 ms, the brow within a quarter of a second."""
     x = y = brow = 0.0
     for (start, x1, y1, b1), (_, x0, y0, b0) in zip(_LOOKS[1:], _LOOKS[:-1], strict=True):
         quick, slow = smoothstep((t - start) / 0.08), smoothstep((t - start) / 0.25)
@@ -172,7 +172,7 @@ def _look(t: float) -> tuple[float, float, float]:
 
 
 def _speech(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
-    """(478, 3) movement of jaw, lips and cheeks in eye distances."""
+    """The (478, 3) movement of jaw, lips and cheeks in eye distances."""
     moved = np.zeros_like(local)
     lip = (local[13] + local[14]) / 2
     x, y = local[:, 0] - lip[0], local[:, 1] - lip[1]
@@ -222,9 +222,9 @@ def _gaze(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
 
 
 def _voice_once() -> NDArray[np.int16]:
-    """Source and filter (Fant, 1960).
+    """The sound of the whole script once, by the source-filter model (Fant, 1960).
 
-    Glottal pulses of a falling and wavering pitch, shaped by moving resonances, as loud as the mouth is open.
+    Glottal pulses of varying pitch are shaped by moving resonances; the loudness follows the mouth's opening.
     """
     count = round(SCRIPT_S * SOUND_RATE_HZ)
     t = np.arange(count) / SOUND_RATE_HZ
@@ -244,7 +244,7 @@ def _voice_once() -> NDArray[np.int16]:
     pitch = 128.0 + 9.0 * np.sin(2 * np.pi * t / 1.7) + 22.0 * loud + 1.5 * np.sin(2 * np.pi * 5.1 * t)
     phase = np.cumsum(pitch) / SOUND_RATE_HZ
     sound = np.zeros(count)
-    # harmonics of the glottal source fall by 12 dB an octave; lips radiate 6 dB back
+    # harmonics of the glottal source fall by 12 dB per octave; radiation at the lips adds 6 dB per octave
     for harmonic in range(1, 29):
         frequency = harmonic * pitch
         gain = _resonance(frequency, first, 90.0) + 0.5 * _resonance(frequency, second, 120.0)
@@ -258,5 +258,5 @@ def _voice_once() -> NDArray[np.int16]:
 def _resonance(
     frequency: NDArray[np.float64], centre: NDArray[np.float64] | float, width: float
 ) -> NDArray[np.float64]:
-    """Gain of one formant, 1 at its centre."""
+    """Gain of one formant, 1 at its centre frequency."""
     return np.asarray(1.0 / (1.0 + ((frequency - centre) / width) ** 2))

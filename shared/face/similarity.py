@@ -1,4 +1,4 @@
-"""Similarities of the plane: how a face crop is laid onto an image, and how that moves over time.
+"""Similarities of the plane: maps of a face crop onto an image, and the smoothing of such maps over time.
 
 A similarity is a (2, 3) float64 matrix [sR | t]: scale, rotation and shift, no shear.
 """
@@ -12,18 +12,18 @@ from shared.face.time_filters import gaussian, parabolas
 SimilarityMatrix = NDArray[np.float64]
 
 # Smoothing windows in seconds. The short one follows a head turn exactly (a parabola passes unchanged);
-# the long one is for a head that rests, where what is left is the tracker's noise.
+# the long one removes the tracker's noise from a head at rest.
 SHORT_WINDOW_S = 0.28
 LONG_SIGMA_S = 0.12
-# Where short and long disagree by less than this many pixels it is noise, by more than the second it is motion.
+# Differences in pixels between the short and the long filter: below the first it is noise, above the second motion.
 STILL_PX, MOVING_PX = 0.25, 0.9
 
 
 def fit(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) -> SimilarityMatrix:
-    """The similarity that takes (N, 2) source points nearest to (N, 2) target points.
+    """Return the similarity that maps (N, 2) source points as closely as possible to (N, 2) target points.
 
     weights: (N,) non-negative, all equal by default. Weighted least squares after Umeyama, PAMI 1991, in
-    its closed form for the plane. Raises ValueError when the source points all coincide.
+    its closed form for the plane. Raises ValueError if the source points all coincide.
     """
     a, b = np.asarray(source, np.float64), np.asarray(target, np.float64)
     w = np.ones(len(a)) if weights is None else np.asarray(weights, np.float64)
@@ -40,40 +40,40 @@ def fit(source: ArrayLike, target: ArrayLike, weights: ArrayLike | None = None) 
 
 
 def apply_similarity(matrix: SimilarityMatrix, points: ArrayLike) -> NDArray[np.float64]:
-    """(N, 2) points moved by the matrix."""
+    """Return (N, 2) points mapped by the matrix."""
     moved: NDArray[np.float64] = np.asarray(points, np.float64) @ matrix[:, :2].T + matrix[:, 2]
     return moved
 
 
 def compose(after: SimilarityMatrix, before: SimilarityMatrix) -> SimilarityMatrix:
-    """The matrix that does `before` first and `after` second."""
+    """Return the matrix that applies `before` first and `after` second."""
     return np.column_stack([after[:, :2] @ before[:, :2], after[:, :2] @ before[:, 2] + after[:, 2]])
 
 
 def invert(matrix: SimilarityMatrix) -> SimilarityMatrix:
-    """The way back. Raises numpy.linalg.LinAlgError for a singular matrix."""
+    """Return the inverse similarity. Raises numpy.linalg.LinAlgError for a singular matrix."""
     linear = np.linalg.inv(matrix[:, :2])
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
 def scale_of(matrix: SimilarityMatrix) -> float:
-    """How much the matrix enlarges lengths."""
+    """Return the factor by which the matrix scales lengths."""
     return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
 
 
 def resize_matrix(factor_x: float, factor_y: float) -> SimilarityMatrix:
-    """What resizing an image does to its pixel coordinates, pixel centres being at whole numbers."""
+    """Return the map of pixel coordinates for resizing an image, with pixel centres at whole numbers."""
     return np.array([[factor_x, 0.0, (factor_x - 1) / 2], [0.0, factor_y, (factor_y - 1) / 2]])
 
 
 def smooth(matrices: NDArray[np.float64], fps: float, anchor: ArrayLike, radius: float) -> NDArray[np.float64]:
-    """(N, 2, 3) similarities with the tracker's noise taken out and the motion left in, without delay.
+    """Smooth (N, 2, 3) similarities over time: remove the tracker's noise and keep the motion, without delay.
 
     anchor: (2,) the point whose path is smoothed (the face's centre in source pixels), so that noise in
-        rotation does not swing the face about a far-off origin.
-    radius: of the face in source pixels; it turns scale and angle into pixels at the face's rim.
-    Both filters are symmetric in time, so nothing lags. In the result every sample is a mix: the long
-    filter where nothing moves, the short one where something does.
+        rotation does not swing the face about a distant origin.
+    radius: radius of the face in source pixels, which converts scale and angle to pixels at the face's edge.
+    Both filters are symmetric in time, so nothing lags. Each sample of the result is a mix of the long filter at rest
+    and the short filter in motion.
     """
     if len(matrices) < 5:
         return matrices.copy()
@@ -94,7 +94,7 @@ def smooth(matrices: NDArray[np.float64], fps: float, anchor: ArrayLike, radius:
 
 
 def _denoise(values: NDArray[np.float64], fps: float) -> NDArray[np.float64]:
-    """(N, C) tracks in pixels, smoothed as `smooth` says."""
+    """Smooth (N, C) tracks in pixels as described in `smooth`."""
     window = min(2 * round(SHORT_WINDOW_S * fps / 2) + 1, len(values) - 1 + len(values) % 2)
     short = parabolas(values, window) if window >= 5 else values
     long = gaussian(short, LONG_SIGMA_S * fps)

@@ -1,8 +1,8 @@
-"""Which three points make a triangle of the face's skin: a disc with holes at the eyes and the mouth.
+"""Triangles of the face's skin, as point numbers: a disc with holes at the eyes and the mouth.
 
-The triangles of the MediaPipe face topology (Apache 2.0; see NOTICE), whose edges are published as
-FACEMESH_TESSELATION: all threes of points that it joins with each other, but the two beside the nostrils, where three
-edges surround other triangles.
+These are the triangles of the MediaPipe face topology (Apache 2.0; see NOTICE), whose edges are published as
+FACEMESH_TESSELATION: all triples of points that are joined by three edges, except two triples beside the nostrils whose
+edges enclose other triangles.
 """
 
 import numpy as np
@@ -103,4 +103,4 @@ _TABLE = """
 """
 
 SKIN_TRIANGLES: NDArray[np.int32] = np.array([row.split() for row in _TABLE.split(",")], np.int32)
-"""(852, 3), each row and the rows themselves in rising order."""
+"""(852, 3) point numbers; the numbers in each row and the rows are sorted."""

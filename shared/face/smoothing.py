@@ -1,4 +1,4 @@
-"""Smoothing of tracked points that is still at rest and does not lag in motion."""
+"""Smoothing of tracked points: steady at rest, without lag in motion."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from shared.runtime.clock import US
 
 FAST_POINTS = np.unique(
     np.array(
-        # lids, inner and outer lips: a blink lasts three frames and must survive
+        # lids, inner and outer lips: a blink lasts three frames and must not be smoothed away
         [33, 7, 163, 144, 145, 153, 154, 155, 133, 173, 157, 158, 159, 160, 161, 246]
         + [263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 387, 388, 466]
         + [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409]
@@ -36,11 +36,11 @@ class OneEuro:
         self._pts = 0
 
     def reset(self) -> None:
-        """Forget what was seen: the next value passes as it is."""
+        """Discard the state; the next value passes unchanged."""
         self._value = None
 
     def smooth(self, value: NDArray[np.float32], pts: int) -> NDArray[np.float32]:
-        """The smoothed value at `pts` (microseconds); the first value after a reset passes as it is."""
+        """Return the smoothed value at `pts` (microseconds); the first value after a reset passes unchanged."""
         dt = (pts - self._pts) / US
         if self._value is None or self._speed is None or dt <= 0 or dt > 0.5:
             self._value, self._speed, self._pts = value.copy(), np.zeros_like(value), pts
@@ -53,13 +53,13 @@ class OneEuro:
         return self._value.copy()
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """The state as plain arrays."""
+        """Return the state as plain arrays."""
         if self._value is None or self._speed is None:
             return {}
         return {"value": self._value.copy(), "speed": self._speed.copy(), "pts": np.array(self._pts, np.int64)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Continue where `save` left off."""
+        """Continue from a state that `save` returned."""
         self.reset()
         if "value" in state:
             self._value, self._speed = np.asarray(state["value"], np.float32), np.asarray(state["speed"], np.float32)
@@ -67,7 +67,7 @@ class OneEuro:
 
 
 class FaceSmoother:
-    """One-Euro on all points of a face, in units of the eye distance so that size does not matter."""
+    """One-Euro filter on all points of a face, in units of the eye distance, so that a face's size does not matter."""
 
     def __init__(self) -> None:
         cutoff = np.full((POINTS, 1), 0.9, np.float32)
@@ -79,22 +79,22 @@ class FaceSmoother:
         self._unit = 0.0
 
     def reset(self) -> None:
-        """Forget what was seen: the next face passes as it is."""
+        """Discard the state; the next face passes unchanged."""
         self._filter.reset()
         self._unit = 0.0
 
     def smooth(self, face: Face, pts: int) -> Face:
-        """The smoothed face at `pts` (microseconds)."""
+        """Return the smoothed face at `pts` (microseconds)."""
         if self._unit == 0.0:
             self._unit = max(face.eye_distance, 1.0)
         return Face(self._filter.smooth(face.points / np.float32(self._unit), pts) * np.float32(self._unit))
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """The state as plain arrays."""
+        """Return the state as plain arrays."""
         return {**self._filter.save(), "unit": np.array(self._unit)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
-        """Continue where `save` left off."""
+        """Continue from a state that `save` returned."""
         self._filter.restore(state)
         self._unit = float(state["unit"])
 

@@ -1,4 +1,4 @@
-"""Finds the face in an image and follows it through a video."""
+"""Finds faces in images and follows one face through a video."""
 
 from dataclasses import dataclass, field
 
@@ -9,16 +9,16 @@ from shared.face.landmarks import Face
 from shared.face.networks.landmarker import FaceLandmarker
 
 MIN_FACE_PX = 96  # a portrait's face needs this many pixels to be worth animating
-SURVEY_PERIOD_FRAMES = 50  # images of a video between two looks at the whole of it
+SURVEY_PERIOD_FRAMES = 50  # interval at which a whole frame is searched for other faces
 PixelBounds = tuple[int, int, int, int]  # left, top, right, bottom
-# A second face takes over only when it scores this much better: no flicker between two people.
+# Another face is followed only if its score is better by this factor, so that tracking does not alternate between two.
 SWITCH_MARGIN = 1.3
 
 
 def face_score(face: Face, width: int, height: int) -> float:
-    """Size of a face in pixels, discounted towards the edge of the image.
+    """Return the size of a face in pixels, reduced by its distance from the image's centre.
 
-    The most central large face scores highest.
+    A large face near the centre scores highest.
     """
     left, top, right, bottom = face.box
     dx = ((left + right) / 2 - width / 2) / width
@@ -28,10 +28,10 @@ def face_score(face: Face, width: int, height: int) -> float:
 
 @dataclass(slots=True)
 class FaceTracker:
-    """Follows one face through a video, or looks at single images (``still=True``). Not thread-safe.
+    """Follows one face through a video, or finds the faces in single images (``still=True``). Not thread-safe.
 
-    max_faces: how many `faces` finds in a single image. A video's face is followed alone, which costs half as much as
-        looking for a second one in every frame; every SURVEY_PERIOD_FRAMES the whole frame is looked at.
+    max_faces: most faces that `faces` finds in a single image. In a video one face is followed, which takes half the
+        time of looking for a second one in every frame; the whole frame is searched every SURVEY_PERIOD_FRAMES.
     """
 
     still: bool = False
@@ -41,7 +41,7 @@ class FaceTracker:
     _last: Face | None = field(init=False, default=None)
     _region: PixelBounds | None = field(
         init=False, default=None
-    )  # all that the model is shown, until it follows the face there
+    )  # the only part of the image shown to the model until it follows the face there
     _until_survey: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -50,22 +50,22 @@ class FaceTracker:
             self._survey = FaceTracker(still=True, max_faces=self.max_faces)
 
     def faces(self, rgb: NDArray[np.uint8]) -> list[Face]:
-        """Every face in a (H, W, 3) uint8 RGB image, best first (see `face_score`)."""
+        """Return the faces in a (H, W, 3) uint8 RGB image, highest `face_score` first."""
         height, width = rgb.shape[:2]
         found = [Face(points) for points in self._landmarker.find(rgb)]
         return sorted(found, key=lambda face: -face_score(face, width, height))
 
     def track(self, rgb: NDArray[np.uint8]) -> Face | None:
-        """The followed face in the next image of a video, or None while there is none.
+        """Return the followed face in the next frame of a video, None if there is none.
 
-        With several faces the most central large one is taken up, and kept unless another becomes clearly more so.
+        Of several faces the one with the highest score is followed, until another one's score is clearly higher.
         """
         shown = rgb if self._region is None else _only(rgb, self._region)
         face = next(iter(self.faces(shown)), None)
         if self._survey is None:
             return face
         if self._region is not None:
-            if face is None:  # the model lets go of the old face in one image and finds the new one in the next
+            if face is None:  # the model loses the old face in one frame and finds the new one only in the next
                 face = next(iter(self._survey.faces(shown)), None)
             else:
                 self._region = None
@@ -78,7 +78,7 @@ class FaceTracker:
         return face
 
     def _choose(self, rgb: NDArray[np.uint8], face: Face) -> Face:
-        """Look at the whole image; where another face is the one to follow, turn to it."""
+        """Search the whole frame and return the face to follow, which may be another one."""
         assert self._survey is not None
         self._until_survey = SURVEY_PERIOD_FRAMES
         height, width = rgb.shape[:2]
@@ -100,7 +100,7 @@ class FaceTracker:
         return best
 
     def restart(self) -> None:
-        """Forget the video: the next image is looked at as if it were the first."""
+        """Discard the state; the next frame is treated as the first of a video."""
         self._landmarker.forget()
         self._last, self._region, self._until_survey = None, None, 0
 
@@ -110,7 +110,7 @@ def _distance(one: Face, other: Face) -> float:
 
 
 def _only(rgb: NDArray[np.uint8], region: PixelBounds) -> NDArray[np.uint8]:
-    """The image with everything outside the region black."""
+    """The image, black outside the region."""
     left, top, right, bottom = region
     out = np.zeros_like(rgb)
     out[top:bottom, left:right] = rgb[top:bottom, left:right]

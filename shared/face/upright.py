@@ -1,4 +1,4 @@
-"""Which way up an image of a face is: what a file does not say, the face does."""
+"""Finds the upright orientation of an image by its face, for files that do not state it."""
 
 import cv2
 import numpy as np
@@ -7,30 +7,29 @@ from numpy.typing import NDArray
 from shared.face.networks.detector import FULL_RANGE, FaceDetector
 from shared.face.tracker import FaceTracker
 
-SIDE_PX = 1280  # of what is looked at, at most: the detector sees 192 pixels of a part
-SURE = 0.9  # score of a face that is the right way up: nothing else is looked at
-# Score of one that is so after a turn, at least; and by how much it is more than without: less where it is well seen.
+SIDE_PX = 1280  # longest side of the examined image: the detector scales each part of it to 192 pixels
+SURE = 0.9  # score of a face at which the image counts as upright without trying turns
+# A turn is accepted if the face's score after it is at least LIKELY and higher by CLEARER than without the turn; for a
+# score of WELL_SEEN or more, A_LITTLE_CLEARER suffices.
 LIKELY, CLEARER = 0.6, 0.25
 WELL_SEEN, A_LITTLE_CLEARER = 0.8, 0.1
-MOST_ROLL = 45.0  # degrees that a face leans after the turn: more, and it was nearer to upright before
-FLOOR = 0.2  # scores below it are not looked at
-PARTS = (1, 2, 3)  # parts across, until a face is found: a small one in a large image is not seen in the whole
+MOST_ROLL = 45.0  # degrees of roll after the turn; with more, the face was closer to upright before it
+FLOOR = 0.2  # lower scores are ignored
+PARTS = (1, 2, 3)  # numbers of parts across, tried until a face is found: small faces are not found in the whole image
 
 _TURNS = (None, cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE)
 
 
 def turned(image: NDArray[np.uint8], quarters: int) -> NDArray[np.uint8]:
-    """An image turned clockwise by so many quarters of a full turn."""
+    """Return an image turned clockwise by this number of quarter turns."""
     turn = _TURNS[quarters % 4]
     return image if turn is None else np.asarray(cv2.rotate(image, turn), np.uint8)
 
 
 def quarters_to_upright(rgb: NDArray[np.uint8]) -> int:
-    """Quarter turns clockwise after which the face of a (H, W, 3) uint8 RGB image is upright.
+    """Return the number of clockwise quarter turns that make the face of a (H, W, 3) uint8 RGB image upright.
 
-    0 where that is not clear.
-
-    Some 10 ms where a face is clearly upright, 80 ms where it is not, and 1 s where none is found.
+    0 if this is not clear. Takes about 10 ms for a clearly upright face, 80 ms for another one, and 1 s without a face.
     """
     detector = FaceDetector(FULL_RANGE, FLOOR)
     small = _small(rgb)
@@ -61,7 +60,7 @@ def _small(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _best(detector: FaceDetector, rgb: NDArray[np.uint8], across: int) -> float:
-    """The surest face's score among square parts that overlap by half, so many across the shorter side."""
+    """The best face's score in square parts that overlap by half, `across` of them on the shorter side."""
     height, width = rgb.shape[:2]
     if across == 1:
         return max((each.score for each in detector.find(rgb)), default=0.0)

@@ -1,1 +1,1 @@
-"""The networks that find faces, their 478 points and people, run by LiteRT: their files, and the code around them."""
+"""The LiteRT networks that find faces, their 478 points and people: the models' files and the code that runs them."""

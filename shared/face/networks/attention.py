@@ -1,9 +1,9 @@
-"""478 points of a face in a close-up: the attention model in its four parts.
+"""Finds the 478 points of a face in a close-up by the attention model, which is cut into four networks.
 
-The trunk finds 468 points and returns the features it found them by. Lips and eyes are then refined: each region's
-network gets the features on a grid of 16x16, turned and stretched over the place where the trunk saw the region. It
-finds the region's points, and an iris, in quarters of that grid's pixels: as many to a pixel as the image has to one of
-the features.
+The trunk finds 468 points and also returns its feature map. Three further networks refine lips and eyes: each receives
+the features sampled on a 16x16 grid that is rotated and scaled to cover its region as found by the trunk. It returns
+the region's points, and for an eye those of the iris, in quarters of a grid pixel; likewise a pixel of the feature map
+is four pixels of the image wide.
 """
 
 import math
@@ -20,10 +20,10 @@ from shared.face.networks.network import FaceNetwork
 INPUT_PX = 192
 FEATURES_PX = 48
 GRID_PX = 16
-SPREAD = 1.5  # of the grid over the box of the region's points
+SPREAD = 1.5  # size of the grid as a multiple of the box of the region's points
 
-# Which points each region's network finds, in its order: numbers of the MediaPipe face topology (Apache 2.0; see
-# NOTICE).
+# The points that each region's network finds, in the network's order, as numbers of the MediaPipe face topology
+# (Apache 2.0; see NOTICE).
 LIPS = np.array(
     [61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 185, 40, 39, 37, 0, 267, 269, 270, 409]  # outer edge
     + [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 191, 80, 81, 82, 13, 312, 311, 310, 415]  # inner edge
@@ -31,8 +31,8 @@ LIPS = np.array(
     + [62, 96, 89, 179, 86, 15, 316, 403, 319, 325, 292, 183, 42, 41, 38, 12, 268, 271, 272, 407]  # between, inside
 )
 RIGHT_EYE = np.array(
-    [33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173]  # round the opening
-    + [130, 25, 110, 24, 23, 22, 26, 112, 243, 247, 30, 29, 27, 28, 56, 190]  # the rings about it
+    [33, 7, 163, 144, 145, 153, 154, 155, 133, 246, 161, 160, 159, 158, 157, 173]  # edge of the opening
+    + [130, 25, 110, 24, 23, 22, 26, 112, 243, 247, 30, 29, 27, 28, 56, 190]  # rings around the opening
     + [226, 31, 228, 229, 230, 231, 232, 233, 244, 113, 225, 224, 223, 222, 221, 189]
     + [35, 124, 46, 53, 52, 65, 143, 111, 117, 118, 119, 120, 121, 128, 245, 156, 70, 63, 105, 66, 107, 55, 193]
 )
@@ -66,14 +66,14 @@ LEFT_EYE = np.array(
         417,
     ]
 )
-OPENING_POINTS = 16  # the first of an eye's points; the iris lies at their mean depth
+OPENING_POINTS = 16  # points on the edge of an eye's opening, which come first; the iris gets their mean depth
 
 
 class _Region(NamedTuple):
-    """A region whose points the attention network refines.
+    """A region of the face whose points a network refines.
 
-    points: the numbers of those that it finds, the iris's last. level: two points that it is turned by, left and right
-    as the image shows them.
+    points: numbers of the points that the network finds, those of the iris last. level: numbers of the points, left and
+    right in the image, whose line defines the region's rotation.
     """
 
     network: NetworkName
@@ -90,18 +90,18 @@ REFINED = np.concatenate([region.points for region in REGIONS])
 _LEVEL = np.array([region.level for region in REGIONS])
 _BOXED = np.stack(
     [LIPS, np.resize(RIGHT_EYE, len(LIPS)), np.resize(LEFT_EYE, len(LIPS))]
-)  # again from the start, to one length
+)  # repeated from the start, to make all the same length
 
 
 class AttentionMesh:
-    """Finds the points of the one face in a close-up. Not thread-safe."""
+    """Finds the points of the face in a close-up. Not thread-safe."""
 
     def __init__(self) -> None:
         self._trunk = FaceNetwork("trunk")
         self._regions = [FaceNetwork(region.network) for region in REGIONS]
 
     def find(self, close_up: NDArray[np.uint8]) -> tuple[Points, float]:
-        """(478, 3) points, where the close-up reaches from 0 to 1, and how surely they are a face's, 0 to 1.
+        """Return (478, 3) points, with 0 to 1 across the close-up, and the probability that it shows a face, 0 to 1.
 
         close_up: (192, 192, 3) uint8 RGB.
         """
@@ -122,14 +122,14 @@ class AttentionMesh:
 
 
 def _grids(at: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Linear part (3, 2, 2) and origin (3, 2) of the way from each region's grid to the features, in pixels.
+    """The linear part (3, 2, 2) and offset (3, 2) of each region's map from grid pixels to feature pixels.
 
-    A region is a box about its points, turned upright and then SPREAD wider. at: (468, 2) points in pixels of the
-    features.
+    A region is the box of its points in its rotated frame, enlarged by SPREAD. at: (468, 2) points in pixels of the
+    feature map.
     """
     across = at[_LEVEL[:, 1]] - at[_LEVEL[:, 0]]
     cosine, sine = across.T / np.hypot(across[:, 0], across[:, 1])
-    upright = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)  # from turned to features
+    upright = np.stack([cosine, -sine, sine, cosine], axis=1).reshape(-1, 2, 2)  # from the region's axes to the map's
     turned = at[_BOXED] @ upright
     low, high = turned.min(axis=1), turned.max(axis=1)
     linear = upright * ((high - low) * np.float32(SPREAD / GRID_PX))[:, None]
@@ -144,9 +144,9 @@ _MIDDLES = np.stack([each.ravel() for each in np.meshgrid(_AT, _AT)])
 def _sample(
     features: NDArray[np.float32], linear: NDArray[np.float32], origin: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """(3, 16, 16, C) of the features at the middles of the grids' pixels, bilinear; 0 outside.
+    """The (3, 16, 16, C) features at the centres of the grids' pixels, bilinear; 0 outside the feature map.
 
-    features: (48, 48, C), contiguous. linear, origin: of the grids, see `_grids`.
+    features: (48, 48, C), contiguous. linear, origin: the grids' maps, see `_grids`.
     """
     side, channels = features.shape[0], features.shape[2]
     at = (linear @ _MIDDLES + origin[..., None]).transpose(1, 0, 2).reshape(2, -1) - np.float32(0.5)
@@ -154,7 +154,7 @@ def _sample(
     np.clip(at, 0, side - 1, out=at)
     whole = np.minimum(at.astype(np.intp), side - 2)
     x, y = (at - whole).astype(np.float32)
-    # A pixel and the one to its right lie side by side in memory: each row of `pairs` is two pixels.
+    # A pixel and its right neighbour are adjacent in memory: each row of `pairs` is two pixels.
     pairs = as_strided(features, (side * side - 1, 2 * channels), (channels * 4, 4), writeable=False)
     first = whole[1] * side + whole[0]
     mixed = pairs[first] * (1 - y)[:, None]

@@ -1,10 +1,10 @@
-"""Cuts the attention model into four networks that need no operation of MediaPipe's own.
+"""Cuts the attention model into four networks that do not need MediaPipe's custom operations.
 
 The model (`face_landmark_with_attention.tflite`; Grishchenko et al. 2020, arXiv 2006.10962) finds 468 points of the
-whole face, samples its features where lips and eyes were seen, and refines these by a network each. Sampling and the
-way back are custom operations: Landmarks2TransformMatrix, TransformTensorBilinear and TransformLandmarks. What lies
-between them is plain and becomes a file each; `attention.py` does what they did. The format is TensorFlow Lite's
-published FlatBuffers schema.
+whole face, samples its features at lips and eyes, and refines each of these by a further network. The sampling and the
+transformation of the results use custom operations: Landmarks2TransformMatrix, TransformTensorBilinear and
+TransformLandmarks. Each part between them has standard operations alone and becomes a file; `attention.py` replaces the
+custom operations. The format is TensorFlow Lite's published FlatBuffers schema.
 """
 
 from collections.abc import Iterable
@@ -17,12 +17,12 @@ from shared.face.networks.files import NetworkName
 FILE_IDENTIFIER = b"TFL3"
 SAMPLE, MATRIX, BACK = b"TransformTensorBilinear", b"Landmarks2TransformMatrix", b"TransformLandmarks"
 WHOLE_FACE = ("output_mesh_identity", "conv_faceflag")  # outputs of the trunk besides its features
-# Landmarks2TransformMatrix turns a region by the line from one point to another: the first tells which region it is.
+# Landmarks2TransformMatrix rotates a region by the line between two points; the first point identifies the region.
 REGION_BY_POINT: dict[int, NetworkName] = {61: "lips", 33: "right_eye", 362: "left_eye"}
 
 
 def cut_attention(model: bytes) -> dict[NetworkName, bytes]:
-    """The four networks, as files, of the attention model's file.
+    """Cut the attention model's file into the files of four networks.
 
     trunk: (1, 192, 192, 3) image -> (1, 1, 1, 1404) points, (1, 1, 1, 1) presence, (1, 48, 48, 32) features. lips: (1,
     16, 16, 32) features -> (1, 80, 2) points. right_eye, left_eye: the same -> (1, 71, 2) points and (1, 5, 2) of the
@@ -42,7 +42,7 @@ def cut_attention(model: bytes) -> dict[NetworkName, bytes]:
 
 
 class _Graph:
-    """A model's only subgraph, as the schema's own objects."""
+    """A model's only subgraph, as objects of the FlatBuffers schema."""
 
     def __init__(self, content: bytes) -> None:
         self._content = content
@@ -54,15 +54,15 @@ class _Graph:
         return self._model.operatorCodes[operator.opcodeIndex].customCode or b""
 
     def custom(self, name: bytes) -> list[Any]:
-        """The operators of this custom name, in order."""
+        """Return the operators of this custom name, in order."""
         return [each for each in self.subgraph.operators if self._custom_name(each) == name]
 
     def tensor(self, name: str) -> int:
-        """Index of the tensor of this name."""
+        """Return the index of the tensor of this name."""
         return next(i for i, each in enumerate(self.subgraph.tensors) if each.name.decode() == name)
 
     def region(self, matrix: int) -> NetworkName:
-        """Which region the matrix in this tensor is of."""
+        """Return the region to which the matrix in this tensor belongs."""
         from flatbuffers import flexbuffers
 
         maker = self.subgraph.operators[self._producer[matrix]]
@@ -71,9 +71,9 @@ class _Graph:
         return REGION_BY_POINT[options["left_rotation_idx"]]
 
     def reached_from(self, tensor: int) -> set[int]:
-        """Tensors that plain operators make of this one, itself included.
+        """Return this tensor and all tensors that standard operators compute from it.
 
-        Operators are stored in the order they run.
+        Operators are stored in execution order.
         """
         reached = {tensor}
         for each in self.subgraph.operators:
@@ -82,19 +82,19 @@ class _Graph:
         return reached
 
     def _needed(self, inputs: Iterable[int], outputs: Iterable[int]) -> list[int]:
-        """The operators between these tensors, in the order they run."""
+        """The operators between these tensors, in execution order."""
         known, wanted, needed = set(inputs), list(outputs), set()
         while wanted:
             tensor = wanted.pop()
             producer = self._producer.get(tensor)
             if tensor in known or producer is None or producer in needed:
-                continue  # given, constant, or seen
+                continue  # an input, a constant, or already visited
             needed.add(producer)
             wanted += [int(t) for t in self.subgraph.operators[producer].inputs if t >= 0]
         return sorted(needed)
 
     def part(self, inputs: list[int], outputs: list[int]) -> bytes:
-        """A model of what lies between these tensors, with only the tensors, buffers and codes that it uses."""
+        """Return the model between these tensors as a file, with only the tensors, buffers and codes that it uses."""
         import flatbuffers
 
         model = _parsed(self._content)
@@ -102,7 +102,7 @@ class _Graph:
         graph.operators = [graph.operators[i] for i in self._needed(inputs, outputs)]
         used = {int(t) for each in graph.operators for t in (*each.inputs, *each.outputs) if t >= 0}
         kept = sorted(used | set(inputs) | set(outputs))
-        number = {-1: -1} | {tensor: i for i, tensor in enumerate(kept)}  # -1: an input that is left out
+        number = {-1: -1} | {tensor: i for i, tensor in enumerate(kept)}  # -1: an optional input that is absent
         graph.tensors = [graph.tensors[t] for t in kept]
         graph.inputs, graph.outputs = _numbered(inputs, number), _numbered(outputs, number)
         for each in graph.operators:

@@ -1,7 +1,7 @@
-"""Faces in an image, roughly: BlazeFace (Bazarevsky et al., 2019), for faces that are near or small.
+"""Detects faces coarsely by BlazeFace (Bazarevsky et al., 2019), in variants for near and for small faces.
 
-A network says for each of its anchors, points of a fixed grid, how surely a face is there and how far from the anchor
-its box and six of its points are. What several anchors say of one face is averaged.
+For each anchor, a point of a fixed grid, the network gives the probability of a face and the offsets from the anchor to
+the face's box and six of its points. The results of several anchors for the same face are averaged.
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,14 @@ from shared.face.networks.files import NetworkName
 from shared.face.networks.network import FaceNetwork
 from shared.face.networks.region import Region, region_around
 
-OVERLAP = 0.3  # of two boxes' union: more, and they are of one face
-MOST_LOGIT = 80.0  # where exp still has a float's room
+OVERLAP = 0.3  # intersection over union above which two boxes belong to the same face
+MOST_LOGIT = 80.0  # limit at which exp does not overflow a float
 
 
 class Variant(NamedTuple):
     """A variant of the face detector.
 
-    network: its name. size: side of its input in pixels. grids: cells on a side, and anchors in each.
+    network: its name. size: side of its input in pixels. grids: for each grid, cells per side and anchors per cell.
     """
 
     network: NetworkName
@@ -36,10 +36,10 @@ FULL_RANGE = Variant("full_range", 192, ((48, 1),))  # smaller ones too
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face that was found.
+    """A detected face.
 
-    score: 0 to 1. points: (8, 2) float32 in pixels of the image: the box's upper left and lower right, the subject's
-    right eye, left eye, nose, mouth, right ear, left ear.
+    score: 0 to 1. points: (8, 2) float32 in pixels of the image: upper left and lower right corner of the box, then the
+    subject's right eye, left eye, nose, mouth, right ear, left ear.
     """
 
     score: float
@@ -47,13 +47,13 @@ class Detection:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """(left, top, right, bottom) in pixels; may reach beyond the image."""
+        """(left, top, right, bottom) in pixels; may extend beyond the image."""
         (left, top), (right, bottom) = self.points[:2].tolist()
         return left, top, right, bottom
 
     @property
     def region(self) -> Region:
-        """Where the face's points are to be found, upright."""
+        """The upright close-up in which to look for the face's points."""
         return region_around(*self.points[:4])
 
 
@@ -66,7 +66,7 @@ class FaceDetector:
         self._anchors = np.concatenate([_grid(cells, each) for cells, each in variant.grids])
 
     def find(self, rgb: NDArray[np.uint8]) -> list[Detection]:
-        """The faces in a (H, W, 3) uint8 RGB image, the surest first."""
+        """Return the faces in a (H, W, 3) uint8 RGB image, highest score first."""
         height, width = rgb.shape[:2]
         side = max(height, width)
         cut = Region(width / 2, height / 2, side).cut(rgb, self._size, cv2.BORDER_CONSTANT)
@@ -80,7 +80,7 @@ class FaceDetector:
         return _merged(np.asarray(scores[seen], np.float32), np.asarray(points, np.float32))
 
     def _points(self, offsets: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 8, 2) corners and points, 0 to 1 across the input, of (N, 16) centre, size and points in pixels of it."""
+        """Convert (N, 16) centre, size and points in input pixels to (N, 8, 2) corners and points, 0 to 1 across it."""
         points = offsets.reshape(-1, 8, 2) / np.float32(self._size)
         centre, half = points[:, 0] + anchors, points[:, 1] / 2
         points[:, 0], points[:, 1] = centre - half, centre + half
@@ -89,14 +89,14 @@ class FaceDetector:
 
 
 def _grid(cells: int, each: int) -> NDArray[np.float32]:
-    """(cells * cells * each, 2) middles of cells, row by row."""
+    """The (cells * cells * each, 2) centres of a grid's cells, row by row, each repeated `each` times."""
     at = (np.arange(cells, dtype=np.float32) + 0.5) / cells
     x, y = np.meshgrid(at, at)
     return np.repeat(np.stack([x, y], axis=-1).reshape(-1, 2), each, axis=0)
 
 
 def _merged(scores: NDArray[np.float32], points: NDArray[np.float32]) -> list[Detection]:
-    """One detection for each face: the mean, weighted by score, of all that overlap the surest."""
+    """One detection per face: the mean, weighted by score, of all detections that overlap the best one."""
     found = []
     left = np.argsort(-scores, kind="stable")
     while len(left):

@@ -1,7 +1,4 @@
-"""Where the networks' files are, and whether they are the ones that were installed.
-
-They are read, never fetched, here.
-"""
+"""Reads the networks' files and verifies them against the hashes of their installation; downloads nothing."""
 
 import hashlib
 import json
@@ -16,14 +13,14 @@ from shared.runtime.files import write_atomically
 NetworkName = Literal["short_range", "full_range", "trunk", "lips", "right_eye", "left_eye", "person"]
 NAMES: tuple[NetworkName, ...] = get_args(NetworkName)
 
-FOLDER = Path(sys.prefix) / "share" / "persona-studio" / "face"  # goes with the environment that the studio runs in
+FOLDER = Path(sys.prefix) / "share" / "persona-studio" / "face"  # belongs to the Python environment of the studio
 RECORD = "networks.json"
-VERSION = 1  # of what the files hold; files of another version are installed again
+VERSION = 1  # of the files' content; files of another version are installed again
 COMMAND = "studio setup"
 
 
 def networks_fault(folder: Path = FOLDER) -> str:
-    """What is wrong with the files in `folder` and the command that helps, in a sentence; "" where they are whole."""
+    """Return a sentence with the fault of the files in `folder` and the command that helps; "" if they are intact."""
     try:
         for name in NAMES:
             read_network(name, folder)
@@ -33,7 +30,7 @@ def networks_fault(folder: Path = FOLDER) -> str:
 
 
 def read_network(name: NetworkName, folder: Path = FOLDER) -> bytes:
-    """A network's file, held against the hash that was taken when it was installed. Raises StudioError."""
+    """Return a network's file after checking it against the hash from its installation. Raises StudioError."""
     try:
         record = json.loads((folder / RECORD).read_bytes())
         if record["version"] != VERSION:
@@ -53,12 +50,12 @@ def read_network(name: NetworkName, folder: Path = FOLDER) -> bytes:
 
 @cache
 def installed_network(name: NetworkName) -> bytes:
-    """A network's file, read once in a process. Raises StudioError."""
+    """Return a network's file, which is read once per process. Raises StudioError."""
     return read_network(name)
 
 
 def write_networks(contents: dict[NetworkName, bytes], folder: Path = FOLDER) -> None:
-    """Put all files into `folder`, which is made; the record, which makes them valid, comes last. Raises OSError."""
+    """Write all files to `folder`, created if missing, and last the record that makes them valid. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         write_atomically(folder / f"{name}.tflite", content, 0o644)

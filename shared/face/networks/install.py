@@ -1,8 +1,8 @@
-"""Takes the networks out of the published wheel of mediapipe, which is not itself installed.
+"""Extracts the networks from the published wheel of mediapipe, which itself is not installed.
 
     python -m shared.face.networks [WHEEL]
 
-The wheel is a zip archive like any other: which Python and which system it is for does not matter.
+The wheel is only read as a ZIP archive, so the Python version and system that it was built for do not matter.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from shared.face.networks.cut import cut_attention
 from shared.face.networks.files import FOLDER, NetworkName, networks_fault, write_networks
 
 PACKAGE = "mediapipe==0.10.21"
-# One file, the same everywhere, so that one hash of each model holds.
+# The same wheel on every machine, so that each model has one hash.
 WHEEL_FOR = ("--implementation=cp", "--python-version=3.12", "--abi=cp312", "--platform=manylinux_2_28_x86_64")
 # Path below mediapipe/modules in the wheel, and SHA-256.
 WHOLE: dict[NetworkName, tuple[str, str]] = {
@@ -41,10 +41,10 @@ ATTENTION = (
 
 
 def install_networks(wheel: Path | None = None, folder: Path = FOLDER) -> bool:
-    """Put the networks into `folder` unless they are there and whole; says whether there was anything to do.
+    """Install the networks in `folder` unless intact ones are there; return whether anything was installed.
 
-    wheel: mediapipe's, where it has been fetched; without one pip fetches it from the package index it is set up for.
-    Raises StudioError in one sentence, and leaves what was there.
+    wheel: a downloaded wheel of mediapipe; None to have pip download it from its configured package index. Raises
+    StudioError with one sentence; files that were there stay.
     """
     if not networks_fault(folder):
         return False
@@ -60,7 +60,7 @@ def install_networks(wheel: Path | None = None, folder: Path = FOLDER) -> bool:
 
 
 def networks_of_wheel(wheel: Path) -> dict[NetworkName, bytes]:
-    """All networks in a wheel of mediapipe 0.10.21, checked, the attention model cut. Raises StudioError."""
+    """Return the networks in a wheel of mediapipe 0.10.21, verified, the attention model cut. Raises StudioError."""
     try:
         with ZipFile(wheel) as archive:
             contents = {name: _member(archive, wheel, *source) for name, source in WHOLE.items()}

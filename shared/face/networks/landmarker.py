@@ -1,4 +1,4 @@
-"""Faces and their points in images: detected, or followed from one image to the next."""
+"""Finds faces and their points in single images, or follows a face from one image to the next."""
 
 import cv2
 import numpy as np
@@ -9,15 +9,15 @@ from shared.face.networks.attention import INPUT_PX, AttentionMesh
 from shared.face.networks.detector import SHORT_RANGE, FaceDetector
 from shared.face.networks.region import Region, region_around
 
-MIN_PRESENCE = 0.5  # below it there is no face, however surely one was detected
-LEVEL = (33, 263)  # outer corners of the eyes, which a close-up is turned by
+MIN_PRESENCE = 0.5  # probability of a face below which a detection is rejected, whatever its score
+LEVEL = (33, 263)  # outer corners of the eyes, which are level in a close-up
 
 
 class FaceLandmarker:
     """Finds the points of the faces in an image. Not thread-safe.
 
-    follows: look for the face where it was in the image before, and over the whole image only when it was not there;
-    for a single face.
+    follows: look for a single face at its position in the previous image, and in the whole image only if it was not
+    found there.
     """
 
     def __init__(self, follows: bool, max_faces: int = 1) -> None:
@@ -26,7 +26,7 @@ class FaceLandmarker:
         self._last: Region | None = None
 
     def find(self, rgb: NDArray[np.uint8]) -> list[Points]:
-        """(478, 3) float32 of each face in a (H, W, 3) uint8 RGB image, in its pixels, the surest first."""
+        """Return the (478, 3) float32 points, in pixels, of each face in a (H, W, 3) uint8 RGB image, best first."""
         if self._last is not None:
             regions = [self._last]
         else:
@@ -37,7 +37,7 @@ class FaceLandmarker:
         return found
 
     def forget(self) -> None:
-        """Look for faces over the whole of the next image."""
+        """Search the whole of the next image for faces."""
         self._last = None
 
     def _points(self, rgb: NDArray[np.uint8], region: Region) -> Points | None:

@@ -1,4 +1,4 @@
-"""One network, run by LiteRT on one core."""
+"""Runs one network by LiteRT on one core."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from shared.runtime.native_stderr import quiet
 
 
 class FaceNetwork:
-    """A network and its working memory, of one user: not thread-safe. Raises StudioError where its file is missing."""
+    """A network with its own working memory. Not thread-safe. Raises StudioError if its file is missing or damaged."""
 
     def __init__(self, name: NetworkName) -> None:
         content = installed_network(name)
@@ -23,7 +23,7 @@ class FaceNetwork:
         self._outputs: list[int] = [each["index"] for each in self._interpreter.get_output_details()]
 
     def __call__(self, given: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """The network's outputs for one input, in the model's order and shapes; the caller owns them.
+        """Return the network's outputs for one input, in the model's order and shapes, owned by the caller.
 
         given: (1, H, W, C) float32, contiguous.
         """

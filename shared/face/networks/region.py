@@ -1,4 +1,4 @@
-"""The turned square of an image that a network looks at."""
+"""Rotated square region of an image, the input of a network."""
 
 import math
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ MARGIN = 1.5  # side of the square over the longer side of the face
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A square in an image.
+    """A rotated square in an image.
 
-    x, y: its centre in pixels, corners of pixels being whole numbers. side: in pixels. angle: clockwise as the image
-    shows it, radians.
+    x, y: centre in pixels, where whole numbers are corners of pixels. side: length in pixels. angle: rotation in
+    radians, clockwise in the image.
     """
 
     x: float
@@ -24,7 +24,7 @@ class Region:
     angle: float = 0.0
 
     def cut(self, rgb: NDArray[np.uint8], size: int, border: int) -> NDArray[np.uint8]:
-        """(size, size, 3) uint8 of what lies in it. border: what is outside the image, as OpenCV's BORDER_..."""
+        """Return the region as (size, size, 3) uint8. border: OpenCV's BORDER_... for pixels outside the image."""
         step = self.side / size
         cosine, sine = step * math.cos(self.angle), step * math.sin(self.angle)
         half = size / 2
@@ -39,7 +39,7 @@ class Region:
         return np.asarray(cut, np.uint8)
 
     def to_image(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, 3) points in pixels of the image, z in the same unit, of such where the square reaches from 0 to 1."""
+        """Convert (N, 3) points, 0 to 1 across the square, to pixels of the image, with z in the same unit."""
         cosine, sine = self.side * math.cos(self.angle), self.side * math.sin(self.angle)
         turn = np.array([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, self.side]], np.float32)
         moved = (points - _MIDDLE) @ turn.T + np.array([self.x, self.y, 0], np.float32)
@@ -52,9 +52,9 @@ _MIDDLE = np.array([0.5, 0.5, 0.0], np.float32)
 def region_around(
     low: NDArray[np.float32], high: NDArray[np.float32], right: NDArray[np.float32], left: NDArray[np.float32]
 ) -> Region:
-    """The region of the face in the box from `low` to `high`, turned as two points of it that are level.
+    """Return the region of the face in the box from `low` to `high`, rotated to make `right` and `left` level in it.
 
-    Each (2,), pixels.
+    All four are (2,), in pixels; right and left are the subject's own.
     """
     x, y = (low + high) / 2
     dx, dy = left - right

@@ -1,4 +1,4 @@
-"""People in an image, pixel by pixel: selfie segmentation (MobileNetV3)."""
+"""Segments people in an image by the selfie segmentation network (MobileNetV3)."""
 
 import cv2
 import numpy as np
@@ -10,15 +10,15 @@ INPUT_PX = 256
 
 
 class PersonSegmenter:
-    """Tells the person from the background. Not thread-safe."""
+    """Separates people from the background. Not thread-safe."""
 
     def __init__(self) -> None:
         self._network = FaceNetwork("person")
 
     def find(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(H, W) float32, 0 to 1: how surely each pixel of a (H, W, 3) uint8 RGB image is a person's.
+        """Return the probability that each pixel of a (H, W, 3) uint8 RGB image shows a person: (H, W) float32, 0 to 1.
 
-        Soft and coarse.
+        The result is soft and coarse.
         """
         height, width = rgb.shape[:2]
         to_image = np.array([[width / INPUT_PX, 0.0, 0.0], [0.0, height / INPUT_PX, 0.0]])
