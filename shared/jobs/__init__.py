@@ -1,1 +1,1 @@
-"""Jobs: offline renders, on disk for everybody who works on them."""
+"""Jobs: offline renders, stored as files that submitters, workers and the console share."""

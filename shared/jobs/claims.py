@@ -1,8 +1,9 @@
-"""Units of work, and who may do them: claims that outlive clocks, Redis and frozen workers.
+"""Claims on units of work, which depend neither on synchronised clocks nor on Redis, and survive frozen workers.
 
-A claim is a numbered file made by exclusive creation; its number is the fencing token. Its holder rewrites it with a
-rising beat. An observer that sees the same beat for LEASE_S of its own monotonic clock may declare it expired, and then
-the next number can be claimed. A unit is done when `done.json` has been created, once and by one.
+A claim is a numbered file made by exclusive creation; its number is the fencing token. The holder rewrites the file
+with a rising beat. An observer that sees the same beat for LEASE_S of its own monotonic clock may declare the claim
+expired, and then the next number can be claimed. A unit is done when `done.json` has been created, which exactly one
+claim can do.
 """
 
 import json
@@ -17,30 +18,31 @@ from shared.jobs.records import MAX_CLAIMS, BeatRecord, DoneRecord, FailureRecor
 from shared.jobs.store import Store
 
 BEAT_S = 2.0
-LEASE_S = 15.0  # a worker that does not beat for this long is taken for dead
-ATTEMPTS = 3  # failures until a unit is left alone
-DEATHS = 6  # claims whose worker died silently, until a unit is left alone
+LEASE_S = 15.0  # a worker that does not beat for this long counts as dead
+ATTEMPTS = 3  # failures after which a unit is parked
+DEATHS = 6  # claims whose worker died silently after which a unit is parked
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to do a unit. unit: its name. number: the fencing token, higher than that of every earlier claim."""
+    """The right to work on a unit. unit: its name. number: fencing token, higher than that of every earlier claim."""
 
     job: str
     unit: str
     number: int
 
     def file(self, suffix: str) -> str:
-        """A name in the store that no other claim uses."""
+        """Return a file name in the store that no other claim uses."""
         return f"{_place(self.job, self.unit)}/{self.number:04d}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)
 class UnitState:
-    """What a unit's folder says.
+    """State of a unit, read from its folder.
 
-    claim: the highest number, 0 before the first. open: that claim's holder may still be at it. failures: attempts that
-    ended with a reason. deaths: claims that ended without one. parked: not to be tried again before it is declared so.
+    claim: highest claim number, 0 before the first. open: whether that claim's holder may still be working. failures:
+    number of attempts that failed with a reason. deaths: number of claims that ended without one. parked: whether the
+    unit must not be tried again until an operator retries it. done: whether the unit is done.
     """
 
     claim: int
@@ -56,7 +58,7 @@ def _place(job: str, unit: str) -> str:
 
 
 def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
-    """A unit's state, by one listing."""
+    """Return a unit's state, which takes one listing of its folder."""
     names = store.list(_place(job, unit))
     of = numbered(names)
     highest = max(of["claim"], default=0)
@@ -75,9 +77,9 @@ def read_unit_state(store: Store, job: str, unit: str) -> UnitState:
 def claim_unit(
     store: Store, job: str, unit: str, seen: UnitState, worker: str, facts: Mapping[str, Any] = MappingProxyType({})
 ) -> Claim | None:
-    """Take a unit that no worker is at, or whose holder has expired.
+    """Claim a unit that no worker holds or whose claim has expired; return None if another worker was faster.
 
-    facts: of the first beat, such as `pace`. None where another was faster.
+    seen: the unit's state. facts: for the first beat, such as `pace`.
     """
     number = seen.claim + 1
     made = store.create(f"{_place(job, unit)}/claim-{number:04d}.json", _beat(0, worker, facts))
@@ -85,7 +87,7 @@ def claim_unit(
 
 
 def write_beat(store: Store, held: Claim, number: int, worker: str, facts: dict[str, Any]) -> bool:
-    """Record that the holder is alive, with its facts; False where another holds the claim by now."""
+    """Record that the holder is alive, with its facts; return False if the unit has been claimed by another since."""
     if not is_claim_held(store, held):
         return False
     store.write(f"{_place(held.job, held.unit)}/claim-{held.number:04d}.json", _beat(number, worker, facts))
@@ -93,22 +95,22 @@ def write_beat(store: Store, held: Claim, number: int, worker: str, facts: dict[
 
 
 def is_claim_held(store: Store, held: Claim) -> bool:
-    """Whether this is still the highest claim and the job is there."""
+    """Whether this is still the highest claim on the unit; False also if the job was deleted."""
     return read_unit_state(store, held.job, held.unit).claim == held.number
 
 
 def read_beat(store: Store, job: str, unit: str, number: int) -> BeatRecord | None:
-    """What a claim's holder said last; None where it is gone or damaged."""
+    """Return the last beat of a claim's holder; None if its file is gone or damaged."""
     return read_record(store, f"{_place(job, unit)}/claim-{number:04d}.json", BeatRecord)
 
 
 def give_back(store: Store, held: Claim) -> None:
-    """The unit is free again, without a failed attempt."""
+    """Release the unit without counting a failed attempt."""
     store.create(f"{_place(held.job, held.unit)}/returned-{held.number:04d}.json", b"{}")
 
 
 def record_failure(store: Store, held: Claim, reason: str, kind: str) -> None:
-    """The attempt ended with a reason. kind: failed, or memory; that is tried once more, with less."""
+    """Record a failed attempt. kind: failed, or memory, after which the unit is tried once more with less memory."""
     earlier = failures(store, held.job, held.unit)
     content = json.dumps({"reason": reason, "kind": kind}).encode()
     place = _place(held.job, held.unit)
@@ -118,7 +120,7 @@ def record_failure(store: Store, held: Claim, reason: str, kind: str) -> None:
 
 
 def failures(store: Store, job: str, unit: str) -> list[FailureRecord]:
-    """Reason and kind of each failed attempt, oldest first; without a reason where its file is damaged."""
+    """Return the failed attempts, oldest first; one whose file is damaged has no reason."""
     place = _place(job, unit)
     found = sorted(numbered(store.list(place))["failed"])
     return [
@@ -127,9 +129,9 @@ def failures(store: Store, job: str, unit: str) -> list[FailureRecord]:
 
 
 def publish_unit(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
-    """Record the unit as done by this claim; False where the claim is another's by now, or another was first.
+    """Record the unit as done by this claim; return False if there is a newer claim or the unit is already done.
 
-    What was made lies under names of this claim alone, so a late one overwrites nothing.
+    The unit's files have names that belong to this claim alone, so a late worker overwrites nothing.
     """
     if not is_claim_held(store, held):
         return False
@@ -138,7 +140,7 @@ def publish_unit(store: Store, held: Claim, facts: dict[str, Any]) -> bool:
 
 
 def completion_record(store: Store, job: str, unit: str) -> DoneRecord:
-    """What was recorded when the unit was done. Raises StudioError where it is not done, or the record is damaged."""
+    """Return the record of a unit that is done. Raises StudioError if it is not done or the record is damaged."""
     name = f"{_place(job, unit)}/done.json"
     found = read_record(store, name, DoneRecord)
     if found is None and is_done_damaged(store, job, unit):
@@ -149,29 +151,29 @@ def completion_record(store: Store, job: str, unit: str) -> DoneRecord:
 
 
 def is_done_damaged(store: Store, job: str, unit: str) -> bool:
-    """Whether a unit is marked as done by a file that does not say what was made."""
+    """Whether a unit is marked as done by a record that cannot be read."""
     name = f"{_place(job, unit)}/done.json"
     return store.read(name) is not None and read_record(store, name, DoneRecord) is None
 
 
 def forget_done(store: Store, job: str, unit: str) -> None:
-    """Have a unit made again whose record is damaged. The claims stay: their numbers must not be given out twice."""
+    """Reset a unit whose record is damaged, to have it done again. Claims stay: numbers must not be assigned twice."""
     _end_claims(store, job, unit, read_unit_state(store, job, unit).claim)
     store.remove(f"{_place(job, unit)}/done.json")
 
 
 def made_file_name(store: Store, job: str, unit: str, suffix: str) -> str:
-    """The name in the store of what a unit that is done has made."""
+    """Return the name in the store of a file that a unit that is done has made. Raises like `completion_record`."""
     return Claim(job, unit, completion_record(store, job, unit).claim).file(suffix)
 
 
 def forget_failures(store: Store, job: str, unit: str) -> None:
-    """Try again what was tried too often; what is done stays done."""
+    """Make a parked unit available again; does nothing for a unit that is done or not parked."""
     state = read_unit_state(store, job, unit)
     if state.done or not state.parked:
         return
     place = _place(job, unit)
-    # The claims stay: their numbers must not be given out twice. An open one among the dead is ended as handed back.
+    # Claims stay: their numbers must not be assigned twice. Those without an end are marked as returned.
     _end_claims(store, job, unit, state.claim)
     for number in numbered(store.list(place))["failed"]:
         store.remove(f"{place}/failed-{number:04d}.json")

@@ -1,4 +1,4 @@
-"""A job's units as a graph: what each is called, what it needs, and how much of the work it is."""
+"""A job's units as a graph: the name, needs and weight of each unit."""
 
 import math
 import re
@@ -7,21 +7,22 @@ from dataclasses import dataclass
 
 from shared.errors import StudioError
 
-NAME = re.compile(r"[a-z0-9-]{1,40}")  # what looks otherwise never becomes a name in the store
+NAME = re.compile(r"[a-z0-9-]{1,40}")  # a unit's name, which also becomes a name in the store
 FOLLOW, RENDER, ASSEMBLE = "follow", "render", "assemble"
-# Of a frame, by what drives, where drawing and encoding it is 1: as a light engine takes on a portrait.
+# Weight of following one frame, by the kind of driver, relative to drawing and encoding it: measured with a light
+# engine on a portrait.
 FOLLOW_WEIGHTS = {"motion": 0.5, "voice": 0.05, "template": 0.05}
 MAX_TITLE_CHARACTERS = 100
-ASSEMBLE_WEIGHT = 0.02  # of all other units together
+ASSEMBLE_WEIGHT = 0.02  # weight of the last unit as a share of all others together
 
 
 @dataclass(frozen=True, slots=True)
 class UnitSpec:
     """A piece of a job that one worker does.
 
-    name: 1 to 40 of a-z, 0-9 and -; its folder has it too. needs: the units that must be done before it. weight: its
-    share of the work, in any measure that the job's other units have too. title: what people read, such as "window 2 of
-    7 in step 3 of 50"; "" where the name says it.
+    name: 1 to 40 of a-z, 0-9 and -, also the name of its folder. needs: names of the units that must be done before it.
+    weight: amount of work, in any unit of measure that is the same for all of the job's units. title: text for people,
+    such as "window 2 of 7 in step 3 of 50"; "" if the name is enough.
     """
 
     name: str
@@ -31,10 +32,10 @@ class UnitSpec:
 
 
 class JobGraph:
-    """All units of a job, `assemble` the last of them.
+    """All units of a job, of which `assemble` is the last.
 
-    units: by name, in the order they are best done; each comes after what it needs. shown: names of those that an
-    operator sees as the job's segments: the drawn ones of a frame engine, all that a clip engine declares.
+    units: by name, in the preferred order of execution; each unit comes after those that it needs. shown: names of the
+    units that an operator sees as the job's segments: the render units of a frame engine, all units of a clip engine.
     """
 
     def __init__(self, units: Iterable[UnitSpec], shown: Iterable[str]) -> None:
@@ -46,33 +47,34 @@ class JobGraph:
         return iter(self.units)
 
     def needs(self, name: str) -> tuple[str, ...]:
-        """What must be done before a unit."""
+        """Return the names of the units that must be done before a unit."""
         return self.units[name].needs
 
     def dependents(self, name: str) -> list[str]:
-        """What may become ready when a unit is done."""
+        """Return the names of the units that need this unit."""
         return [unit.name for unit in self.units.values() if name in unit.needs]
 
 
 def follow_name(index: int) -> str:
-    """The unit that follows what moves the face through segment `index`, and the engine's state."""
+    """Return the name of the unit that computes the motion and the engine's state for segment `index`."""
     return f"{FOLLOW}-{index:05d}"
 
 
 def render_name(index: int) -> str:
-    """The unit that draws segment `index`."""
+    """Return the name of the unit that draws segment `index`."""
     return f"{RENDER}-{index:05d}"
 
 
 def kind_of(name: str) -> str:
-    """A unit's name without its numbers: the same for all units that do the same to other parts."""
+    """Return a unit's name without its numbers, which is the same for all units with the same task."""
     return re.sub(r"(-\d+)+$", "", name)
 
 
 def segment_graph(ticks: Sequence[int], driven: str, *, chained: bool) -> JobGraph:
-    """The default graph, of frame engines: each segment is followed and drawn, then all are assembled.
+    """Return the default graph of frame engines: each segment is followed and drawn, then all are assembled.
 
-    ticks: in each segment. driven: by what. chained: drawing a segment needs the one before it.
+    ticks: number of ticks in each segment. driven: kind of driver. chained: whether drawing a segment needs the one
+    before it.
     """
     units = []
     for index, count in enumerate(ticks):
@@ -86,12 +88,12 @@ def segment_graph(ticks: Sequence[int], driven: str, *, chained: bool) -> JobGra
 
 
 def clip_graph(units: Sequence[UnitSpec]) -> JobGraph:
-    """The graph of a clip engine's units, whose last one makes the clip. They have passed `check_units`."""
+    """Return the graph of a clip engine's units, the last of which makes the clip. They must pass `check_units`."""
     return JobGraph([*units, _assemble(units, (units[-1].name,))], [unit.name for unit in units])
 
 
 def check_units(units: Sequence[UnitSpec]) -> None:
-    """Raise StudioError, in one sentence, unless these can be the units of a clip engine."""
+    """Raise StudioError with one sentence unless these are valid units of a clip engine."""
     if not units:
         raise StudioError("An engine must declare at least one unit.")
     before: set[str] = set()

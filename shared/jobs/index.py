@@ -1,6 +1,7 @@
-"""The state of every job when it was last read, in Redis, so that ten thousand are listed at once.
+"""Cache in Redis of every job's state as last read, so that ten thousand jobs can be listed quickly.
 
-What is true stands in the store: what is missing here is read there, and what is gone there is dropped here.
+The store is authoritative: a job that is missing here is read from the store, and one that is gone there is dropped
+here.
 """
 
 import hashlib
@@ -17,25 +18,25 @@ from shared.jobs.status import jobs, status
 from shared.jobs.store import Store
 from shared.jobs.view import JobState, JobView
 
-# A hash as one answer instead of ten thousand.
+# Returns a hash as one string instead of ten thousand replies.
 LINES = """local all, lines = redis.call('HGETALL', KEYS[1]), {}
 for at = 1, #all, 2 do lines[#lines + 1] = all[at] .. ' ' .. all[at + 1] end
 return table.concat(lines, '\\n')"""
 
 
 class JobIndex:
-    """Two hashes of a store's jobs: `states`, state and time of each, and `rows`, all that a list shows of it."""
+    """Two Redis hashes for a store's jobs: state and creation time of each, and its `JobView` without segments."""
 
     def __init__(self, store: Store, queue: JobQueue) -> None:
         self._store, self._queue = store, queue
-        # One Redis may serve several studios.
+        # Several stores may share one Redis, so the keys contain a hash of the store.
         key = f"studio:jobs:{hashlib.sha256(store.url.encode()).hexdigest()[:16]}"
         self._states, self._rows = f"{key}:states", f"{key}:rows"
 
     def order(self) -> list[tuple[str, JobState]]:
-        """Every job and its state, in the order they were handed in.
+        """Return every job and its state, in the order of submission.
 
-        Raises StudioError when the store cannot be read.
+        Raises StudioError if the store cannot be read.
         """
         names = jobs(self._store)
         known = self._known()
@@ -47,20 +48,20 @@ class JobIndex:
         ]
 
     def rows(self, names: list[str]) -> list[JobView]:
-        """These jobs, without their segments; those that are gone are left out."""
+        """Return views of these jobs without their segments; jobs that are gone are omitted."""
         found = self._kept(names)
         found |= {each.id: each for each in self._look([name for name in names if name not in found])}
         return [found[name] for name in names if name in found]
 
     def refresh(self, job: str) -> JobView | None:
-        """Look at a job again; None where it is gone."""
+        """Read a job from the store again; return None if it is gone."""
         seen = self._look([job])
         if not seen:
             self.drop([job])
         return seen[0] if seen else None
 
     def put(self, found: Collection[JobView]) -> None:
-        """Remember how these jobs stand."""
+        """Store these views in the index; does nothing if Redis does not answer."""
         client = self._queue.client()
         if client is None or not found:
             return
@@ -73,7 +74,7 @@ class JobIndex:
             self._queue.mark_away(error)
 
     def drop(self, names: Collection[str]) -> None:
-        """Forget jobs that are gone."""
+        """Remove jobs that are gone from the index."""
         client = self._queue.client()
         if client is None or not names:
             return
@@ -84,7 +85,7 @@ class JobIndex:
             self._queue.mark_away(error)
 
     def _look(self, names: list[str]) -> list[JobView]:
-        """Rows of these jobs as they are in the store, remembered for the next call."""
+        """Views of these jobs, read from the store and put into the index."""
         found = []
         for name in names:
             try:
@@ -95,7 +96,7 @@ class JobIndex:
         return found
 
     def _known(self) -> dict[str, tuple[str, JobState]]:
-        """Time and state by job."""
+        """Creation time and state in the index, by job."""
         client = self._queue.client()
         if client is None:
             return {}
@@ -105,7 +106,7 @@ class JobIndex:
             self._queue.mark_away(error)
             return {}
         rows = (line.split(" ") for line in lines)
-        # A state that another version of the studio wrote is not known: such a job is read from the store again.
+        # Another version of the studio may have written an unknown state: such a job is read from the store again.
         return {
             row[0]: (row[1], cast(JobState, row[2])) for row in rows if len(row) == 3 and row[2] in get_args(JobState)
         }
@@ -127,7 +128,10 @@ class JobIndex:
 def summaries(
     settings: Settings, store: Store, limit: int, states: Collection[JobState] | None = None, offset: int = 0
 ) -> list[JobView]:
-    """Jobs in these states, newest first, without their segments. Raises StudioError when the store cannot be read."""
+    """Return views of jobs in these states (None for all), newest first, without their segments.
+
+    Raises StudioError if the store cannot be read.
+    """
     queue = JobQueue(settings)
     try:
         index = JobIndex(store, queue)
@@ -138,7 +142,7 @@ def summaries(
 
 
 def counts(settings: Settings, store: Store) -> dict[JobState, int]:
-    """How many jobs are in each state. Raises StudioError when the store cannot be read."""
+    """Return the number of jobs in each state. Raises StudioError if the store cannot be read."""
     queue = JobQueue(settings)
     try:
         return Counter(state for _, state in JobIndex(store, queue).order())

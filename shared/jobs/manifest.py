@@ -1,4 +1,4 @@
-"""A job as it was handed in: written once, before anything is queued, and never changed."""
+"""A job's manifest: written once, before the job is queued, and never changed."""
 
 import re
 from collections.abc import Sequence
@@ -13,29 +13,29 @@ from shared.jobs.graph import JobGraph, UnitSpec, check_units, clip_graph, segme
 from shared.jobs.store import Store
 
 SCHEMA = 1
-KEPT_MANIFESTS = 4  # that were read last
-ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}")  # what looks otherwise never becomes a name in the store
+KEPT_MANIFESTS = 4  # parsed manifests that are cached
+ID = re.compile(r"[a-z0-9][a-z0-9-]{5,63}")  # a job's id, which also becomes a name in the store
 Priority = Literal["high", "normal", "low"]
 DrivenBy = Literal["motion", "voice", "template"]
 
 
 class DamagedJobError(StudioError):
-    """A job's folder is there, but what it holds is no longer a job."""
+    """A job's folder exists, but its manifest is missing, damaged or of another version."""
 
 
 class Span(NamedTuple):
-    """A segment's ticks, from `start` up to but not including `stop`."""
+    """The ticks of a segment, from `start` up to but not including `stop`."""
 
     start: int
     stop: int
 
 
 class Plan(BaseModel):
-    """How a job is cut.
+    """Division of a job into segments.
 
-    rate: frames a second, "25" or "30000/1001". ticks: frames of the whole; for a voice the length that its file
-    states; the last segment has what there really is. segment: ticks in each but the last. chained: each segment needs
-    the one before it.
+    driven: kind of driver. rate: frames per second, such as "25" or "30000/1001". ticks: number of frames in total; for
+    a voice this is the length that its file states, and the last segment has the real number. segment: ticks in each
+    segment but the last. chained: whether each segment needs the one before it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,28 +58,28 @@ class Plan(BaseModel):
 
     @property
     def fps(self) -> Fraction:
-        """Frames a second."""
+        """Frames per second."""
         return Fraction(self.rate)
 
     @property
     def segments(self) -> int:
-        """How many segments there are, at least one."""
+        """Number of segments, at least one."""
         return max(1, -(-self.ticks // self.segment))
 
     def span(self, index: int) -> Span:
-        """The ticks of segment `index`."""
+        """Return the ticks of segment `index`."""
         return Span(index * self.segment, min((index + 1) * self.segment, self.ticks))
 
 
 class Manifest(BaseModel):
-    """What a job is: who, moved by what, by which engine, into which file.
+    """Definition of a job: avatar, driver, engine and output file.
 
-    avatar_files, driver_file, captions_file: names in the store; captions_file: WebVTT of what the driver says, ""
-    where that is not known. driver: the file's name as its sender called it. out: a path on the machine that handed it
-    in, "" where the result stays in the store. output: `shared.media.output_spec.OutputSpec` as a dict. look: the
-    engine's options, all of them: those that were given over its settings where the job was handed in. units: what a
-    clip engine declared; empty for a frame engine, whose units follow from the plan. notes: sentences for the user
-    about the driver.
+    avatar_files, driver_file, captions_file: names in the store; captions_file is WebVTT of the driver's words, "" if
+    these are not known. driver: the submitter's name of the driver file. heard: whether the output has the driver's
+    sound. out: path of the result on the submitting machine, "" if it stays in the store. output:
+    `shared.media.output_spec.OutputSpec` as a dict. look: all of the engine's options: those given with the job, and
+    for the rest the engine's settings on the submitting machine. units: declared by a clip engine; empty for a frame
+    engine, whose units follow from the plan. notes: sentences for the user about the driver.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,7 +109,7 @@ class Manifest(BaseModel):
     @field_validator("units")
     @classmethod
     def _checked(cls, units: Sequence[UnitSpec]) -> Sequence[UnitSpec]:
-        """Check the names, which become names in the store."""
+        """Check the units, because their names become names in the store."""
         try:
             if units:
                 check_units(units)
@@ -127,21 +127,21 @@ class Manifest(BaseModel):
 
 
 def folder(job: str) -> str:
-    """A job's folder in the store."""
+    """Return the name of a job's folder in the store."""
     return f"jobs/{job}"
 
 
 @lru_cache(maxsize=KEPT_MANIFESTS)
 def _parsed(raw: bytes) -> Manifest:
-    """Parse a manifest; the same bytes give the same object.
+    """Parse a manifest; the same bytes return the same object.
 
-    An hour's clip has 70,000 units, and every unit and every look begins with this.
+    The clip of an hour has 70,000 units, and every unit and every status request reads the manifest.
     """
     return Manifest.model_validate_json(raw)
 
 
 def read_job_manifest(store: Store, job: str) -> Manifest:
-    """Raise StudioError where there is no such job, DamagedJobError where what is left of it cannot be read."""
+    """Return a job's manifest. Raises StudioError if there is no such job, DamagedJobError if it cannot be read."""
     raw = store.read(f"{folder(job)}/job.json") if ID.fullmatch(job) else None
     if raw is None:
         if ID.fullmatch(job) and store.list(folder(job)):

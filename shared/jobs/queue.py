@@ -1,4 +1,4 @@
-"""The way to the workers: short messages through Redis that wake one up. A message lost costs time, never a job."""
+"""Queue of short messages in Redis that wake workers. A lost message costs time, never a job."""
 
 import time
 from collections.abc import Iterable
@@ -18,32 +18,30 @@ if TYPE_CHECKING:
     from celery import Celery
 
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
-ADVANCE = "studio.advance"  # the task's name: workers of another version know it too
-REDIS_TIMEOUT_S = 1.0  # seconds that an answer of Redis may take
-PROBE = "studio:probe"  # a key that is written to see whether Redis takes anything
-RETRY_PAUSE_S = 2.0  # seconds before a Redis that did not answer is asked again
+ADVANCE = "studio.advance"  # name of the Celery task, the same in all versions of the studio
+REDIS_TIMEOUT_S = 1.0  # for an answer of Redis
+PROBE = "studio:probe"  # key that is written to test whether Redis accepts writes
+RETRY_PAUSE_S = 2.0  # pause before a Redis that did not answer is tried again
 
 
 def queue_name(engine: str, priority: Priority, *, begun: bool) -> str:
-    """The queue of an engine's jobs.
+    """Return the name of the queue for an engine's jobs of this priority.
 
-    Jobs that have begun have one of their own, which goes first: a worker finishes a job before it begins another.
+    Jobs that have begun have a separate queue, which is emptied first, so that workers finish a job before they begin
+    another.
     """
     return f"{engine}.{priority}.begun" if begun else f"{engine}.{priority}"
 
 
 def queue_names(engines: Iterable[str]) -> list[str]:
-    """The queues of these engines, in the order in which they are emptied."""
+    """Return the names of these engines' queues, in the order in which they are emptied."""
     names = list(engines)
     return [queue_name(each, level, begun=begun) for level in PRIORITIES for begun in (True, False) for each in names]
 
 
 def celery_app(url: str) -> "Celery":
-    """The Celery app as everybody needs it who sends.
-
-    JSON alone, no results, and no waiting for a Redis that is away.
-    """
-    from celery import Celery  # a quarter of a second that only who sends spends
+    """Return a Celery app for sending: JSON only, without results, and without waiting for a Redis that is away."""
+    from celery import Celery  # imported here because it takes a quarter of a second, which only senders need
 
     app = Celery("persona-studio", broker=url, set_as_current=False)
     app.conf.update(
@@ -62,12 +60,12 @@ def celery_app(url: str) -> "Celery":
 
 
 def transport_options() -> dict[str, Any]:
-    """How Celery talks to Redis."""
+    """Return the options of Celery's connection to Redis."""
     return {
-        # Emptied in the order they are given in, not in turn. Redis takes the first of them that has something.
+        # Queues are emptied in the given order, not in turn: Redis pops from the first one that has a message.
         "queue_order_strategy": "priority",
         "priority_steps": [0],
-        # Only what a worker held unread when it died comes back so; all else the caretakers see to.
+        # Only returns messages that a worker had fetched but not read when it died; caretakers recover everything else.
         "visibility_timeout": 3600,
         "socket_connect_timeout": REDIS_TIMEOUT_S,
         "socket_timeout": REDIS_TIMEOUT_S,
@@ -78,18 +76,18 @@ def transport_options() -> dict[str, Any]:
 
 
 def connect(url: str) -> redis.Redis:
-    """A client that says within a second or two that Redis is away, with redis.RedisError."""
+    """Return a client that raises redis.RedisError within a second or two if Redis does not answer."""
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=REDIS_TIMEOUT_S,
         socket_timeout=REDIS_TIMEOUT_S,
-        retry=Retry(NoBackoff(), 1),  # once: a connection that was fine before Redis was started again
+        retry=Retry(NoBackoff(), 1),  # one retry, for a connection from before a restart of Redis
         health_check_interval=5,
     )
 
 
 class JobQueue:
-    """Sends messages and says how many wait. Where Redis is away nothing fails and nothing waits long."""
+    """Sends messages and counts those that wait. If Redis does not answer, methods report it without raising."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -109,9 +107,9 @@ class JobQueue:
         expired: Expired = (),
         begun: bool = False,
     ) -> bool:
-        """Have `count` workers do something for a job; False where Redis is away.
+        """Send `count` messages that wake workers for a job; return False if Redis does not accept them.
 
-        Nothing is lost then: the job is on disk, and the next worker's caretaker finds it.
+        Nothing is lost then: the job is on disk, where a worker's caretaker finds it.
         """
         app = self._sender()
         if app is None:
@@ -133,7 +131,7 @@ class JobQueue:
         return True
 
     def depths(self, engines: Iterable[str]) -> dict[str, int] | None:
-        """How many messages wait in each queue, None where Redis is away."""
+        """Return the number of waiting messages in each of these engines' queues, None if Redis does not answer."""
         names = queue_names(engines)
         client = self.client()
         if client is None:
@@ -148,22 +146,22 @@ class JobQueue:
             return None
 
     def client(self) -> redis.Redis | None:
-        """The Redis client; None where there is no Redis or it did not answer just now."""
+        """Return the Redis client; None if there is no Redis or it recently did not answer."""
         if time.monotonic() < self._quiet_until:
             return None
         self._find()
         return self._client
 
     def mark_away(self, error: redis.RedisError) -> None:
-        """Redis did not answer, or answered that it takes nothing: it is not asked for a moment."""
+        """Note that Redis did not answer or refused a command: it is not used for RETRY_PAUSE_S."""
         self._quiet_until = time.monotonic() + RETRY_PAUSE_S
-        if isinstance(error, redis.ResponseError):  # it is there, and full or read only
+        if isinstance(error, redis.ResponseError):  # Redis runs but is full or read-only
             self.trouble = _refused(error)
 
     def refusal(self) -> str:
-        """Return why Redis takes nothing, in a sentence, "" where it does.
+        """Return a sentence that says why Redis accepts no messages, "" if it does.
 
-        It is asked by a write, for it answers even when full.
+        Tested by a write, because a full Redis still answers reads.
         """
         client = self.client()
         if client is None:
@@ -177,7 +175,7 @@ class JobQueue:
         return ""
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._app is not None:
             self._app.close()
         if self._client is not None:
@@ -193,7 +191,7 @@ class JobQueue:
         return self._app
 
     def _find(self) -> None:
-        """Look where Redis is now: the studio's own may have come, gone or moved."""
+        """Look up the address of Redis: the studio's own server may have started, stopped or moved."""
         url = redis_url(self._settings)
         if url == self._url:
             return
@@ -203,6 +201,6 @@ class JobQueue:
 
 
 def _refused(error: Exception) -> str:
-    _, of_pipeline, said = str(error).partition(" caused error: ")  # before it stands the whole command
+    _, of_pipeline, said = str(error).partition(" caused error: ")  # the text before it is the whole command
     reason = short(Exception(said)) if of_pipeline else short(error)
     return f"Redis accepts no messages ({reason}), so jobs wait until it does; they are safe on disk."

@@ -1,8 +1,8 @@
-"""The small files of a job's folder as models: the one place where names and contents of the jobs' store are parsed.
+"""Models of the small files in a job's folder; all parsing of names and contents in the job store is done here.
 
-The store is a folder that others reach too: file synchronisers leave copies, editors leave backups, a full disk leaves
-files cut short. A name that the studio would not have written is ignored; a content that it would not have written
-reads as None, and who asked decides what a damaged file costs.
+Other programs have access to the store's folder too: file synchronisers leave copies, editors leave backups, a full
+disk leaves truncated files. Names that the studio does not write are ignored. Contents that it does not write are read
+as None, and the caller decides how to handle a damaged file.
 """
 
 import re
@@ -13,14 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.jobs.store import Store
 
-MAX_RECORD_BYTES = 1 << 20  # size of a small file; none of ours comes near
-MAX_CLAIMS = 9999  # of a unit: the numbers that four digits hold
+MAX_RECORD_BYTES = 1 << 20  # far above the size of any file that the studio writes
+MAX_CLAIMS = 9999  # of a unit: highest number of four digits
 _NUMBERED = re.compile(r"(claim|failed|returned)-([0-9]{4})\.json")
 NumberedKind = Literal["claim", "failed", "returned"]
 
 
 class Record(BaseModel):
-    """A small file: JSON, a map, each value of its very type."""
+    """Base of the small files: a JSON object whose values have exactly the declared types."""
 
     model_config = ConfigDict(frozen=True, strict=True, extra="ignore", allow_inf_nan=False)
 
@@ -29,10 +29,10 @@ Known = TypeVar("Known", bound=Record)
 
 
 class BeatRecord(Record):
-    """A claim, rewritten by its holder.
+    """Content of a claim's file, which its holder rewrites.
 
-    done, total: steps. fps: steps a second. pace: weight a second that the holder did of the job's last unit of the
-    kind, 0 where there was none; told until the unit says how far it is.
+    beat: counts up. worker: its name. done, total: steps. fps: steps per second. pace: weight per second of the
+    holder's last unit of this kind in the job, 0 if there was none; sent until the unit reports steps.
     """
 
     beat: int = Field(ge=0, lt=1 << 53)
@@ -44,16 +44,17 @@ class BeatRecord(Record):
 
 
 class FailureRecord(Record):
-    """An attempt that ended with a reason, or a job that waits for one. kind: failed, memory or no_space."""
+    """Reason of a failed attempt or of a parked job. kind: failed, memory or no_space."""
 
     reason: str = ""
     kind: str = "failed"
 
 
 class DoneRecord(Record):
-    """A unit that is done: which claim did it, and what it noted.
+    """Record of a unit that is done.
 
-    files: of a clip engine's unit. lost: frames of the driver that could not be decoded.
+    claim: number of the claim that did it. files: files of a clip engine's unit. lost: number of the driver's frames
+    that could not be decoded.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -66,15 +67,16 @@ class DoneRecord(Record):
 
 
 class WishRecord(Record):
-    """What the operator wants of a job."""
+    """The operator's wish for a job."""
 
     wanted: Literal["run", "paused", "cancelled"] = "run"
 
 
 class ResultRecord(Record):
-    """The sidecar of a finished job, of which this much is read.
+    """The part of a finished job's sidecar that is read back.
 
-    file, captions: names in the job's folder, captions "" where there are none. notes: for the user.
+    file, captions: names in the job's folder, captions "" if there are none. bytes: size of the file. ticks: its number
+    of frames. notes: sentences for the user.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -87,9 +89,9 @@ class ResultRecord(Record):
 
 
 def read_record(store: Store, name: str, kind: type[Known]) -> Known | None:
-    """Return a file's content; None where there is none, or the file is not such a record.
+    """Return the record in a file; None if there is no such file or it does not contain a record of this kind.
 
-    Raises StudioError where the store cannot be read.
+    Raises StudioError if the store cannot be read.
     """
     raw = store.read(name)
     if raw is None or len(raw) > MAX_RECORD_BYTES:
@@ -101,7 +103,7 @@ def read_record(store: Store, name: str, kind: type[Known]) -> Known | None:
 
 
 def numbered(names: Iterable[str]) -> dict[NumberedKind, set[int]]:
-    """Return the numbers of a unit's claims, failures and returns among the names in its folder; others are ignored."""
+    """Return the numbers of a unit's claims, failures and returns, by the file names in its folder."""
     found: dict[NumberedKind, set[int]] = {"claim": set(), "failed": set(), "returned": set()}
     for name in names:
         if (match := _NUMBERED.fullmatch(name)) and int(match[2]):

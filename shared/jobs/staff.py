@@ -1,4 +1,4 @@
-"""Whether any worker can take the jobs, or one of them, as a sentence for users who wait."""
+"""Sentences for users whose jobs wait: whether any worker is running, and whether one can do a certain job."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,18 +12,18 @@ from shared.jobs.workers import WorkerBeat, Workers
 from shared.runtime.file_lock import is_locked
 
 UNFINISHED: frozenset[JobState] = frozenset({"queued", "rendering", "assembling"})
-FARM_LOCK = "farm.lock"  # held by the farm; its time of change is when the farm was last at work
+FARM_LOCK = "farm.lock"  # held by the running farm, which sets its modification time while it works
 REDIS_SILENT = "Redis does not answer, so jobs may wait until it does."
 NO_WORKER = "No worker is running yet, so jobs wait; `studio worker` starts one where none starts by itself."
 
 
 def farm_lock(home: Path) -> Path:
-    """The lock of a home's own farm."""
+    """Return the path of the lock of a home's own render farm."""
     return home / FOLDER / FARM_LOCK
 
 
 def staff_note(settings: Settings) -> str:
-    """Return why jobs that wait will not be done now, "" where a worker is there. One look, as of this moment."""
+    """Return why waiting jobs will not be done now, "" if a worker is running. The state at this moment only."""
     with Staff(settings) as staff:
         found = staff.read_all()
         if any(each.alive for each in found or ()):
@@ -41,14 +41,14 @@ def staff_note(settings: Settings) -> str:
 
 
 def staffed_engines(workers: Sequence[WorkerBeat] | None) -> frozenset[str]:
-    """Names of the engines that a living worker can run. workers: None where they are not known."""
+    """Return the names of the engines that a living worker can run. workers: None if they are not known."""
     return frozenset(engine for each in workers or () if each.alive for engine in each.engines)
 
 
 def waiting_reason(engine: str, workers: Sequence[WorkerBeat] | None) -> str:
-    """Why none of the workers takes a job of this engine: one sentence.
+    """Return a sentence that says why no worker can do a job of this engine.
 
-    "" where one can, and where there are none at all or it is not known, which is not a single job's problem
+    "" if one can. Also "" if no worker runs or the workers are not known, because this concerns all jobs
     (`staff_note`).
     """
     living = [each for each in workers or () if each.alive]
@@ -62,28 +62,28 @@ def waiting_reason(engine: str, workers: Sequence[WorkerBeat] | None) -> str:
 
 
 def with_waiting_reason(view: JobView, workers: Sequence[WorkerBeat] | None) -> JobView:
-    """The view, with the reason why no worker takes the job where it waits for one."""
+    """Return the view, with the reason why no worker can do the job if that is what it waits for."""
     if view.state not in UNFINISHED or view.reason or not (reason := waiting_reason(view.engine, workers)):
         return view
     return view.model_copy(update={"reason": reason})
 
 
 class Staff:
-    """The workers of this studio, for a command. A context manager."""
+    """The workers of this studio, for a command. Use it as a context manager."""
 
     def __init__(self, settings: Settings) -> None:
-        self._named = settings.redis_url is not None  # else a farm of its own comes where none is
+        self._named = settings.redis_url is not None  # otherwise the studio starts its own farm
         self._queue = JobQueue(settings)
         self._workers = Workers(self._queue)
 
     def read_all(self) -> list[WorkerBeat] | None:
-        """All workers, None where Redis is away."""
+        """Return all workers, None if Redis does not answer."""
         return self._workers.read_all()
 
     def explained(self, view: JobView) -> JobView:
-        """The view of a watched job, with the reason why it waits.
+        """Return the view of a watched job, with the reason why it waits.
 
-        That is: no worker can do it, or an operator runs the workers and there are none.
+        Either no running worker can do it, or none is running and the studio does not start workers itself.
         """
         if view.state not in UNFINISHED or view.reason:
             return view
@@ -93,7 +93,7 @@ class Staff:
         return with_waiting_reason(view, workers)
 
     def absence(self, workers: Sequence[WorkerBeat] | None) -> str:
-        """Return why no worker is running where an operator runs them. workers: None where Redis is away."""
+        """Return why no worker runs, for a Redis that is set. workers: None if Redis does not answer."""
         if workers is None:
             return self._queue.trouble or REDIS_SILENT
         return self._queue.refusal() or NO_WORKER

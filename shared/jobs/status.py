@@ -1,4 +1,4 @@
-"""State of a job: read from its folder, and changed as an operator wishes."""
+"""State of a job: read from its folder, and changed for an operator."""
 
 import json
 from datetime import UTC, datetime
@@ -18,17 +18,17 @@ WantedState = Literal["run", "paused", "cancelled"]
 
 
 def jobs(store: Store) -> list[str]:
-    """Every job's id, oldest first; names that could not be an id are ignored."""
+    """Return the ids of all jobs, sorted, which is the order of submission; other names are ignored."""
     return [name for name in store.list("jobs") if ID.fullmatch(name)]
 
 
 def read_wanted_state(store: Store, job: str) -> WantedState:
-    """What the operator wants of a job."""
+    """Return the operator's wish for a job."""
     return (read_record(store, f"{folder(job)}/wish.json", WishRecord) or WishRecord()).wanted
 
 
 def set_wanted_state(store: Store, job: str, want: WantedState) -> None:
-    """Set what the operator wants of a job. Raises StudioError for one that has ended, or does not exist."""
+    """Set the operator's wish for a job. Raises StudioError for a job that has ended or does not exist."""
     read_job_manifest(store, job)
     if result(store, job):
         raise StudioError(f"Job {job} is done already.")
@@ -38,7 +38,7 @@ def set_wanted_state(store: Store, job: str, want: WantedState) -> None:
 
 
 def retry_parked(store: Store, job: str) -> None:
-    """Try again the segments that were parked, and those alone. Raises StudioError where there is nothing to try."""
+    """Make a job's parked or damaged units available again. Raises StudioError if there are none."""
     manifest = read_job_manifest(store, job)
     if result(store, job):
         raise StudioError(f"Job {job} is done already.")
@@ -56,30 +56,30 @@ def retry_parked(store: Store, job: str) -> None:
 
 
 def delete_job(store: Store, job: str) -> None:
-    """Delete a job with all it made. Raises StudioError for one that is still at work."""
+    """Delete a job with all of its files. Raises StudioError for a job that is neither done nor cancelled."""
     try:
         read_job_manifest(store, job)
         if not result(store, job) and read_wanted_state(store, job) != "cancelled":
             raise StudioError(f"Job {job} is not finished; cancel it first.")
     except DamagedJobError:
-        pass  # no worker can be at it
-    # The manifest goes first: what is left of a removal that was cut short is no longer a job.
+        pass  # no worker can work on it
+    # The manifest first: if the removal is interrupted, the rest no longer counts as a job.
     store.remove(f"{folder(job)}/job.json")
     store.remove(folder(job))
 
 
 def park(store: Store, job: str, reason: str, kind: str) -> None:
-    """The whole job waits."""
+    """Park the whole job."""
     store.write(f"{folder(job)}/parked.json", json.dumps({"reason": reason, "kind": kind}).encode())
 
 
 def unpark(store: Store, job: str) -> None:
-    """The job continues."""
+    """Let a parked job continue."""
     store.remove(f"{folder(job)}/parked.json")
 
 
 def parked(store: Store, job: str) -> tuple[str, str] | None:
-    """Reason and kind, None where the job does not wait."""
+    """Return reason and kind of a parked job, None if it is not parked."""
     name = f"{folder(job)}/parked.json"
     facts = read_record(store, name, FailureRecord)
     if facts is None and store.read(name) is not None:
@@ -88,12 +88,12 @@ def parked(store: Store, job: str) -> tuple[str, str] | None:
 
 
 def result(store: Store, job: str) -> ResultRecord | None:
-    """The sidecar of a finished job; None before that, or where it is damaged."""
+    """Return the sidecar of a finished job; None if the job is not finished or the sidecar is damaged."""
     return read_record(store, f"{folder(job)}/result.json", ResultRecord)
 
 
 def status(store: Store, job: str) -> JobView:
-    """State of a job; a damaged one is parked with the reason. Raises StudioError where there is none."""
+    """Return the view of a job; a damaged job counts as parked. Raises StudioError if there is no such job."""
     try:
         manifest = read_job_manifest(store, job)
     except DamagedJobError as damage:
@@ -132,7 +132,7 @@ def _damaged(job: str, reason: str) -> JobView:
 
 
 def _created(job: str) -> str:
-    """When a job was handed in, by its id; the beginning of time for an id that is of a key."""
+    """A job's time of submission, by its id; UNKNOWN_CREATED for an id that does not contain it."""
     try:
         return datetime.strptime(job[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC).isoformat(timespec="seconds")
     except ValueError:
@@ -160,7 +160,7 @@ def _view(
     segments: tuple[SegmentStatus, ...],
 ) -> JobView:
     ticks, rate = manifest.plan.ticks, progress.share_rate if state == "rendering" else 0.0
-    if manifest.units:  # steps of a clip engine's units are not frames: there are none before its clip is written
+    if manifest.units:  # a clip engine's steps are not frames; frames exist only once the clip is written
         done, fps = progress[ASSEMBLE].done, 0.0
     else:
         drawn = [progress[name] for name in manifest.graph.shown]
@@ -180,11 +180,11 @@ def _facts(manifest: Manifest) -> dict[str, Any]:
 
 
 def _segment(store: Store, manifest: Manifest, progress: JobProgress, number: int) -> SegmentStatus:
-    """A segment of a frame engine's job, or a unit of a clip engine's."""
+    """Status of a segment of a frame engine's job, or of a unit of a clip engine's."""
     name = manifest.graph.shown[number]
     titled = manifest.graph.units[name].title
     unit, before = progress[name], UnitProgress()
-    if manifest.units and (unit is UNBEGUN or unit.settled):  # nearly all of an hour's units
+    if manifest.units and (unit is UNBEGUN or unit.settled):  # nearly all units of a long clip
         return SegmentStatus(number, "done" if unit.settled else "waiting", unit.state.claim, 0, 0, "", name, titled)
     if manifest.units:
         called, ticks, done = name, unit.total, unit.done
@@ -209,7 +209,7 @@ def _segment(store: Store, manifest: Manifest, progress: JobProgress, number: in
 
 
 def _stuck_unit(manifest: Manifest, progress: JobProgress, number: int) -> str:
-    """The parked unit that hinders a segment, "" where none does."""
+    """The name of the parked unit that blocks a segment, "" if none does."""
     names = [manifest.graph.shown[number], *(() if manifest.units else (follow_name(number),))]
     return next((name for name in names if _stuck(progress[name].state)), "")
 

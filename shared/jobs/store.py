@@ -1,7 +1,7 @@
-"""Where jobs are kept: a folder of this machine, of the network, or of an object store.
+"""The job store: a folder on this machine, on the network, or in an object store.
 
-Everything that several machines agree on rests on two things a store can do: `write`, which is whole or not at all, and
-`create`, of which exactly one of several at once succeeds. No clock is involved.
+All coordination between machines is built on two operations of a store: `write`, which is atomic, and `create`, which
+succeeds for exactly one of several concurrent callers. No clock is involved.
 """
 
 import errno
@@ -17,76 +17,76 @@ from shared.config.cache_dir import cache_folder
 from shared.errors import NoSpaceError, StudioError
 from shared.runtime.files import flush_to_disk
 
-REMOVE_TRIES = 20  # at a folder in which others are at work
+REMOVE_TRIES = 20  # attempts to remove a folder in which other processes are still writing
 
 
 class Store(Protocol):
-    """Named files below one place.
+    """Files by name, below one root.
 
-    A name is relative, with forward slashes. All raise StudioError when the store cannot be reached or written,
-    NoSpaceError when it is full.
+    A name is a relative path with forward slashes. All methods raise StudioError if the store cannot be reached or
+    written, NoSpaceError if it is full.
     """
 
     url: str
 
     def read(self, name: str) -> bytes | None:
-        """A file's content, None where there is no such file."""
+        """Return a file's content, None if there is no such file."""
         ...
 
     def write(self, name: str, content: bytes) -> None:
-        """Make or replace a file: a reader sees the old content or the new one."""
+        """Create or replace a file atomically: a reader sees either the old content or the new."""
         ...
 
     def create(self, name: str, content: bytes) -> bool:
-        """Make a file that must not be there yet; False where it is. Of several who try at once, one succeeds."""
+        """Create a file; return False if it exists already. Of several concurrent callers exactly one succeeds."""
         ...
 
     def put(self, source: Path, name: str) -> None:
-        """Make or replace a file with the content of a local one."""
+        """Create or replace a file with the content of a local file."""
         ...
 
     def move_in(self, source: Path, name: str) -> None:
-        """Like `put`, but the local file is gone afterwards."""
+        """Like `put`, but moves the local file."""
         ...
 
     def scratch(self, name: str) -> Path:
-        """A local name to make a file under that will be taken as `name`.
+        """Return a local path at which to make a file that `move_in` will store as `name`.
 
-        Hidden, and on the store's own disk where that is local.
+        The file is hidden, and on the store's own disk if that is local.
         """
         ...
 
     def fetch(self, name: str) -> Path:
-        """A local file with this content, to read from; it is the store's own where that is local.
+        """Return the path of a local file with this content, for reading; in a local store it is the file itself.
 
-        Names that are fetched must not change their content. Raises StudioError where there is no such file.
+        The content of a name that is fetched must never change. Raises StudioError if there is no such file.
         """
         ...
 
     def list(self, folder: str) -> list[str]:
-        """The names of the files and folders in a folder, sorted; empty where there is no such folder."""
+        """Return the sorted names of the files and folders in a folder; empty if there is no such folder."""
         ...
 
     def remove(self, name: str) -> None:
-        """Delete a file, or a folder with all that is in it; nothing where it is not there."""
+        """Delete a file, or a folder with its content; does nothing if there is none."""
         ...
 
     def room(self) -> int | None:
-        """Free bytes, None where a store does not say."""
+        """Return the free space in bytes, None if the store does not report it."""
         ...
 
 
 def open_store(url: str) -> Store:
-    """The store at a path or an fsspec URL (s3://bucket/folder, ...). Raises StudioError."""
+    """Return the store at a path or an fsspec URL (s3://bucket/folder, ...). Raises StudioError."""
     if "://" not in url or url.startswith("file://"):
         return LocalStore(Path(url.removeprefix("file://")).expanduser().absolute())
     return RemoteStore(url)
 
 
 class LocalStore(Store):
-    """A folder, of this machine or mounted from another.
+    """A store in a folder of this machine or mounted from another.
 
-    durable: what is written outlives a power cut; False for one that its process removes again.
+    durable: whether files must survive a power cut; False for a store that its process removes again.
     """
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
@@ -113,7 +113,7 @@ class LocalStore(Store):
             part.write_bytes(content)
             self._flush(part)
             try:
-                os.link(part, path)  # the one way that is exclusive and never shows a half-written file, on NFS too
+                os.link(part, path)  # exclusive and without half-written files, on NFS too
             except FileExistsError:
                 return False
         return True
@@ -170,7 +170,7 @@ class LocalStore(Store):
 
     @contextmanager
     def _finished(self, name: str) -> Iterator[Path]:
-        """A name to write under, beside the target and gone afterwards; the folder is there and on disk."""
+        """Yield a temporary path beside the target, removed afterwards; create the folder and flush it to disk."""
         path = self._path(name)
         part: Path | None = None
         try:
@@ -201,10 +201,10 @@ class LocalStore(Store):
 
 
 class RemoteStore(Store):
-    """A folder behind fsspec.
+    """A store in a folder that fsspec reaches.
 
-    `create` needs a store that can write on condition that nothing is there (for S3: PUT with If-None-Match); `check`
-    in the worker proves it before anything is claimed.
+    `create` requires that the file system supports a write on condition that the file does not exist (for S3: PUT with
+    If-None-Match). The worker's `check` tests this before it claims any unit.
     """
 
     def __init__(self, url: str) -> None:
@@ -289,7 +289,7 @@ class RemoteStore(Store):
             yield
         except StudioError:
             raise
-        except Exception as error:  # every filesystem behind fsspec has errors of its own
+        except Exception as error:  # every file system behind fsspec has its own exceptions
             raise _sentence(f"{self.url}/{name}", error) from None
 
     def _path(self, name: str) -> str:
@@ -297,7 +297,7 @@ class RemoteStore(Store):
 
 
 def _remove_folder(path: Path) -> None:
-    """Remove a folder while another process, such as a worker at a job's end, works in it. Raises OSError."""
+    """Remove a folder in which another process, such as a worker, may still be writing. Raises OSError."""
     for tries_left in reversed(range(REMOVE_TRIES)):
         try:
             shutil.rmtree(path)
@@ -309,7 +309,7 @@ def _remove_folder(path: Path) -> None:
 
 
 def _checked(name: str) -> str:
-    """The name itself. Raises ValueError for one that leads elsewhere: no name in here comes from outside unchecked."""
+    """Return the name unchanged. Raises ValueError for one that leads out of the store, as a last line of defence."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\0" in name:
         raise ValueError(f"'{name}' is not a name in a store")

@@ -1,4 +1,4 @@
-"""Which units of a job can be run now, and who runs which."""
+"""Surveys of a job: the units that can be claimed now, and those that are being worked on."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -8,15 +8,15 @@ from shared.jobs.manifest import Manifest, folder
 from shared.jobs.progress import UNTOUCHED
 from shared.jobs.store import Store
 
-Expired = Collection[tuple[str, int]]  # unit name and the number of the claim that was seen to stand still
+Expired = Collection[tuple[str, int]]  # unit name and number of each claim whose beat has stopped
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Units of a job by name.
+    """Result of a survey.
 
-    ready: those that may be claimed, best first, with their state. open: those being worked on, with the number of the
-    claim.
+    ready: names of the units that may be claimed, in preferred order, with their state. open: names of the units that
+    are being worked on, with the number of the claim.
     """
 
     ready: list[tuple[str, UnitState]]
@@ -25,12 +25,12 @@ class Survey:
 
 @dataclass(slots=True)
 class JobSurveyor:
-    """Surveys jobs; remembers which units are done, which never changes, so that a long job costs little to look at."""
+    """Surveys jobs. Remembers which units are done, so that surveys of a long job stay cheap."""
 
     _done: dict[str, set[str]] = field(default_factory=dict)
 
     def survey(self, store: Store, manifest: Manifest, expired: Expired = ()) -> Survey:
-        """How a job's units stand. Parked ones are neither ready nor open."""
+        """Return the units that are ready or open. Parked units are neither, unless a worker still holds them."""
         done = self._done.setdefault(manifest.id, set())
         begun = set(store.list(f"{folder(manifest.id)}/units"))
         states: dict[str, UnitState] = {}
@@ -43,7 +43,7 @@ class JobSurveyor:
             else:
                 states[unit] = state
         if any(state.parked for state in states.values()):
-            self._done[manifest.id] = set()  # a retry may take back what a damaged record said is done
+            self._done[manifest.id] = set()  # a retry may reset units that counted as done by a damaged record
         survey = Survey([], [])
         for unit, state in states.items():
             free = not state.open or (unit, state.claim) in expired
@@ -56,10 +56,10 @@ class JobSurveyor:
         return survey
 
     def unlocked(self, store: Store, manifest: Manifest, unit: str) -> list[str]:
-        """The units that can be done now because this one was."""
+        """Return the units that need this unit and are ready now."""
         waiting = manifest.graph.dependents(unit)
         return [each for each, _ in self.survey(store, manifest).ready if each in waiting]
 
     def forget(self, job: str) -> None:
-        """A job has ended."""
+        """Discard what is remembered of a job that has ended."""
         self._done.pop(job, None)

@@ -1,4 +1,4 @@
-"""A job as the command line, the API and the index show it: one model, built by `shared.jobs.status.status` alone."""
+"""View of a job for the command line, the API and the index: one model, built by `shared.jobs.status.status` alone."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from shared.jobs.manifest import Priority
 JobState = Literal["queued", "rendering", "assembling", "done", "paused", "cancelled", "parked"]
 SegmentState = Literal["waiting", "following", "rendering", "done", "parked"]
 DONE, RENDERING, WAITING, FAILING = "d", "r", "w", "f"
-NAMED_UNITS = 2  # units at work that are named; a farm may be at hundreds
+NAMED_UNITS = 2  # number of units at work that are named; a farm may work on hundreds
 _SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked": FAILING}
 
 
@@ -36,31 +36,32 @@ class SegmentStatus:
 
     @property
     def title(self) -> str:
-        """The beginning of a sentence about this segment."""
+        """Name of the segment for the beginning of a sentence."""
         if not self.unit:
             return f"Segment {self.number + 1}"
         return f"Unit {self.unit} ({self.words})" if self.words else f"Unit {self.unit}"
 
     @property
     def at_work(self) -> str:
-        """Where a worker is, of a clip engine's unit that one is at."""
+        """Description of a clip engine's unit at work: its title or name, with its progress if known."""
         if self.words:
             return f"{self.words} ({100 * self.done // self.ticks} %)" if self.ticks else self.words
         return f"{self.unit} at step {self.done} of {self.ticks}" if self.ticks else self.unit
 
 
-UNKNOWN_CREATED = "1970-01-01T00:00:00+00:00"  # of a damaged job whose id does not say when it was handed in
+UNKNOWN_CREATED = "1970-01-01T00:00:00+00:00"  # for a damaged job whose id does not contain the time of submission
 
 
 class JobView(BaseModel):
     """State of a job, with the names used in JSON.
 
-    reason: what it waits for or why it is parked. kind: failed, memory, no_space or damaged, of a parked job. ticks,
-    done: frames; a clip engine's job has none done before its clip is written, and `steps` says how far it is. share:
-    what is done of the work, 0 to 1, by the weights of the units. fps: frames a second of all its current workers. eta:
-    seconds, None where it is not known. segments: empty in what the index keeps and for a finished job. preview:
-    whether there is a preview image. result: the finished file's name, bytes: its size, captions: that of its captions.
-    notes: remarks on the driver, such as how much of it could not be read.
+    reason: why the job waits or is parked. kind: failed, memory, no_space or damaged, for a parked job. created: time
+    of submission. ticks, done: number of frames in total and done; for a clip engine `done` is 0 until the clip is
+    written, and `steps` describes the progress. share: share of the work that is done, 0 to 1, by the weights of the
+    units. fps: frames per second of all current workers together. eta: seconds, None if unknown. segments: empty for a
+    finished job and in views from the index. preview: whether there is a preview image. result: name of the finished
+    file; bytes: its size; captions: name of its captions. notes: sentences about the driver, such as how much of it
+    could not be read.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,21 +89,21 @@ class JobView(BaseModel):
 
     @property
     def percent(self) -> float:
-        """0 to 100; 100 only when it is done."""
+        """Percentage of the job that is done; 100 only when the job is done."""
         return 100.0 if self.state == "done" else min(99.9, 100.0 * self.share)
 
     @property
     def failing(self) -> SegmentStatus | None:
-        """The segment that hinders the job: one that is parked, else one whose last attempt failed."""
+        """The first segment that is parked, else the first unfinished one whose last attempt failed; None if none."""
         parked = next((each for each in self.segments if each.state == "parked"), None)
         return parked or next((each for each in self.segments if each.reason and each.state != "done"), None)
 
     @property
     def steps(self) -> str:
-        """How far a clip engine's units are, in words.
+        """Progress of a clip engine's units in words.
 
         "3 of 12 units; video at step 40 of 100", with titles "30 of 1203 units; window 7 of 24 in step 2 of 50 (40 %)".
-        "" for a job of frames, for one that has ended, and where the segments are not known.
+        "" for a frame engine's job, for one that has ended, and in a view without segments.
         """
         units = [each for each in self.segments if each.unit]
         if not units:
@@ -115,32 +116,31 @@ class JobView(BaseModel):
         return "; ".join([done, ", ".join(named)]) if named else done
 
     def strip(self, cells: int) -> str:
-        """The segments on one short line of at most `cells` signs."""
+        """Return the segments' states as a line of at most `cells` signs, see `shared.jobs.view.strip`."""
         return strip([segment.state for segment in self.segments], cells)
 
     def as_json(self) -> dict[str, Any]:
-        """Return what `--json` prints.
+        """Return the view as `--json` prints it.
 
-        Every field, the share as a percentage with one decimal, and the steps in words.
+        This has every field except `share`, which becomes `percent` with one decimal, and `steps` in words.
         """
         shown = {"percent": round(self.percent, 1), "steps": self.steps}
         return self.model_dump(mode="json", exclude={"share"}) | shown
 
     def as_row(self) -> str:
-        """Return the JSON that the index keeps: everything but the segments."""
+        """Return the view as JSON for the index: all fields except the segments."""
         return self.model_dump_json(exclude={"segments"})
 
     @classmethod
     def from_row(cls, row: str) -> "JobView":
-        """Read what `as_row` wrote. Raises ValueError for a row of another version."""
+        """Return the view in a row of `as_row`, without segments. Raises ValueError for a row of another version."""
         return cls.model_validate(json.loads(row) | {"segments": ()})
 
 
 def strip(states: Sequence[SegmentState], cells: int) -> str:
-    """Return at most `cells` signs, each for as many segments as the others (give or take one).
+    """Return the states of segments as at most `cells` signs, each for an equal number of segments, give or take one.
 
-    states: each segment's state in order. A cell is failing or rendering when one of its segments is, done when all
-    are.
+    states: state of each segment in order. A sign is FAILING or RENDERING if one of its segments is, DONE if all are.
     """
     signs = [_SIGNS.get(state, WAITING) for state in states]
     count = min(cells, len(signs))

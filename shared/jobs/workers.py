@@ -1,6 +1,6 @@
-"""Which workers live: each shows it in Redis with a rising beat, so that two looks tell, without any clock.
+"""Liveness of workers: each writes a rising beat to Redis, so that repeated reads show who is alive without any clock.
 
-For a command that looks once, Redis drops the key of a worker that has been silent for a while.
+For a command that reads only once, Redis also expires a key of each worker that has been silent for SILENT_S.
 """
 
 import json
@@ -15,14 +15,14 @@ from shared.jobs.queue import JobQueue
 from shared.jobs.store import Store
 
 KEY = "studio:workers"
-FOLDER = "workers"  # of the store
-SILENT_S = 15.0  # of the observer's own time, or of Redis's, until a worker counts as gone
-GONE_S = 120.0  # until it is no longer shown
+FOLDER = "workers"  # in the store
+SILENT_S = 15.0  # time by the observer's own clock, or Redis's, without a new beat after which a worker counts as dead
+GONE_S = 120.0  # time after which a silent worker is removed from the list
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerBeat:
-    """A worker as it described itself. unit: of `job`, "" while it waits. alive: as the observer sees it."""
+    """A worker's description of itself. job, unit: its current work, "" while it waits. alive: set by the observer."""
 
     name: str
     beat: int
@@ -41,14 +41,14 @@ _BEAT = TypeAdapter(WorkerBeat)
 
 @dataclass(slots=True)
 class Workers:
-    """The known workers. Poll it: a worker whose beat stops changing is dead."""
+    """The workers in Redis. Call `read_all` repeatedly: a worker whose beat stops changing is dead."""
 
     queue: JobQueue
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def publish_beat(self, worker: WorkerBeat) -> None:
-        """Report that this worker is alive; does nothing where Redis is away."""
+        """Report that this worker is alive; does nothing if Redis does not answer."""
         client = self.queue.client()
         if client is None:
             return
@@ -61,7 +61,7 @@ class Workers:
             self.queue.mark_away(error)
 
     def leave(self, name: str) -> None:
-        """Remove this worker, which ends."""
+        """Remove this worker, at its end."""
         client = self.queue.client()
         if client is None:
             return
@@ -72,9 +72,9 @@ class Workers:
             self.queue.mark_away(error)
 
     def read_all(self) -> list[WorkerBeat] | None:
-        """All workers, None where Redis is away.
+        """Return all workers, None if Redis does not answer.
 
-        One seen for the first time counts as alive where Redis has heard of it.
+        A worker that is read for the first time counts as alive if its key in Redis has not expired.
         """
         client = self.queue.client()
         if client is None:
@@ -101,14 +101,14 @@ class Workers:
 
 @dataclass(slots=True)
 class WorkerFiles:
-    """The workers' beats in the store, less often, for when Redis is away: one file per worker."""
+    """The workers' beats in the store, one file per worker, written less often than in Redis, for when that is away."""
 
     store: Store
     clock: Callable[[], float] = time.monotonic
     _seen: dict[str, tuple[bytes, float]] = field(default_factory=dict)
 
     def publish_beat(self, worker: WorkerBeat) -> None:
-        """Report that this worker is alive; drop the files of long silent workers. Raises StudioError."""
+        """Report that this worker is alive; delete the files of workers silent for GONE_S. Raises StudioError."""
         self.store.write(f"{FOLDER}/{worker.name}.json", json.dumps(asdict(worker)).encode())
         now, there = self.clock(), {}
         for name in self.store.list(FOLDER):
@@ -122,12 +122,12 @@ class WorkerFiles:
         self._seen = there
 
     def leave(self, name: str) -> None:
-        """Remove this worker, which ends. Raises StudioError."""
+        """Remove this worker, at its end. Raises StudioError."""
         self.store.remove(f"{FOLDER}/{name}.json")
 
 
 def _life(name: str) -> str:
-    """The key that is there while a worker speaks."""
+    """The key that exists as long as a worker sends beats."""
     return f"{KEY}:{name}"
 
 
