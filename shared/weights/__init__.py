@@ -1,1 +1,1 @@
-"""Checkpoints: the manifest, downloads, safe reading, the cache."""
+"""Weights of engines: manifests, downloads, safe loading of checkpoints and their cache."""

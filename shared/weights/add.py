@@ -1,4 +1,4 @@
-"""Weights that were downloaded by hand: taken from files, folders and archives, each recognised by its content."""
+"""Adds weights that were downloaded by hand, from files, folders and archives, by recognising each file's content."""
 
 import datetime
 import hashlib
@@ -16,7 +16,7 @@ from shared.runtime.files import file_sha256
 from shared.weights.manifest import EngineWeights, PulledFile, read_record, write_record
 from shared.weights.probe import damage
 
-MAX_MEMBER_BYTES = 4 << 30  # of an archive
+MAX_MEMBER_BYTES = 4 << 30  # size of a file in an archive
 BLOCK_BYTES = 1 << 20
 
 Recognise = Callable[[Path], str]
@@ -27,7 +27,7 @@ Opener = Callable[[], IO[bytes]]
 class AddedFile:
     """A file that was added to the weights folder.
 
-    path: in the manifest. source: where it was taken from.
+    path: its path in the manifest. source: the file or archive that it was copied from. size: in bytes.
     """
 
     path: str
@@ -40,7 +40,8 @@ class AddedFile:
 class AddedFiles:
     """Result of adding files.
 
-    added: files that were recognised and are in the weights folder now. refused: sentences about those that were not.
+    added: files that were recognised and copied to the weights folder. refused: a sentence about each source that was
+    not.
     """
 
     added: list[AddedFile] = field(default_factory=list)
@@ -48,11 +49,12 @@ class AddedFiles:
 
 
 def add_files(weights: EngineWeights, folder: Path, sources: Sequence[Path], recognise: Recognise) -> AddedFiles:
-    """Copy what an engine needs into the weights folder, whole or not at all.
+    """Copy an engine's files to the weights folder, each completely or not at all.
 
-    sources: files; folders and archives (zip, tar), of which the files are taken that have a name and the checksum of
-    the manifest. recognise: the manifest's path of a file that no checksum is known of, "" where it is none; may raise
-    StudioError. Raises StudioError where the folder cannot be written.
+    sources: files, folders and archives (zip, tar); from folders and archives, the files are copied whose name and
+    checksum are in the manifest. recognise: returns the manifest's path for a file without a known checksum, "" if the
+    file is none of the engine's; may raise StudioError. A source that fails is listed in `refused` of the result.
+    Raises StudioError if the record of earlier pulls cannot be read, OSError if it cannot be written.
     """
     found = AddedFiles()
     known = {file.sha256: file.path for file in weights.files if file.sha256}
@@ -99,7 +101,7 @@ def _take_members(weights: EngineWeights, folder: Path, source: Path, known: dic
 
 
 def _members(source: Path) -> Iterator[tuple[str, Opener]]:
-    """Files of a folder or an archive by name; hidden folders are left out."""
+    """Yield name and opener of each file in a folder or an archive; hidden folders are skipped."""
     if source.is_dir():
         for where, folders, names in os.walk(source):
             folders[:] = sorted(each for each in folders if not each.startswith("."))
@@ -126,7 +128,7 @@ def _sha256(file: IO[bytes]) -> str:
 
 
 def _archive(source: Path) -> str:
-    """The kind of archive: "zip", "tar", or "" for anything else, such as the zip that torch writes."""
+    """The type of archive: "zip", "tar", or "" for anything else, including the ZIP format of torch.save."""
     if not source.is_file():
         return ""
     if zipfile.is_zipfile(source):

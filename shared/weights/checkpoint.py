@@ -1,4 +1,4 @@
-"""Loading a checkpoint without running it: tensors and nothing else come out of a file."""
+"""Loads the tensors of a checkpoint without executing any code in it."""
 
 import pickle
 import warnings
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 StateDict = dict[str, "Tensor"]
 
 WRAPPERS = ("state_dict", "model", "module", "params", "params_ema", "net_g", "generator")
-PREFIX = "module."  # what torch's data parallelism puts before every name
+PREFIX = "module."  # prefix that torch's data parallelism adds to every name
 NAMED = 3  # tensors named in one sentence
 AGAIN = "put a whole one there; `studio weights pull` fetches those that are published."
 
 
 def load_state(path: Path, key: str | None = None) -> StateDict:
-    """The tensors in a file by name, on the CPU: of safetensors, or of what torch.save wrote.
+    """Return the tensors in a file by name, on the CPU; the file is safetensors or was written by torch.save.
 
-    key: of a file that holds several networks, the one that is wanted. A wrapper around the state ("state_dict", ...)
-    and the prefix "module." are taken off; what is not a tensor is left out. No pickle is ever run: a file that would
-    construct anything but tensors is refused. Raises StudioError in one sentence.
+    key: name of the wanted network in a file of several. A wrapper around the state ("state_dict", ...) and the prefix
+    "module." are removed, and values that are not tensors are omitted. No pickle is ever executed: a file that would
+    construct anything but tensors is refused. Raises StudioError with one sentence.
     """
     try:
         reason = damage(path)
@@ -55,13 +55,13 @@ def _pickled(path: Path) -> Any:
         zipped = file.read(2) == b"PK"
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the error below says what is wrong with a strange file
+            warnings.simplefilter("ignore")  # the errors below describe faults of the file
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError:
         raise StudioError(
             f"{path} holds more than tensors, which could run code here; it was refused. Use the authors' own file."
         ) from None
-    except Exception as error:  # the reader may raise anything for a strange file
+    except Exception as error:  # torch may raise anything for an invalid file
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
         raise StudioError(f"{path} cannot be loaded ({first}); {AGAIN}") from None
 
@@ -96,10 +96,10 @@ def check_state(
     spare: Collection[str] = (),
     strict: bool = True,
 ) -> StateDict:
-    """The tensors of `state` that a network needs, after checking that it has all of them and each in its shape.
+    """Return the tensors of `state` that a network needs, after checking that all exist and have the right shape.
 
-    wanted: shape of each tensor by name. what: the file or network, named in the sentence. spare: names that may be
-    absent (constants that the network makes itself). strict: a name that is not wanted is an error too. Raises
+    wanted: shape of each tensor by name. what: name of the file or network in the sentence. spare: names that may be
+    absent (constants that the network creates itself). strict: also refuse names that are not wanted. Raises
     StudioError.
     """
     missing = [name for name in wanted if name not in state and name not in spare]
@@ -118,7 +118,7 @@ def check_state(
 
 
 def first_names(names: list[str]) -> str:
-    """The first few of these tensors, and how many there are besides, for a sentence."""
+    """Return the first NAMED of these names and the number of further ones, for a sentence."""
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
@@ -128,11 +128,11 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def fold_spectral_norm(state: StateDict) -> StateDict:
-    """The same network without spectral norm: `weight` in place of `weight_orig`, `weight_u`, `weight_v`.
+    """Remove spectral norm from a network: `weight` replaces `weight_orig`, `weight_u` and `weight_v`.
 
     weight = weight_orig / sigma, sigma = u . (W v) with W = weight_orig as a matrix (out, -1) and the stored u and v,
     as torch.nn.utils.spectral_norm does in eval mode (Miyato et al. 2018, without another power iteration). Computed in
-    float32, kept in the original's dtype. Raises StudioError where sigma is zero or not finite.
+    float32, stored in the original dtype. Raises StudioError for incomplete tensors or a sigma that is 0 or not finite.
     """
     import torch
 

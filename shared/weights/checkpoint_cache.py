@@ -1,4 +1,4 @@
-"""Checkpoints made ready once: what takes long to read, merge or fold is kept as safetensors and loaded in a moment."""
+"""Cache of converted checkpoints: results of slow reading, merging or folding, stored as safetensors to load fast."""
 
 import hashlib
 import os
@@ -13,17 +13,17 @@ from shared.errors import StudioError
 from shared.weights.checkpoint import StateDict, load_state
 from shared.weights.probe import damage
 
-HASHED_END_BYTES = 1 << 20  # bytes hashed at either end of a file
+HASHED_END_BYTES = 1 << 20  # bytes hashed at each end of a file
 log = structlog.get_logger()
 
 
 def converted(name: str, files: Sequence[Path], make: Callable[[], StateDict], version: int = 1) -> StateDict:
-    """What `make` returns for these files, from the cache where it is there and the files are the same.
+    """Return the result of `make` for these files, from the cache if they have not changed since.
 
-    name: engine, network and dtype, in a file name's letters. version: changes when `make` does. A file counts as the
-    same by size, modification time and a hash of its first and last megabyte: reading gigabytes at each start would
-    cost what the cache saves. A cache that cannot be written only costs the time. Raises StudioError when a file cannot
-    be read, and what `make` raises.
+    name: engine, network and dtype, in characters that are valid in a file name. version: change it whenever `make`
+    changes. A file counts as unchanged if its size, its modification time and a hash of its first and last megabyte are
+    the same; hashing gigabytes at each start would take the time that the cache saves. If the cache cannot be written,
+    the result is still returned. Raises StudioError if a file cannot be read, and everything that `make` raises.
     """
     folder = cache_folder() / "weights"
     kept = folder / f"{name}-{_key(files, version)}.safetensors"
@@ -31,7 +31,7 @@ def converted(name: str, files: Sequence[Path], make: Callable[[], StateDict], v
         try:
             return load_state(kept)
         except StudioError:
-            pass  # damaged in a way that its ends do not show: made again
+            pass  # damage that `damage` did not detect: convert the files again
     state = make()
     _keep(state, kept, name)
     return state
@@ -75,7 +75,7 @@ def _keep(state: StateDict, kept: Path, name: str) -> None:
 
 
 def _alive(pid: str) -> bool:
-    """Whether the process that writes a part is there; gigabytes of one that was killed would stay there."""
+    """Whether the process that writes a partial file still runs; files of killed processes are removed."""
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError):
@@ -86,9 +86,9 @@ def _alive(pid: str) -> bool:
 
 
 def _storable(state: StateDict) -> StateDict:
-    """The same tensors, each in memory of its own.
+    """Return the same tensors, each in its own memory.
 
-    What shares some, or is a view into more, cannot be stored as it is.
+    safetensors cannot store tensors that share memory or are views of larger ones.
     """
     own, taken = {}, set()
     for name, each in state.items():

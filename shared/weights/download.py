@@ -1,4 +1,4 @@
-"""Large files over HTTPS: resumed where they broke off, checked against size and hash, whole or absent in the end."""
+"""Downloads large files over HTTPS: resumed after interruptions, verified by size and hash, complete or absent."""
 
 import errno
 import hashlib
@@ -17,8 +17,8 @@ from shared.errors import NoSpaceError, StudioError
 from shared.runtime.file_lock import try_lock
 from shared.runtime.files import flush_to_disk
 
-ATTEMPTS = 5  # in a row without a byte of progress
-FIRST_PAUSE_S = 1.0  # seconds before the second attempt; doubles
+ATTEMPTS = 5  # consecutive attempts without progress
+FIRST_PAUSE_S = 1.0  # pause before the second attempt; doubles for each further one
 HOPS = 5
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
@@ -29,9 +29,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FileOffer:
-    """What a server says of a file before it is fetched; None or "" where it does not say.
+    """A server's description of a file before the download; None or "" for what it does not state.
 
-    sha256 is what hubs with Git LFS send for their large files; commit the revision that the address stands for.
+    size: bytes. sha256: sent by hubs with Git LFS for large files. tag: the hash or else the ETag. commit: the revision
+    to which the URL currently refers.
     """
 
     url: str
@@ -42,11 +43,11 @@ class FileOffer:
 
 
 class InterruptedDownload(Exception):
-    """The connection broke or the server failed: worth another attempt."""
+    """The connection broke or the server failed; another attempt may succeed."""
 
 
 def client() -> httpx2.Client:
-    """A client that never leaves HTTPS, unless the server is on this machine."""
+    """Return an HTTP client that refuses URLs without HTTPS, except on this machine."""
     return httpx2.Client(timeout=TIMEOUT, follow_redirects=True, event_hooks={"request": [_encrypted]})
 
 
@@ -58,7 +59,7 @@ def _encrypted(request: httpx2.Request) -> None:
 def ask_for_offer(
     http: httpx2.Client, url: str, *, attempts: int = ATTEMPTS, pause: float = FIRST_PAUSE_S
 ) -> FileOffer:
-    """Size and hash of a file. Raises StudioError in one sentence where it is not available."""
+    """Return the server's description of a file. Raises StudioError with one sentence if it is not available."""
     return _with_retries(lambda: _ask(http, url), url, attempts, pause)
 
 
@@ -67,7 +68,7 @@ def _ask(http: httpx2.Client, url: str) -> FileOffer:
     for _ in range(HOPS):
         answer = http.head(at, follow_redirects=False, headers={"Accept-Encoding": "identity"})
         head = answer.headers
-        # A hub speaks of the file itself before it sends one on to where its bytes lie.
+        # A hub's own answer describes the file, before it redirects to the storage with the content.
         size = _number(head.get("X-Linked-Size")) if size is None else size
         sha = _sha256(head.get("X-Linked-ETag", "")) if sha is None else sha
         commit = commit or head.get("X-Repo-Commit", "")
@@ -91,11 +92,12 @@ def download_file(
     attempts: int = ATTEMPTS,
     pause: float = FIRST_PAUSE_S,
 ) -> str:
-    """Make `to` the offered file and return its SHA-256; what was there before stays until then.
+    """Download the offered file to `to` and return its SHA-256; an existing file is replaced only at the end.
 
-    progress: called with the bytes that lie on the disk. check: says of the whole part, before it takes the name, what
-    is wrong with it, or "". An interrupted fetch leaves `.NAME.part`, and the next one continues after it when the
-    server still offers the same file. Raises StudioError in one sentence, NoSpaceError where the disk is full.
+    progress: called with the number of bytes on the disk. check: returns the fault of the complete partial file before
+    it is renamed, "" if it is intact. An interrupted download leaves a partial file `.NAME.….part`, which the next one
+    continues if the server still offers the same file. Raises StudioError with one sentence, NoSpaceError if the disk
+    is full.
     """
     part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
     try:
@@ -120,7 +122,7 @@ def download_file(
 def _filled(
     http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progress: ByteProgress, attempts: int, pause: float
 ) -> str:
-    """Fill the part and return its hash; wrong bytes are fetched again once and then deleted."""
+    """Complete the partial file and return its hash; if a resumed one has a wrong hash, download it again once."""
     for again in (True, False):
         resumed = file.seek(0, os.SEEK_END) > 0
         _with_retries(
@@ -135,7 +137,7 @@ def _filled(
             return digest
         file.truncate(0)
         if not (again and resumed):
-            break  # bytes from an earlier run may be to blame; fresh ones are the server's
+            break  # only bytes from an earlier run are worth a second download
     host = urlsplit(offer.url).hostname
     raise StudioError(
         f"{host} sent something other than {Path(urlsplit(offer.url).path).name} (SHA-256 {digest[:16]}… instead of "
@@ -144,7 +146,7 @@ def _filled(
 
 
 def _read_on(http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progress: ByteProgress) -> None:
-    """One request for what is still missing. Raises Interrupted."""
+    """Request the bytes that are still missing. Raises InterruptedDownload."""
     has = file.seek(0, os.SEEK_END)
     if offer.size is not None and has >= offer.size:
         if has > offer.size:
@@ -158,7 +160,7 @@ def _read_on(http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progre
             raise InterruptedDownload("the part does not fit the file")
         _refuse(answer)
         if has and not (answer.status_code == 206 and _begins_at(answer, has)):
-            has = 0  # a server without Range sends all of it again
+            has = 0  # a server that ignores Range sends the whole file again
             file.truncate(0)
         try:
             for block in answer.iter_raw():
@@ -179,7 +181,7 @@ def _read_on(http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progre
 def _with_retries(
     request: Callable[[], T], url: str, attempts: int, pause: float, position: Callable[[], int] = lambda: 0
 ) -> T:
-    """Try until it succeeds or fails `attempts` times in a row without `position` going beyond where it was."""
+    """Call `request` until it succeeds or fails `attempts` times in a row without an increase of `position`."""
     failures, farthest = 0, position()
     while True:
         try:
@@ -204,7 +206,7 @@ def _unreachable(url: str, error: Exception) -> StudioError:
 
 
 def _refuse(answer: httpx2.Response) -> None:
-    """Raise Interrupted where waiting may help, StudioError where not, for an answer that is not a file."""
+    """Raise InterruptedDownload for an error status that may pass, StudioError for any other."""
     code, url = answer.status_code, str(answer.url)
     if answer.is_success:
         return
@@ -237,7 +239,7 @@ def _sha256(tag: str) -> str | None:
 
 
 def part_size(offer: FileOffer, to: Path) -> int:
-    """Bytes of an earlier, interrupted fetch that the next one will continue from."""
+    """Return the size of the partial file from which the next download will continue, 0 if there is none."""
     part = to.with_name(f".{to.name}.{_short(offer.tag)}.part")
     return part.stat().st_size if offer.tag and part.is_file() else 0
 
@@ -258,6 +260,6 @@ def _unwritable(to: Path, error: OSError) -> StudioError:
 
 
 def open_file_sha256(file: BufferedIOBase) -> str:
-    """Hash of an open file, all of it, in hexadecimal."""
+    """Return the SHA-256 of an open file's whole content as hexadecimal text."""
     file.seek(0)
     return hashlib.file_digest(file, "sha256").hexdigest()

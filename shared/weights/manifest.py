@@ -1,4 +1,4 @@
-"""Which weight files an engine needs, where they lie, and what is wrong with them: known without loading anything."""
+"""The weight files that an engine needs: their list, their location and their state, without loading them."""
 
 import json
 import tomllib
@@ -14,7 +14,7 @@ from shared.runtime.files import write_atomically
 from shared.weights.probe import damage
 
 ROOT = Path(__file__).resolve().parents[2]
-OFFICIAL = ROOT / "pretrained_weights"  # the manifests of the studio's own engines and, in a checkout, their files
+OFFICIAL = ROOT / "pretrained_weights"  # manifests of the studio's own engines and, in a checkout, the weight files
 RECORD = "pulled.json"
 NAMED = 3  # files named in one sentence
 
@@ -23,12 +23,14 @@ FileState = Literal["ok", "missing", "damaged"]
 
 @dataclass(frozen=True, slots=True)
 class WeightFile:
-    """One file of an engine, as the manifest has it.
+    """One weight file of an engine, as listed in the manifest.
 
-    path: below the weights folder, in the authors' own layout. also: other names under which it is accepted.
-    hub, file: repository on the hub and name in it; no hub where the authors publish elsewhere.
-    about: bytes, roughly; size (bytes) and sha256 only where they are known for certain.
-    restricted: the licence bars some uses or is unclear, and is accepted before the file is fetched.
+    path: below the weights folder, in the authors' layout. also: other paths at which the file is accepted. purpose:
+    text for users.
+    hub, file: repository on the hub and the file's name in it; hub is "" if the authors publish elsewhere.
+    about: approximate size in bytes; size (bytes) and sha256 only if they are known for certain.
+    restricted: whether the licence forbids some uses or is unclear, so that users must accept it before a download.
+    optional: whether the engine also runs without the file.
     """
 
     path: str
@@ -44,16 +46,16 @@ class WeightFile:
     optional: bool = False
 
     def find(self, folder: Path) -> Path | None:
-        """Path of the file, None where it is not there."""
+        """Return the path of the file in this folder, None if it is missing."""
         return next((folder / name for name in (self.path, *self.also) if (folder / name).is_file()), None)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineWeights:
-    """What one engine needs.
+    """The weights of one engine.
 
-    name, title: of the engine. terms: one sentence on what code, weights or service may be used for. by_hand: one on
-    what `pull` cannot fetch, and where it is. files: none where it needs none.
+    name, title: of the engine. terms: a sentence on the permitted uses of code, weights or service. by_hand: a sentence
+    on files that `pull` cannot download, and where to get them. files: empty for an engine without weights.
     """
 
     name: str
@@ -65,17 +67,17 @@ class EngineWeights:
 
 @dataclass(frozen=True, slots=True)
 class PulledFile:
-    """Facts of a file when it was first fetched or verified; later ones are compared with them."""
+    """Facts of a file when it was downloaded or first verified, for comparison with later states."""
 
     size: int
     sha256: str
-    source: str  # address it came from; "" for a file that was found and not fetched
-    commit: str  # the hub's revision; "" where it names none
+    source: str  # URL of the download; "" for a file that was found on this machine
+    commit: str  # the hub's revision; "" if unknown
     at: str  # ISO 8601, UTC
 
     @classmethod
     def from_row(cls, row: Any) -> Self:
-        """A pulled file from a row of the record's JSON. Raises ValueError."""
+        """Return the pulled file in a row of the record's JSON. Raises ValueError."""
         try:
             return cls(int(row["size"]), *(str(row[name]) for name in ("sha256", "source", "commit", "at")))
         except (TypeError, KeyError) as error:
@@ -84,9 +86,9 @@ class PulledFile:
 
 @cache
 def read_manifest(path: Path | None, name: str, title: str) -> EngineWeights:
-    """The weights of the engine of this name and title, by its manifest; none without one.
+    """Return the weights of the engine of this name and title, from its manifest; without files if `path` is None.
 
-    pretrained_weights/README.md describes the keys. Raises StudioError where it cannot be read or is wrong.
+    pretrained_weights/README.md describes the keys. Raises StudioError if the manifest cannot be read or is wrong.
     """
     if path is None:
         return EngineWeights(name, title, "", "", ())
@@ -119,7 +121,7 @@ def _file(source: dict[str, Any], row: dict[str, Any]) -> WeightFile:
 
 
 def weights_folder(settings: Settings | None = None) -> Path:
-    """The setting `weights`; else the checkout's own folder; else one in the studio's home. It need not exist."""
+    """Return the folder of weights, which may not exist: the setting `weights`, else the checkout's or the home's."""
     settings = settings or load_settings()
     if settings.weights is not None:
         return settings.weights
@@ -127,7 +129,10 @@ def weights_folder(settings: Settings | None = None) -> Path:
 
 
 def read_record(folder: Path) -> dict[str, PulledFile]:
-    """What earlier pulls wrote down, by the file's path. A damaged record is an error, or trust would start over."""
+    """Return the record of earlier pulls, by the file's path; empty if there is none.
+
+    Raises StudioError for a damaged record: ignoring it would mean to trust any file that is there.
+    """
     try:
         rows = json.loads((folder / RECORD).read_bytes())
         return {str(path): PulledFile.from_row(row) for path, row in rows.items()}
@@ -146,12 +151,12 @@ def write_record(folder: Path, record: Mapping[str, PulledFile]) -> None:
 
 
 def known_size(file: WeightFile, record: Mapping[str, PulledFile]) -> int | None:
-    """Bytes it must have, where that is known."""
+    """Return the size in bytes that a file must have, None if unknown."""
     return file.size if file.size is not None else record[file.path].size if file.path in record else None
 
 
 def inspect_file(file: WeightFile, folder: Path, record: Mapping[str, PulledFile]) -> tuple[FileState, str]:
-    """State of a file from its size and its first and last bytes, and the second half of a sentence about it."""
+    """Return the state of a file by its size and its first and last bytes, and the second half of a sentence on it."""
     path = file.find(folder)
     if path is None:
         return "missing", "is missing"
@@ -170,7 +175,7 @@ def inspect_file(file: WeightFile, folder: Path, record: Mapping[str, PulledFile
 
 
 def missing_weights_error(weights: EngineWeights, folder: Path | None = None) -> str:
-    """One sentence naming what is missing or damaged of these files and the command that gets it, or ""."""
+    """Return a sentence that names missing or damaged files and the command that gets them; "" if all are intact."""
     needed = [file for file in weights.files if not file.optional]
     if not needed:
         return ""
@@ -192,7 +197,7 @@ def missing_weights_error(weights: EngineWeights, folder: Path | None = None) ->
 
 
 def missing_files(weights: EngineWeights, folder: Path) -> list[WeightFile]:
-    """The engine's files that are missing or damaged here, optional ones too.
+    """Return the engine's files that are missing or damaged in this folder, including optional ones.
 
     Raises StudioError for a record that cannot be read.
     """
@@ -201,12 +206,12 @@ def missing_files(weights: EngineWeights, folder: Path) -> list[WeightFile]:
 
 
 def pull_command(weights: EngineWeights) -> str:
-    """The command that fetches these files, "" where none can."""
+    """Return the command that downloads these files, "" if none of them can be downloaded."""
     return f"studio weights pull {weights.name}" if any(file.hub for file in weights.files) else ""
 
 
 def weight_files(weights: EngineWeights, folder: Path | None = None) -> dict[str, Path]:
-    """The files where they lie, by the manifest's path; optional ones only where present.
+    """Return the paths of the engine's files on disk, by the manifest's path; optional ones only if present.
 
     Raises StudioError with the sentence of `missing_weights_error`.
     """

@@ -1,7 +1,4 @@
-"""Whether a file can be a checkpoint at all.
-
-Judged by its first and last bytes, without torch and without loading it.
-"""
+"""Quick check of whether a file can be a checkpoint, by its first and last bytes, without torch and without loading."""
 
 import json
 import struct
@@ -9,17 +6,17 @@ import zipfile
 from pathlib import Path
 
 LFS = b"version https://git-lfs"
-TENSORS = (".pth", ".pt", ".bin", ".pkl", ".ckpt")  # what torch.save writes
-MAX_HEADER_BYTES = 100 << 20  # bytes; the safetensors library's own bound
+TENSORS = (".pth", ".pt", ".bin", ".pkl", ".ckpt")  # suffixes of files by torch.save
+MAX_HEADER_BYTES = 100 << 20  # limit of the safetensors library
 
 
 def damage(path: Path, suffix: str = "") -> str:
-    """What is wrong with this file as the second half of a sentence ("is truncated"), or "" where nothing is seen.
+    """Return the fault of a file as the second half of a sentence ("is truncated"), "" if none is found.
 
-    suffix: that of the name it is to have, where that differs.
+    suffix: suffix of the file's final name, if that differs.
 
-    A truncated archive, a Git LFS pointer, a web page saved under a checkpoint's name and a header that promises more
-    than the file has are found; flipped bits in the middle are not: that takes a hash. Raises OSError.
+    Detects a truncated archive, a Git LFS pointer, a web page saved under a checkpoint's name, and a header that
+    announces more data than the file has. Flipped bits in the middle can only be detected by a hash. Raises OSError.
     """
     size, suffix = path.stat().st_size, suffix or path.suffix
     with path.open("rb") as file:
@@ -61,12 +58,12 @@ def _damaged_torch(path: Path, size: int, head: bytes) -> str:
                 entries = archive.infolist()
         except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error):
             return "is truncated"
-        # torch stores and never compresses: an entry larger than the file would only fill the memory
+        # torch never compresses entries: one that is larger than the file is an attack on memory
         if any(e.compress_type != zipfile.ZIP_STORED or e.file_size > size for e in entries):
             return "is not a PyTorch file: it unpacks to more than it holds"
         return ""
     if head.startswith(b"\x80"):
-        return ""  # torch before 1.6 wrote a bare pickle, which has no length to hold against
+        return ""  # torch before 1.6 wrote a bare pickle, which states no length to check
     if head.lstrip()[:1] in (b"<", b"{") or head[:256].isascii():
         return "is text and not weights (a web page or an error message was saved under this name)"
     return "is not a file that torch has written"

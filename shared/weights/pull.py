@@ -1,4 +1,4 @@
-"""Weights on this machine: what is here, fetching what is not, and holding it against its hashes."""
+"""Lists the weights on this machine, downloads missing ones and verifies their hashes."""
 
 import datetime
 import shutil
@@ -23,7 +23,7 @@ from shared.weights.manifest import (
 )
 from shared.weights.probe import damage
 
-SPARE_BYTES = 256 << 20  # bytes left free on the disk
+SPARE_BYTES = 256 << 20  # space to leave free on the disk
 REVISION = "main"
 
 Verdict = Literal["ok", "missing", "damaged", "changed", "recorded", "unknown"]
@@ -33,7 +33,7 @@ FileProgress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class FetchedFile:
-    """One file that was fetched. first_seen: no hash was known before, this one is trusted from now on."""
+    """A downloaded file. first_seen: whether no hash was known before; the file's hash is then trusted from now on."""
 
     path: str
     size: int
@@ -42,7 +42,7 @@ class FetchedFile:
 
 
 def weights_listing(engines: Iterable[EngineWeights], folder: Path, hub: str) -> list[dict[str, Any]]:
-    """Each of these engines with its files and how they are, as plain values."""
+    """Return each of these engines with its files and their states, as plain values."""
     record = read_record(folder)
     rows = []
     for engine in engines:
@@ -82,7 +82,7 @@ def _row(file: WeightFile, folder: Path, hub: str, record: dict[str, PulledFile]
 
 
 def address(hub: str, file: WeightFile) -> str:
-    """Where a file is fetched from."""
+    """Return the URL from which a file is downloaded."""
     return f"{hub.rstrip('/')}/{file.hub}/resolve/{REVISION}/{quote(file.file)}"
 
 
@@ -96,10 +96,11 @@ def pull_engine(
     progress: FileProgress = lambda path, done, total: None,
     pause: float = download.FIRST_PAUSE_S,
 ) -> list[FetchedFile]:
-    """Fetch what an engine lacks; nothing that is whole is touched.
+    """Download the engine's files that are missing or damaged; intact files are not touched.
 
-    consent: given the licences that bar some use, says whether they are accepted. everything: optional files too.
-    progress: path, bytes done, bytes expected. Raises StudioError in one sentence; files that were finished stay.
+    consent: receives the restricted licences and returns whether they are accepted. everything: include optional files.
+    progress: called with path, bytes done and bytes expected. Raises StudioError with one sentence; files that were
+    completed before the error are kept.
     """
     record = read_record(folder)
     wanted = [file for file in engine.files if everything or not file.optional]
@@ -118,7 +119,7 @@ def pull_engine(
 
 
 def licences(files: Sequence[WeightFile], *, restricted: bool = False) -> list[str]:
-    """One line for each repository: its name and licence. restricted: only those that bar some use."""
+    """Return one line per repository with its name and licence. restricted: only restricted licences."""
     rows = {f"{file.hub or 'by hand'}: {file.licence}": file.restricted for file in files}
     return [line for line, bars in rows.items() if bars or not restricted]
 
@@ -132,7 +133,7 @@ def _checked(hub: str) -> None:
 def _offer(
     http: httpx2.Client, hub: str, file: WeightFile, record: dict[str, PulledFile], pause: float
 ) -> download.FileOffer:
-    """What the hub offers, held against what is known of the file."""
+    """The hub's offer for a file. Raises StudioError if size or hash differ from the known ones."""
     offer = download.ask_for_offer(http, address(hub, file), attempts=3, pause=pause)
     known = record.get(file.path)
     size, sha = known_size(file, record), file.sha256 or (known.sha256 if known else None)
@@ -187,10 +188,10 @@ def _fetch(
 def verify_files(
     engines: Iterable[EngineWeights], folder: Path, progress: FileProgress = lambda path, done, total: None
 ) -> list[dict[str, Any]]:
-    """Read every file of these engines that is here and hold its hash against the known one.
+    """Compare the hash of each of these engines' files on this machine with the known hash; return a row for each file.
 
-    A file without a known hash is written into the record as it is now ("recorded"), so that a later change is seen;
-    where the folder cannot be written it stays "unknown".
+    The hash of a file without a known one is written into the record ("recorded"), so that a later change is detected;
+    if the folder cannot be written, the file stays "unknown".
     """
     record, rows, new = read_record(folder), [], False
     for engine in engines:
@@ -242,9 +243,9 @@ def _today() -> str:
 
 
 def failed(rows: Sequence[dict[str, Any]], engine: EngineWeights | None) -> bool:
-    """Whether `verify_files` found what must be pulled again.
+    """Whether `verify_files` found files that must be pulled again.
 
-    Damage counts anywhere, missing files only where one engine was asked for.
+    Damaged or changed files always count, missing ones only if a single engine was verified and they are not optional.
     """
     bad = {"damaged", "changed"} | ({"missing"} if engine else set())
     return any(row["state"] in bad and not (row["state"] == "missing" and row["optional"]) for row in rows)
