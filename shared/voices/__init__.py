@@ -1,1 +1,1 @@
-"""Text spoken by a voice: a server, or a program that is installed on this machine."""
+"""Text to speech by voices, which are servers or programs that are installed on this machine."""

@@ -1,7 +1,7 @@
-"""The interface that every voice implements: text in, sound out as it is made.
+"""The interface that every voice implements: text in, a stream of sound out.
 
-Public as `persona_studio.voice`: what is here changes with notice only. A package adds a voice by an entry point of the
-group `persona_studio.voices`, as it adds an engine.
+Public as `persona_studio.voice`: it changes only with notice. A package adds a voice by an entry point of the group
+`persona_studio.voices`, in the same way as an engine.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +15,7 @@ from shared.voices.settings import VoiceSettings
 
 
 class VoiceError(StudioError):
-    """A voice could not speak: one sentence with the way out."""
+    """A voice failed to speak; the message is one sentence with the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class SpokenWord:
 class Spoken:
     """A block of speech.
 
-    pcm: 16 bit little-endian, mono. rate: 8000 to 96000 Hz, the same in all blocks of a sentence. words: those whose
-    times became known with this block; none from a voice that tells no times.
+    pcm: 16 bit little-endian, mono. rate: 8000 to 96000 Hz, the same in all blocks of a sentence. words: words whose
+    times became known with this block; empty for a voice that reports no times.
     """
 
     pcm: bytes
@@ -41,29 +41,29 @@ class Spoken:
 
 
 class Voice(ABC):
-    """A voice. Made without arguments and without looking at anything, so that it can be listed.
+    """Base class of voices. The constructor has no arguments and accesses nothing, so that voices can be listed.
 
-    name: of its entry point, 1 to 40 of a-z, 0-9 and "_", a letter first. title: for people.
+    name: name of its entry point, 1 to 40 of a-z, 0-9 and "_", a letter first. title: name for people.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
 
     def settings(self) -> VoiceSettings | None:
-        """The voice's own settings, read on each call; None for a voice that has none. Raises StudioError."""
+        """Return the voice's own settings, read on each call; None for a voice without any. Raises StudioError."""
         return None
 
     def probe(self) -> Unavailable | None:
-        """Why it cannot speak here, None where it can.
+        """Return why the voice cannot speak on this machine, None if it can.
 
-        Cheap: asks no server and starts no program. Raises StudioError.
+        Cheap: sends no request and starts no program. Raises StudioError.
         """
         return None
 
     @abstractmethod
     def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
-        """Yield the sound of one sentence as it is made.
+        """Yield the sound of one sentence while it is synthesised.
 
-        Runs in an event loop that voices have for themselves; closing the generator, or cancelling what waits for it,
-        ends the synthesis at once. Raises VoiceError in one sentence.
+        Runs in an event loop that only voices use. Closing the generator, or cancelling the task that waits for it,
+        ends the synthesis immediately. Raises VoiceError with one sentence.
         """

@@ -1,25 +1,25 @@
-"""Where the sound of a sentence begins and ends: a voice has silence around it, which belongs to no caption."""
+"""Detects the audible part of a sentence's sound, because captions do not include the silence around it."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-QUIET = 128  # of 32768, -48 dB: above the noise of a synthetic voice, below its softest consonant
+QUIET = 128  # of 32768, -48 dB: above the noise of a synthetic voice, below its quietest consonant
 
 
 @dataclass(slots=True)
 class AudibleSpan:
-    """Samples of a sentence from the first that can be heard up to but not including `stop`.
+    """The audible samples of a sentence: from number `first` up to but not including `stop`.
 
-    None until one was heard.
+    Both are None until a sample is audible.
     """
 
     first: int | None = None
     stop: int | None = None
 
     def add(self, samples: NDArray[np.int16], at: int) -> None:
-        """Take in (n,) int16 of which `at` is the number of the first."""
+        """Add (n,) int16 samples, of which the first has the number `at`."""
         heard = np.flatnonzero((samples > QUIET) | (samples < -QUIET))
         if len(heard):
             if self.first is None:

@@ -1,4 +1,4 @@
-"""The voice of espeak-ng, a program of the system (GPL-3): the studio contains none and calls one that is installed."""
+"""Voice of espeak-ng, a program (GPL-3) that the studio does not contain and calls if it is installed."""
 
 import shutil
 from collections.abc import AsyncGenerator
@@ -19,7 +19,7 @@ PROGRAM = "espeak-ng"
 
 
 class EspeakSettings(VoiceSettings):
-    """How espeak-ng speaks."""
+    """Settings of espeak-ng."""
 
     TABLE: ClassVar[str] = "voice_espeak"
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}VOICE_ESPEAK_")
@@ -31,7 +31,7 @@ class EspeakSettings(VoiceSettings):
 
 
 class EspeakVoice(Voice):
-    """espeak-ng by its command: over a hundred languages, at once, on any processor; it sounds like a machine."""
+    """espeak-ng, called as a command: over a hundred languages, fast on any processor, with a robotic sound."""
 
     name = "espeak"
     title = "eSpeak NG"
@@ -41,14 +41,14 @@ class EspeakVoice(Voice):
         return EspeakSettings.load()
 
     def probe(self) -> Unavailable | None:
-        """Return why it cannot speak: the program is not installed, or its settings are wrong."""
+        """Return why it cannot speak: the program is not installed. Raises StudioError for wrong settings."""
         self.settings()
         if shutil.which(PROGRAM) is None:
             return Unavailable("The program espeak-ng is not installed here.", "sudo apt-get install espeak-ng")
         return None
 
     async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
-        """Yield the sound of a sentence."""
+        """Yield the sound of one sentence."""
         own, wav = self.settings(), WavStream()
         command = [PROGRAM, "--stdin", "--stdout", "-b", "1", "-v", own.voice, "-s", str(own.speed)]
         async with aclosing(program_output(PROGRAM, command, text)) as output:

@@ -1,7 +1,4 @@
-"""The voice of a server with the OpenAI speech API, in the cloud or on one's own machine.
-
-PCM that is streamed as it is made.
-"""
+"""Voice of a server with the OpenAI speech API, in the cloud or on one's own machine, with streamed PCM."""
 
 import re
 from collections.abc import AsyncGenerator
@@ -19,13 +16,13 @@ from shared.voices.api import Spoken, Voice, VoiceError
 from shared.voices.settings import VoiceSettings
 from shared.voices.wav_stream import WavStream
 
-PATIENCE_S = 20.0  # between two blocks
-OTHER_AUDIO = (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xf1", b"OggS", b"fLaC")  # how files of it begin
+PATIENCE_S = 20.0  # longest wait between two blocks
+OTHER_AUDIO = (b"ID3", b"\xff\xfb", b"\xff\xf3", b"\xff\xf2", b"\xff\xf1", b"OggS", b"fLaC")  # first bytes of files
 RATE = re.compile(r"rate=(\d{4,6})\b")
 
 
 class OpenAIVoiceSettings(VoiceSettings):
-    """The server and the voice on it."""
+    """Settings of the speech server and of the voice on it."""
 
     TABLE: ClassVar[str] = "voice_openai"
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}VOICE_OPENAI_")
@@ -43,7 +40,7 @@ class OpenAIVoiceSettings(VoiceSettings):
 
 
 class OpenAIVoice(Voice):
-    """A voice behind `/v1/audio/speech`."""
+    """A voice of a server's `/v1/audio/speech`."""
 
     name = "openai"
     title = "OpenAI speech API"
@@ -53,7 +50,7 @@ class OpenAIVoice(Voice):
         return OpenAIVoiceSettings.load()
 
     def probe(self) -> Unavailable | None:
-        """Return why it cannot speak: no server is set."""
+        """Return why it cannot speak: no server is set. Raises StudioError for wrong settings."""
         if self.settings().url:
             return None
         reason = (
@@ -62,7 +59,7 @@ class OpenAIVoice(Voice):
         return Unavailable(reason, "export STUDIO_VOICE_OPENAI_URL=http://127.0.0.1:8880/v1")
 
     async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
-        """Yield the sound of a sentence as the server sends it."""
+        """Yield the sound of one sentence as the server sends it."""
         own = self.settings()
         key = own.key.get_secret_value()
         server = OpenAIServer("speech server", "speak", own.url, key, own.variable("").rstrip("_"), PATIENCE_S)
@@ -80,9 +77,9 @@ class OpenAIVoice(Voice):
 
 
 class _Sound:
-    """Recognises what a server sends as it comes: PCM, or a WAV file where it knows no other.
+    """Decodes a server's answer block by block: PCM, or a WAV file from a server that cannot send raw PCM.
 
-    Raises VoiceError for all else.
+    Raises VoiceError for any other content.
     """
 
     def __init__(self, server: str, kind: str, rate: int) -> None:
@@ -93,7 +90,7 @@ class _Sound:
         self._head: bytes | None = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return the samples in these bytes."""
+        """Add bytes of the answer and return the samples that are complete now, 16 bit little-endian mono."""
         if self._head is not None:
             self._head += data
             if len(self._head) < 4:

@@ -1,4 +1,4 @@
-"""Voices of piper, an installed program (GPL-3, older versions MIT) that the studio calls and does not contain."""
+"""Voice of piper, a program (GPL-3, older versions MIT) that the studio does not contain and calls if installed."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ PROGRAM = "piper"
 
 
 class PiperSettings(VoiceSettings):
-    """Which of its voices piper speaks with."""
+    """Settings of piper: the voice's model."""
 
     TABLE: ClassVar[str] = "voice_piper"
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}VOICE_PIPER_")
@@ -30,7 +30,7 @@ class PiperSettings(VoiceSettings):
 
 
 class PiperVoice(Voice):
-    """piper by its command: neural voices of many languages on the processor."""
+    """piper, called as a command: neural voices of many languages, on the CPU."""
 
     name = "piper"
     title = "Piper"
@@ -40,7 +40,7 @@ class PiperVoice(Voice):
         return PiperSettings.load()
 
     def probe(self) -> Unavailable | None:
-        """Return why it cannot speak: the program or its voice is missing."""
+        """Return why it cannot speak: the program or its voice is missing. Raises StudioError for wrong settings."""
         model = self._model()
         if shutil.which(PROGRAM) is None:
             return Unavailable("The program piper is not installed here.", "pipx install piper-tts")
@@ -58,20 +58,20 @@ class PiperVoice(Voice):
         return model.expanduser() if model is not None else None
 
     async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
-        """Yield the sound of a sentence."""
+        """Yield the sound of one sentence."""
         model = self._model()
         if model is None:
             raise VoiceError("No voice is chosen for piper; set STUDIO_VOICE_PIPER_MODEL to its .onnx file.")
         rate = _rate_of(model)
         command = [PROGRAM, "--model", str(model), "--output_raw"]
-        # It takes each line for an utterance of its own.
+        # Piper treats each line as a separate utterance.
         async with aclosing(program_output(PROGRAM, command, " ".join(text.split()) + "\n")) as output:
             async for block in output:
                 yield Spoken(block, rate)
 
 
 def _rate_of(model: Path) -> int:
-    """Sample rate of a voice. Raises VoiceError where its files are not there or are none."""
+    """Sample rate of a voice in Hz. Raises VoiceError if its files are missing or not a voice."""
     about = model.with_name(f"{model.name}.json")
     try:
         rate = json.loads(about.read_text(encoding="utf-8"))["audio"]["sample_rate"] if model.is_file() else None

@@ -1,7 +1,7 @@
-"""A program that speaks: text on its standard input, sound on its standard output.
+"""Runs a speech program: text on its standard input, sound on its standard output.
 
-It is called as any user of the machine would call it; nothing of it is imported or shipped, and it gets neither a shell
-nor the studio's settings.
+The program is called as a user would call it: none of its code is imported or shipped. It is started without a shell
+and without the studio's settings in its environment.
 """
 
 import asyncio
@@ -16,15 +16,15 @@ from shared.runtime.process import end_with
 from shared.voices.api import VoiceError
 
 BLOCK_BYTES = 1 << 14
-NICENESS = 10  # the channel on air goes first
+NICENESS = 10  # the channel on air has priority
 KEPT_ERROR_BYTES = 2000
 
 
 async def program_output(title: str, command: Sequence[str], text: str) -> AsyncGenerator[bytes, None]:
-    """Yield what the program writes while it runs.
+    """Yield the program's standard output while it runs.
 
-    Closing the generator kills it. Raises VoiceError where it cannot be started or fails; `title` is how the sentence
-    calls it.
+    title: the program's name in error sentences. Closing the generator kills the program. Raises VoiceError if it
+    cannot be started or fails.
     """
     async with _process(title, command) as process:
         errors = asyncio.ensure_future(_last_words(process))
@@ -45,7 +45,7 @@ async def program_output(title: str, command: Sequence[str], text: str) -> Async
 
 @asynccontextmanager
 async def _process(title: str, command: Sequence[str]) -> AsyncGenerator[asyncio.subprocess.Process, None]:
-    """The program in a session of its own; killed with all that it started when the block is left."""
+    """Run the program in a new session; kill it and all processes that it started at the end of the block."""
     pipe = asyncio.subprocess.PIPE
     starting = asyncio.ensure_future(
         asyncio.create_subprocess_exec(
@@ -58,7 +58,7 @@ async def _process(title: str, command: Sequence[str]) -> AsyncGenerator[asyncio
     except OSError as error:
         raise VoiceError(f"{title} cannot be started ({error.strerror}); is it installed?") from None
     except asyncio.CancelledError:
-        await _end(await starting)  # what was being started is not left behind
+        await _end(await starting)  # also end a program whose start was cancelled
         raise
     try:
         yield process
@@ -70,15 +70,15 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
-        pass  # it has ended
-    # What is left in the pipes is read: before their end asyncio does not report that the process has ended.
+        pass  # it has already ended
+    # Read what is left in the pipes: asyncio reports the process's end only after the end of its output.
     try:
         await process.communicate()
     except asyncio.CancelledError:
-        await process.communicate()  # it was killed, so this takes a moment; the loop must not end before it
+        await process.communicate()  # short, because the process was killed; the loop must not end before it
         raise
     finally:
-        # asyncio does it some turns later, which a loop that ends does not take.
+        # asyncio itself closes the transport some iterations later, which a loop that is ending never runs.
         process._transport.close()  # type: ignore[attr-defined]
 
 
@@ -88,13 +88,13 @@ async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
         process.stdin.write(text)
         await process.stdin.drain()
     except (BrokenPipeError, ConnectionResetError):
-        pass  # it ended without reading all of it; its exit code says whether that is an error
+        pass  # it ended without reading all of its input; the exit code says whether that is an error
     finally:
         process.stdin.close()
 
 
 async def _last_words(process: asyncio.subprocess.Process) -> str:
-    """The last line of a process's standard error."""
+    """The last line that a process writes to standard error, at most 200 characters."""
     assert process.stderr is not None
     kept = b""
     while block := await process.stderr.read(BLOCK_BYTES):
@@ -104,6 +104,6 @@ async def _last_words(process: asyncio.subprocess.Process) -> str:
 
 
 def _behind_us(parent: int) -> None:
-    """Run in the child: lower its priority, and end it when the parent ends for whatever reason, or has ended."""
+    """In the child process: lower the priority, and end the process when the parent ends or has already ended."""
     os.nice(NICENESS)
     end_with(parent)

@@ -1,4 +1,4 @@
-"""The voices that are installed, by name: our own and those of other packages, each imported when it is asked for."""
+"""The installed voices by name: the studio's own and those of other packages, each imported when it is needed."""
 
 import re
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from shared.voices.api import Voice
 from shared.voices.settings import VoiceSettings
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-FIRST, LAST = ("openai", "piper"), ("espeak",)  # the order in which a voice is looked for; others come between
+FIRST, LAST = ("openai", "piper"), ("espeak",)  # order in which a voice is chosen; all others come between
 NO_VOICE = (
     "There is no voice here that speaks text: install one (sudo apt-get install espeak-ng), or set "
     "STUDIO_VOICE_OPENAI_URL to a server with the OpenAI speech API; `studio voices` lists what there could be."
@@ -21,9 +21,10 @@ NO_VOICE = (
 
 @dataclass(frozen=True, slots=True)
 class VoiceSummary:
-    """A voice with what a user picks it by.
+    """A voice as shown to users.
 
-    chosen: it speaks where none is named. unavailable, command: why it cannot speak here and what helps, else "".
+    chosen: whether it speaks texts for which no voice is named. unavailable, command: why it cannot speak on this
+    machine and the command that helps, else "".
     """
 
     name: str
@@ -35,7 +36,7 @@ class VoiceSummary:
 
 @cache
 def _points() -> tuple[EntryPoint, ...]:
-    """Read once: looking through all packages takes longer than the first sound may be late."""
+    """The voices' entry points, read once: searching all packages takes longer than the first sound may."""
     return tuple(entry_points(group=VOICE_GROUP))
 
 
@@ -50,9 +51,9 @@ def _installed() -> dict[str, EntryPoint]:
 
 
 def load_voice(name: str) -> Voice:
-    """The voice of this name.
+    """Return the voice of this name.
 
-    Raises StudioError when there is none, its module cannot be imported, or it is not a voice.
+    Raises StudioError if there is none, its module cannot be imported, or the class is not a voice of this name.
     """
     found = _installed()
     if name not in found:
@@ -63,7 +64,7 @@ def load_voice(name: str) -> Voice:
     cure = f"update or remove the package {point.dist.name}" if point.dist is not None else "update its package"
     try:
         made = point.load()()
-    except (Exception, SystemExit) as error:  # another package's code may fail at anything while it is imported
+    except (Exception, SystemExit) as error:  # another package's code may raise anything on import
         raise StudioError(f"Voice '{name}' cannot be loaded from {point.value} ({named(error)}); {cure}.") from None
     if not isinstance(made, Voice) or made.name != name:
         raise StudioError(
@@ -73,19 +74,19 @@ def load_voice(name: str) -> Voice:
 
 
 def problem_of(voice: Voice) -> Unavailable | None:
-    """Why a voice cannot speak here, None where it can."""
+    """Return why a voice cannot speak on this machine, None if it can."""
     try:
         return voice.probe()
     except StudioError as error:
         return Unavailable(str(error))
-    except Exception as error:  # another package's code may fail at anything
+    except Exception as error:  # another package's code may raise anything
         return Unavailable(f"{voice.title} cannot say whether it speaks here ({named(error)}); update its package.")
 
 
 def open_voice(name: str) -> Voice:
-    """The voice of this name, for "" the first that can speak here.
+    """Return the voice of this name, for "" the first that can speak on this machine.
 
-    Raises StudioError in one sentence where it cannot.
+    Raises StudioError with one sentence if it cannot speak or there is none.
     """
     if name:
         voice = load_voice(name)
@@ -96,14 +97,14 @@ def open_voice(name: str) -> Voice:
         try:
             voice = load_voice(each)
         except StudioError:
-            continue  # `studio voices` says why
+            continue  # `studio voices` shows the reason
         if problem_of(voice) is None:
             return voice
     raise StudioError(NO_VOICE)
 
 
 def voice_summaries(chosen: str) -> list[VoiceSummary]:
-    """Every voice, in the order in which one is looked for. chosen: the setting `voice`."""
+    """Return a summary of each voice, in the order of choice. chosen: the setting `voice`."""
     rows: list[VoiceSummary] = []
     for name in _installed():
         title, problem = name, None
@@ -119,6 +120,6 @@ def voice_summaries(chosen: str) -> list[VoiceSummary]:
 
 
 def settings_of_voices() -> list[VoiceSettings]:
-    """Settings that voices define themselves. Raises StudioError for a wrong one."""
+    """Return the settings that voices define themselves. Raises StudioError for a wrong value."""
     found = (load_voice(name).settings() for name in _installed())
     return [own for own in found if own is not None]

@@ -1,21 +1,21 @@
-"""Text cut into the sentences that a voice is given one after the other, in any script.
+"""Splits a text in any script into sentences for a voice.
 
-The rules are few and err towards a longer sentence: two that are spoken as one sound right, one that is cut in two does
-not.
+The rules are few and prefer sentences that are too long: two sentences spoken as one sound right, a sentence cut in two
+does not.
 """
 
 import re
 from collections.abc import Iterator
 
-MAX_SENTENCE_CHARACTERS = 300  # a longer one is cut at a comma: it would be heard late, and read badly as a caption
-WRAPPED_CHARACTERS = 50  # a line as long as that was broken because it was full
+MAX_SENTENCE_CHARACTERS = 300  # a longer one is cut at a comma: it would start late and make a bad caption
+WRAPPED_CHARACTERS = 50  # a line of at least this length is assumed to be wrapped, not ended
 
-LATIN_ENDS, OTHER_ENDS = ".!?…‽", "。！？｡．।॥؟۔።᠃"  # the others need no space after them
+LATIN_ENDS, OTHER_ENDS = ".!?…‽", "。！？｡．।॥؟۔።᠃"  # OTHER_ENDS end a sentence without a space after them
 CLOSERS = "\"'”’»›)]}」』】）》〉〗"
 OPENERS = "\"'“‘«‹([{「『【（《〈¿¡-–—•*"
 END = re.compile(rf"(?:[{re.escape(LATIN_ENDS)}]+|[{OTHER_ENDS}]+)[{re.escape(CLOSERS)}]*")
 CUTS = re.compile(r"[,;:–—،؛](?=\s)|[、，；：]")
-# Words before a full stop that is no end: what follows is a name, a number or the rest of what they shorten.
+# Abbreviations whose full stop does not end a sentence: a name, a number or another word follows.
 SHORTENED = frozenset(
     (
         "mr", "mrs", "ms", "dr", "prof", "st", "sr", "sra", "dra", "mme", "mlle", "hr", "fr", "jr", "gen", "col",
@@ -24,25 +24,25 @@ SHORTENED = frozenset(
     )
 )  # fmt: skip
 BEFORE_NUMBERS = frozenset(("no", "nos", "vol", "p", "pp", "art", "sec", "ch"))
-MONTHS = ("Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez")  # in German, after "3."
-LOOKED_AHEAD = 12  # characters
+MONTHS = ("Jan", "Feb", "Mär", "Apr", "Mai", "Jun", "Jul", "Aug", "Sep", "Okt", "Nov", "Dez")  # German, as in "3. Mai"
+LOOKED_AHEAD = 12  # characters examined after a mark
 INITIAL = re.compile(r"(?:[^\W\d_]\.)*[^\W\d_]")  # "J" of "J. Smith", "U.S" of "U.S. Army", "z.B"
 
 
 def sentences(text: str) -> list[str]:
-    """Return the sentences of a text in order, without those in which nothing can be spoken.
+    """Return the sentences of a text in order, without those that contain nothing to speak.
 
-    At most MAX_SENTENCE_CHARACTERS each, white space as single spaces, control characters left out.
+    Each has at most MAX_SENTENCE_CHARACTERS, with single spaces as white space and without control characters.
     """
     found = (piece for line in _paragraphs(text) for whole in _ended(line) for piece in _short(whole))
     return [piece for piece in found if any(char.isalnum() for char in piece)]
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Lines that belong together.
+    """Yield paragraphs, with their lines joined by spaces.
 
-    An empty line ends them, and a line break where neither its line was full nor the next one goes on with a small
-    letter.
+    A paragraph ends at an empty line, and at a line break unless the line before is at least WRAPPED_CHARACTERS long or
+    the next line begins with a lower-case letter.
     """
     held = ""
     last = 0
@@ -83,7 +83,7 @@ def _is_end(line: str, begin: int, found: re.Match[str]) -> bool:
         return True
     word = line[max(begin, line.rfind(" ", begin, found.start()) + 1) : found.start()].lstrip(OPENERS)
     if word.lower() in BEFORE_NUMBERS or word.isdecimal():
-        # "No. 5", "3. 10." and "3. Mai" go on, and so does the "3. " of a list.
+        # No end: "No. 5", "3. 10.", "3. Mai", and the "3. " of a list.
         counts = word.isdecimal() and len(word) <= 2 and (found.start() == len(word) or following.startswith(MONTHS))
         return not following[:1].isdecimal() and not counts
     if INITIAL.fullmatch(word) and word != "I":
@@ -92,9 +92,9 @@ def _is_end(line: str, begin: int, found: re.Match[str]) -> bool:
 
 
 def _short(sentence: str) -> Iterator[str]:
-    """The sentence in pieces that are short enough.
+    """Yield the sentence in pieces of at most MAX_SENTENCE_CHARACTERS.
 
-    Cut behind the last comma, else at the last space, else anywhere.
+    It is cut after the last comma or similar mark, else at the last space, else at the limit.
     """
     while len(sentence) > MAX_SENTENCE_CHARACTERS:
         cuts = [found.end() for found in CUTS.finditer(sentence, 0, MAX_SENTENCE_CHARACTERS + 1)]

@@ -1,4 +1,4 @@
-"""A text as speech: sentence after sentence, checked and bounded, at the studio's own sample rate."""
+"""Speaks a sentence by a voice: checks and limits the voice's output and converts it to 48 kHz."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -13,21 +13,21 @@ from shared.media.pcm import HIGHEST, LOWEST, PcmDecoder
 from shared.runtime.clock import SOUND_RATE_HZ
 from shared.voices.api import Spoken, SpokenWord, Voice, VoiceError
 
-FIRST_SOUND_S = 30.0  # seconds that a voice may take before its first block; a network may load a model then
-STALL_S = 10.0  # and between two
-MAX_SENTENCE_SAMPLES = 120 * SOUND_RATE_HZ  # of a sentence of 300 characters; what is longer does not end by itself
+FIRST_SOUND_S = 30.0  # longest wait for a voice's first block, before which it may load a model
+STALL_S = 10.0  # longest wait between two blocks
+MAX_SENTENCE_SAMPLES = 120 * SOUND_RATE_HZ  # for 300 characters; longer output is assumed never to end
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenPart:
-    """A block of a sentence: (n,) int16 mono at 48 kHz, and the words whose times came with it."""
+    """A block of a sentence: (n,) int16 mono at 48 kHz, and the words whose times became known with it."""
 
     samples: NDArray[np.int16]
     words: tuple[SpokenWord, ...] = ()
 
 
 async def spoken_sentence(voice: Voice, sentence: str) -> AsyncGenerator[SpokenPart, None]:
-    """Yield a sentence's sound as the voice makes it. Raises VoiceError where it fails, stalls or sends none."""
+    """Yield a sentence's sound while the voice makes it. Raises VoiceError if it fails, stalls or sends none."""
     decoder: PcmDecoder | None = None
     rate = total = 0
     async with aclosing(voice.speak(sentence)) as blocks:
@@ -38,7 +38,7 @@ async def spoken_sentence(voice: Voice, sentence: str) -> AsyncGenerator[SpokenP
                 decoder, rate = PcmDecoder(block.rate, "s16"), block.rate
             elif block.rate != rate:
                 raise VoiceError(f"{voice.title} changes its sample rate within a sentence; use another voice.")
-            # In pieces: a voice that sends all at once must not be resampled in one go.
+            # In pieces of half a second: a long block must not be resampled in one step.
             for at in range(0, max(1, len(block.pcm)), rate):
                 samples = decoder.feed(block.pcm[at : at + rate])
                 total += len(samples)
@@ -52,7 +52,7 @@ async def spoken_sentence(voice: Voice, sentence: str) -> AsyncGenerator[SpokenP
 
 
 async def _next(voice: Voice, blocks: AsyncGenerator[Spoken, None], wait_s: float) -> Spoken | None:
-    """The next block, None after the last. Another package's voice may fail at anything."""
+    """The next block, None after the last. Any exception of a voice becomes VoiceError."""
     try:
         async with asyncio.timeout(wait_s):
             return await anext(blocks)

@@ -1,6 +1,6 @@
-"""A text as a speech file, made once.
+"""Speaks a text into a file, which is made once for each text and voice.
 
-A sentence that was spoken is kept, so that an interrupted text continues where it stopped.
+Each sentence is stored when it is done, so that an interrupted run can continue.
 
 `python -m shared.voices.speech_file` reads {text, voice} as JSON on standard input, and prints {"done", "total"} while
 it speaks and {"file", "captions"} in the end, or {"error"}.
@@ -32,9 +32,9 @@ from shared.voices.sentences import sentences
 from shared.voices.speech import spoken_sentence
 from shared.voices.webvtt import Cue, webvtt
 
-MAX_FILE_CHARACTERS = 200_000  # some four hours
-FOLDER = "speeches"  # of the home
-KEPT_S = 7 * 86_400  # seconds for which a speech that was not asked for again stays
+MAX_FILE_CHARACTERS = 200_000  # about four hours
+FOLDER = "speeches"  # in the home
+KEPT_S = 7 * 86_400  # time after its last use for which a speech file is kept
 SPEECH, CAPTIONS, LINES = "speech.wav", "speech.vtt", "lines.json"
 
 SpeechProgress = Callable[[int, int], None]
@@ -44,8 +44,8 @@ SpeechProgress = Callable[[int, int], None]
 class FileLine:
     """A sentence of a speech file.
 
-    start, end: seconds of the file at which its first sound begins and its last is over. words: as the voice tells
-    them, in seconds of the file.
+    start, end: beginning and end of its audible sound, in seconds of the file. words: as reported by the voice, with
+    times in seconds of the file.
     """
 
     text: str
@@ -56,7 +56,7 @@ class FileLine:
 
 @dataclass(frozen=True, slots=True)
 class SpeechFile:
-    """A spoken text: a WAV of 16 bit mono at 48 kHz, its sentences, and these as WebVTT."""
+    """A spoken text. path: WAV of 16 bit mono at 48 kHz. captions: WebVTT of the sentences. lines: the sentences."""
 
     path: Path
     captions: Path
@@ -64,7 +64,7 @@ class SpeechFile:
 
 
 def read_text(path: Path) -> str:
-    """The text of a file, UTF-8. Raises StudioError in one sentence."""
+    """Return the text of a UTF-8 file. Raises StudioError with one sentence."""
     try:
         with path.open("rb") as file:
             raw = file.read(4 * MAX_FILE_CHARACTERS + 1)
@@ -78,7 +78,7 @@ def read_text(path: Path) -> str:
 
 
 def check_text(text: str, name: str) -> list[str]:
-    """The sentences of a text. Raises StudioError where it has none or is too long."""
+    """Return the sentences of a text. Raises StudioError if it has none or is too long."""
     if len(text) > MAX_FILE_CHARACTERS:
         raise StudioError(f"{name} is longer than {MAX_FILE_CHARACTERS} characters; render it in parts.")
     if not (found := sentences(text)):
@@ -89,10 +89,10 @@ def check_text(text: str, name: str) -> list[str]:
 def make_speech(
     text: str, settings: Settings, voice: str = "", progress: SpeechProgress = lambda done, total: None
 ) -> SpeechFile:
-    """Speak a text into a file of the home, or find it there.
+    """Speak a text into a file in the home, or return the file if it exists already.
 
-    progress: called with the sentences that are done and all of them. Raises StudioError in one sentence; what was
-    spoken until then is kept.
+    voice: name of the voice, "" for the one in the settings. progress: called with the number of sentences done and in
+    total. Raises StudioError with one sentence; sentences that were done before are kept.
     """
     found = check_text(text, "The text")
     speaker = open_voice(voice or settings.voice)
@@ -113,7 +113,7 @@ def make_speech(
 
 
 def _digest(voice: Voice, found: list[str]) -> str:
-    """A name for this text by this voice as it is set. Secrets are stars in it."""
+    """A hash of voice, its settings (secrets as stars) and sentences, which names the speech's folder."""
     own = voice.settings()
     said = [voice.name, own.model_dump(mode="json") if own else {}, found]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
@@ -127,7 +127,7 @@ async def _speak_all(voice: Voice, found: list[str], folder: Path, progress: Spe
 
 
 async def _speak_one(voice: Voice, sentence: str, to: Path) -> None:
-    """Write NUMBER.wav, then NUMBER.json with its words, which says that it is whole."""
+    """Write NUMBER.wav, then NUMBER.json with its words, which marks the sentence as complete."""
     part, words = to.with_suffix(f".{os.getpid()}"), []
     try:
         with wave.open(str(part), "wb") as file:
@@ -144,7 +144,7 @@ async def _speak_one(voice: Voice, sentence: str, to: Path) -> None:
 
 
 def _join(found: list[str], folder: Path) -> None:
-    """Write all sentences into one file, whole or not at all."""
+    """Write the WAV of all sentences, their captions and their lines, each atomically; remove the single sentences."""
     lines: list[FileLine] = []
     at = 0
     part = folder / f"speech.{os.getpid()}"
@@ -172,7 +172,7 @@ def _join(found: list[str], folder: Path) -> None:
 
 
 def _line(sentence: str, sound: bytes, words: list[dict[str, Any]], at: int) -> FileLine:
-    """The line of a sentence whose first sample is number `at` of the file."""
+    """The line of a sentence whose first sample has the number `at` in the file."""
     samples, heard, begin = np.frombuffer(sound, np.int16), AudibleSpan(), at / SOUND_RATE_HZ
     heard.add(samples, at)
     first = at if heard.first is None else heard.first
@@ -193,14 +193,14 @@ def _read_lines(folder: Path) -> tuple[FileLine, ...]:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove speeches that were not asked for again."""
+    """Remove speeches that have not been used for KEPT_S."""
     for old in folder.iterdir():
         if old.stat().st_mtime < time.time() - KEPT_S:
             shutil.rmtree(old, ignore_errors=True)
 
 
 def main() -> int:
-    """One text."""
+    """Speak the text on standard input; return the exit code."""
 
     def told(done: int, total: int) -> None:
         print(json.dumps({"done": done, "total": total}), flush=True)

@@ -1,7 +1,4 @@
-"""Voices beside an event loop that must not wait.
-
-They speak in a loop of their own, and their sound is fetched from there.
-"""
+"""Runs voices in the event loop of a separate thread, for services whose own loop must not be blocked."""
 
 import asyncio
 import threading
@@ -12,24 +9,23 @@ from contextlib import suppress
 from shared.voices.api import Voice, VoiceError
 from shared.voices.speech import FIRST_SOUND_S, SpokenPart, spoken_sentence
 
-BLOCKED_S = FIRST_SOUND_S + 5.0  # a voice that holds up its whole loop so long is given up
-CLOSE_WAIT_S = 5.0  # for programs that are started or ended just now; what is left then is cancelled
+BLOCKED_S = FIRST_SOUND_S + 5.0  # a voice that blocks its event loop for this long counts as failed
+CLOSE_WAIT_S = 5.0  # wait at the end for programs that are starting or ending; after it, tasks are cancelled
 
 
 class VoiceThread:
     """A thread with an event loop for voices, started with the first sentence.
 
-    Nothing is fetched ahead: a voice continues when its last block was taken, so that memory is bounded by who takes
-    it.
+    Nothing is buffered: a voice continues only when its last block was consumed, so the consumer limits memory.
     """
 
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._asked: set[Future[SpokenPart | None]] = set()  # at most one for each sentence that is spoken
+        self._asked: set[Future[SpokenPart | None]] = set()  # at most one for each sentence being spoken
 
     async def spoken(self, voice: Voice, sentence: str) -> AsyncGenerator[SpokenPart, None]:
-        """Yield a sentence's parts, as `spoken_sentence` does. Cancelled, it ends the synthesis at once."""
+        """Yield a sentence's parts like `spoken_sentence`. Cancelling it ends the synthesis immediately."""
         loop = self._started()
         parts = spoken_sentence(voice, sentence)
         try:
@@ -46,7 +42,7 @@ class VoiceThread:
                     return
                 yield part
         finally:
-            # In the voices' loop: it waits there until what was cancelled has ended. One that was closed has ended it.
+            # Closed in the voices' loop, which waits for the cancelled part; a closed loop has already done this.
             if not loop.is_closed():
                 asyncio.run_coroutine_threadsafe(_close(parts), loop)
 
@@ -58,7 +54,7 @@ class VoiceThread:
         return self._loop
 
     def close(self) -> None:
-        """End what is being synthesised, and the thread. Called in another thread than the voices'."""
+        """End all synthesis and the thread. Call it from another thread than this one."""
         if self._loop is None or self._thread is None:
             return
         loop, self._loop = self._loop, None
@@ -80,12 +76,12 @@ async def _close(parts: AsyncGenerator[SpokenPart, None]) -> None:
         try:
             await parts.aclose()
             return
-        except RuntimeError:  # it is still on its way out of what was cancelled
+        except RuntimeError:  # the generator is still running its cancellation
             await asyncio.sleep(0.01)
 
 
 def _run(loop: asyncio.AbstractEventLoop) -> None:
-    """Run until `close`; then what is left ends, so that programs and connections are closed."""
+    """Run the loop until `close`, then let the remaining tasks end, so that programs and connections are closed."""
     asyncio.set_event_loop(loop)
     loop.run_forever()
     loop.run_until_complete(_ended())
@@ -94,9 +90,10 @@ def _run(loop: asyncio.AbstractEventLoop) -> None:
 
 
 async def _ended() -> None:
-    """Wait for the tasks whose sentences `close` cancelled.
+    """Wait for the tasks whose futures `close` cancelled; cancel the tasks themselves only after CLOSE_WAIT_S.
 
-    They end what they started. Cancelled themselves, those that are starting a program would leave it and its pipes.
+    Given time they end the programs that they started; a task cancelled while it starts a program would leave the
+    program and its pipes behind.
     """
     this = asyncio.current_task()
     for cancels in (False, True):

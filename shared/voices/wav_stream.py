@@ -1,15 +1,15 @@
-"""A WAV file that is read while it is made: its sizes say nothing, its samples come in blocks of any length."""
+"""Reads a WAV file while it is being written: sizes in its header are ignored, blocks may have any length."""
 
 import struct
 
 PCM, EXTENSIBLE = 1, 0xFFFE
-MAX_HEADER_BYTES = 64 << 10  # before the samples
+MAX_HEADER_BYTES = 64 << 10  # size of everything before the samples
 
 
 class WavStream:
-    """Takes bytes, gives samples.
+    """Extracts the samples from the bytes of a WAV file.
 
-    rate: in Hz, 0 until the header has come. Raises ValueError for what is not 16 bit mono.
+    rate: in Hz, 0 until the header was read. Raises ValueError for anything but 16 bit mono PCM.
     """
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class WavStream:
         self._begun = False
 
     def feed(self, data: bytes) -> bytes:
-        """Return the samples in these bytes, 16 bit little-endian mono."""
+        """Add bytes of the file and return the samples among them, 16 bit little-endian mono."""
         if self._begun:
             return data
         self._held += data
@@ -31,7 +31,7 @@ class WavStream:
         return rest
 
     def _chunks(self) -> int:
-        """Read the chunks that are there whole, up to the samples; where those begin."""
+        """Read the chunks that are complete, up to the samples; return the position of the samples, 0 before that."""
         head = self._held
         if len(head) >= 12 and (head[:4] != b"RIFF" or head[8:12] != b"WAVE"):
             raise ValueError("no WAV")

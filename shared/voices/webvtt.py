@@ -1,4 +1,4 @@
-"""WebVTT: captions beside a video, as every player and browser reads them."""
+"""WebVTT caption files: reading and writing."""
 
 import errno
 import html
@@ -15,12 +15,12 @@ WEBVTT_SUFFIX, WEBVTT_TYPE = ".vtt", "text/vtt"
 HEADER = "WEBVTT\n"
 # A bare "<" begins a tag and "&" a character reference; "-->" makes a line a timing line.
 ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"})
-SHORTEST_US = 1000  # a cue ends after it begins
+SHORTEST_US = 1000  # shortest cue, because a cue must end after it begins
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """A caption. start, end: microseconds of the video."""
+    """A caption. start, end: microseconds from the beginning of the video."""
 
     start: int
     end: int
@@ -28,13 +28,13 @@ class Cue:
 
 
 def webvtt(cues: Iterable[Cue]) -> str:
-    """A whole file: the cues in the order of their times, which may overlap."""
+    """Return a complete WebVTT file of these cues, sorted by time; cues may overlap."""
     ordered = sorted(cues, key=lambda cue: (cue.start, cue.end))
     return HEADER + "".join(map(cue_block, ordered))
 
 
 def read_cues(text: str) -> list[Cue]:
-    """The cues of a file that `webvtt` wrote, in its order. Raises ValueError for any other file."""
+    """Return the cues of a file of `webvtt`, in the file's order. Raises ValueError for any other file."""
     head, *blocks = text.rstrip("\n").split("\n\n")
     if head != HEADER.strip():
         raise ValueError("no WebVTT of ours")
@@ -47,7 +47,7 @@ def read_cues(text: str) -> list[Cue]:
 
 
 def cue_block(cue: Cue) -> str:
-    """One cue as written to a file, after the header or another cue. Line breaks in its text become spaces."""
+    """Return one cue as text to append to the header or another cue. Line breaks in its text become spaces."""
     start = max(0, cue.start)
     end = max(start + SHORTEST_US, cue.end)
     return f"\n{_time(start)} --> {_time(end)}\n{' '.join(cue.text.split()).translate(ESCAPED)}\n"
@@ -59,7 +59,7 @@ def _time(us: int) -> str:
 
 
 def remove_captions(path: Path) -> None:
-    """Remove a file like ours that belongs to a film which is replaced. Raises StudioError."""
+    """Remove the captions of a film that is replaced, if the file begins like one of ours. Raises StudioError."""
     try:
         with path.open(encoding="utf-8") as file:
             ours = file.read(len(HEADER)) == HEADER
@@ -79,9 +79,9 @@ def _microseconds(time: str) -> int:
 
 
 class CaptionFile:
-    """A WebVTT file that grows cue by cue, each by one write, so that it is whole whenever its writer ends.
+    """A WebVTT file that is written cue by cue, each in a single write, so that it is valid at any time.
 
-    There is none before the first.
+    The file is created with the first cue.
     """
 
     def __init__(self, path: Path) -> None:
@@ -89,7 +89,7 @@ class CaptionFile:
         self.begun = False
 
     def append(self, cue: Cue) -> None:
-        """Write a cue that begins no earlier than the last. Raises OSError; a file that was there is not touched."""
+        """Append a cue that begins no earlier than the last one. Raises OSError, also if the file existed before."""
         block = cue_block(cue)
         flags = os.O_WRONLY | os.O_APPEND
         if not self.begun:
