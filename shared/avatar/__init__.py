@@ -1,1 +1,1 @@
-"""Avatars: model, build, plate, mask, matte, light."""
+"""Avatars: loading, building, plates, masks, mattes and light."""

@@ -1,6 +1,6 @@
-"""The body's own face in every frame of a plate, measured once and kept in the avatar.
+"""The body's own face in every frame of a plate, measured once and stored in the avatar.
 
-On disk it is one file, read as it is needed: a film of ten minutes has 45 MB of points, of which a frame takes 3 KB.
+The points are one file, which is memory-mapped: a film of ten minutes has 45 MB of points, a frame 3 KB.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,15 +22,16 @@ from shared.face.time_filters import gaussian
 from shared.media.colour import i420_to_rgb
 from shared.runtime.files import write_atomically
 
-FILE = "body_faces.npy"  # (N, 478, 3) int16, STEP_PX a unit, in ROI pixels; ABSENT throughout where there is no face
+FILE = "body_faces.npy"  # (N, 478, 3) int16 in units of STEP_PX, ROI pixels; all ABSENT for a frame without a face
 STEP_PX = 1 / 32
 SHAPE_STEPS = 20_000.0
 ABSENT = np.iinfo(np.int16).min
-BRIDGED_S = 0.5  # seconds without a face that are bridged between the faces before and after
+BRIDGED_S = 0.5  # longest gap without a face that is interpolated from the faces before and after
 BLOCK_FRAMES = 500  # frames that are smoothed at a time
-# The head's points pass through the longer bell, which takes the finder's noise out; lips are faster than that.
+# Sigmas of the Gaussian filters: the longer one removes the finder's noise from the head's points, lips move too fast
+# for it.
 HEAD_SIGMA_S, LIPS_SIGMA_S = 0.06, 0.02
-SIZES, MOVED = (0.6, 1.6), 0.4  # of the placed face's size: what is further off is another face, or none
+SIZES, MOVED = (0.6, 1.6), 0.4  # limits relative to the placed face's size, beyond which a found face is another one
 
 # Inner and outer lips.
 LIP_POINTS = np.array(
@@ -40,13 +41,14 @@ LIP_POINTS = np.array(
     + [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 312, 13, 82, 81, 80, 191]
 )
 
-FramesDone = Callable[[int, int], None]  # done, of how many
+FramesDone = Callable[[int, int], None]  # called with frames done and frames in total
 
 
 class PackedShape(NamedTuple):
-    """A face's points in 3 KB.
+    """A face's points, packed into 3 KB.
 
-    points: (478, 3) int16, of which SHAPE_STEPS are the face's size, from `centre`, (2,) float32.
+    points: (478, 3) int16 relative to `centre`, where SHAPE_STEPS is the face's size. centre: (2,) float32. size: of
+    the face, in pixels.
     """
 
     points: NDArray[np.int16]
@@ -55,7 +57,7 @@ class PackedShape(NamedTuple):
 
     @classmethod
     def of(cls, face: Face) -> "PackedShape":
-        """The points of a face, in the pixels that it has."""
+        """Pack the points of a face."""
         centre, size = face.points[:, :2].mean(axis=0), max(face.size, 1e-3)
         points = face.points.copy()
         points[:, :2] -= centre
@@ -63,7 +65,7 @@ class PackedShape(NamedTuple):
 
     @property
     def face(self) -> Face:
-        """The face again."""
+        """The unpacked face, in the original pixels."""
         points = self.points.astype(np.float32) * np.float32(self.size / SHAPE_STEPS)
         points[:, :2] += self.centre
         return Face(points)
@@ -71,7 +73,7 @@ class PackedShape(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class BodyFaces:
-    """A plate's own faces. points: as in the file, mapped and not loaded."""
+    """The faces of a plate's body. points: as in the file, memory-mapped."""
 
     points: NDArray[np.int16]
 
@@ -79,16 +81,16 @@ class BodyFaces:
         return len(self.points)
 
     def face(self, index: int) -> Face | None:
-        """The face in a plate frame, in ROI pixels as that frame's placement has them; None where there is none."""
+        """Return the face in a plate frame, in ROI pixels by that frame's placement; None if there is none."""
         row = self.points[index]
         return None if int(row[0, 0]) == ABSENT else Face(row.astype(np.float32) * np.float32(STEP_PX))
 
     def seen(self) -> NDArray[np.int64]:
-        """Numbers of the frames with a face."""
+        """Return the numbers of the frames with a face."""
         return np.flatnonzero(self.points[:, 0, 0] != ABSENT)
 
     def gaps(self) -> NDArray[np.float64]:
-        """(N,) `Face.mouth_opening` of each frame, 0 without a face."""
+        """Return (N,) `Face.mouth_opening` of each frame, 0 without a face."""
         found = np.zeros(len(self))
         for index in self.seen().tolist():
             face = self.face(index)
@@ -98,9 +100,9 @@ class BodyFaces:
 
 
 def kept_body_faces(avatar: Avatar, progress: FramesDone = lambda done, total: None) -> BodyFaces:
-    """The faces of an avatar's plate, measured the first time (25 ms a frame).
+    """Return the faces of an avatar's plate, which are measured on the first call (25 ms per frame).
 
-    They are kept in its folder where that can be written.
+    They are stored in the avatar's folder if that can be written.
     """
     path = avatar.folder / FILE
     found = _read(path, len(avatar.plate))
@@ -112,7 +114,7 @@ def kept_body_faces(avatar: Avatar, progress: FramesDone = lambda done, total: N
         np.save(file, points, allow_pickle=False)
         write_atomically(path, file.getvalue(), 0o644)
     except OSError:
-        return BodyFaces(points)  # a folder that cannot be written is measured each time
+        return BodyFaces(points)  # in a folder that cannot be written they are measured on each call
     return _read(path, len(avatar.plate)) or BodyFaces(points)
 
 
@@ -125,11 +127,11 @@ def save_body_faces(
     fps: float,
     fades: Sequence[tuple[int, int, float]] = (),
 ) -> None:
-    """Keep a plate's faces that were found while its film was followed.
+    """Store a plate's faces that were found while its film was followed.
 
-    shapes: of the film's frames, in their pixels; presence: (N,), where 0 no face is placed. cuts: frames that begin
-    another shot. fades: for each frame that the plate has after those, two film frames and the weight of the second.
-    Raises OSError.
+    shapes: of the film's frames, in frame pixels. placements: (N, 2, 3). presence: (N,), 0 where no face is placed.
+    cuts: numbers of the frames that begin another shot. fades: for each cross-fade frame that the plate has after the
+    film's frames, the two film frames and the weight of the second. Raises OSError.
     """
     points = np.full((len(shapes), POINTS, 3), ABSENT, np.int16)
     for index, shape in enumerate(shapes):
@@ -144,9 +146,9 @@ def save_body_faces(
 def measure_body_faces(
     plate: Plate, placed: Face, progress: FramesDone = lambda done, total: None
 ) -> NDArray[np.int16]:
-    """Measure the face in every plate frame: (N, 478, 3) int16, as the file holds them.
+    """Measure the face in every plate frame and return (N, 478, 3) int16 points as in the file.
 
-    placed: the face in the ROI that the placements put onto the plate's.
+    placed: the ROI's face, which the placements map onto the plate's face.
     """
     finder, count = FaceFinder(), len(plate)
     points = np.full((count, POINTS, 3), ABSENT, np.int16)
@@ -182,7 +184,7 @@ def _packed(points: NDArray[np.floating]) -> NDArray[np.int16]:
 
 
 def _faded(before: NDArray[np.int16], after: NDArray[np.int16], weight: float) -> NDArray[np.int16]:
-    """The points of a cross-fade between two frames; absent where either is."""
+    """The points of a cross-fade between two frames; ABSENT if either frame has no face."""
     if ABSENT in (int(before[0, 0]), int(after[0, 0])):
         return np.full_like(before, ABSENT)
     return _rounded(before + (after.astype(np.float64) - before) * weight)
@@ -193,13 +195,13 @@ def _rounded(values: NDArray[np.floating]) -> NDArray[np.int16]:
 
 
 def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(first, end) of each unbroken run of frames that are True."""
+    """The (first, end) of each run of consecutive True values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[False], present, [False]]).astype(np.int8)))
     return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _shots(points: NDArray[np.int16], cuts: Sequence[int]) -> list[tuple[int, int]]:
-    """(first, end) of each run of faces within one shot."""
+    """The (first, end) of each run of consecutive faces within one shot."""
     shots = []
     for first, end in _runs(points[:, 0, 0] != ABSENT):
         starts = [first, *(cut for cut in cuts if first < cut < end)]
@@ -208,9 +210,9 @@ def _shots(points: NDArray[np.int16], cuts: Sequence[int]) -> list[tuple[int, in
 
 
 def bridge(points: NDArray[np.int16], longest: int, cuts: Sequence[int] = ()) -> None:
-    """Fill runs of at most `longest` absent faces between two of one shot, in place.
+    """Interpolate gaps of at most `longest` frames without a face between two faces of one shot, in place.
 
-    cuts: frames that begin another shot, in order.
+    cuts: numbers of the frames that begin another shot, in order.
     """
     for first, end in _runs(points[:, 0, 0] == ABSENT):
         if first == 0 or end == len(points) or end - first > longest:
@@ -224,13 +226,13 @@ def bridge(points: NDArray[np.int16], longest: int, cuts: Sequence[int] = ()) ->
 
 
 def smooth_faces(points: NDArray[np.int16], fps: float, cuts: Sequence[int] = ()) -> None:
-    """Take the finder's noise out, in place and block by block, shot by shot.
+    """Smooth out the finder's noise within each shot, in place and block by block.
 
-    cuts: frames that begin a shot, in order.
+    cuts: numbers of the frames that begin another shot, in order.
     """
     margin = round(8 * HEAD_SIGMA_S * fps) + 1
     for first, end in _shots(points, cuts):
-        before: NDArray[np.int16] = points[:0]  # raw frames that the block before has already smoothed
+        before: NDArray[np.int16] = points[:0]  # the frames before this block, before they were smoothed
         for start in range(first, end, BLOCK_FRAMES):
             stop = min(end, start + BLOCK_FRAMES)
             raw = np.concatenate([before, points[start : min(end, stop + margin)]])

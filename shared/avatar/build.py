@@ -1,4 +1,4 @@
-"""Making an avatar's folder from a portrait and, optionally, a body: all or nothing."""
+"""Builds an avatar's folder from a portrait, a body, or both, completely or not at all."""
 
 import dataclasses
 import datetime
@@ -53,20 +53,21 @@ from shared.runtime.files import path_text
 from shared.runtime.progress import StageProgress
 
 MAX_PORTRAIT_PX = 2048
-ROI_OF_FACE = 1.9  # side of the ROI over the size of the face
+ROI_OF_FACE = 1.9  # side of the ROI as a multiple of the face's size
 THUMB_PX = 256
 MOST_FACES = 64
-COUNTED = 3  # levels of tiles in which further faces are counted, in addition to those that were found at once
-BUILDING = ".building-"  # unfinished folders; no avatar's name can begin like this
+COUNTED = 3  # levels of tiles that are searched for further faces besides those that the tracker finds
+BUILDING = ".building-"  # prefix of unfinished folders, with which no avatar's name can begin
 ABANDONED_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class FilmChoice:
-    """What a user chooses of a body's film; in `choose_again` None leaves what was chosen before.
+    """A user's choices for a body's film; in `choose_again`, None keeps the earlier choice.
 
-    still_s: second of the still, None for the best. exclude: (from, to) seconds that are not shown. keep: whether the
-    source film stays with the avatar, for engines that read it. as_it_is: all of it is played, each frame as it is.
+    still_s: time of the still in seconds, None for the best frame. exclude: (from, to) spans in seconds that are not
+    shown. keep: whether to copy the source film into the avatar, for engines that read it. as_it_is: whether to play
+    the whole film, with each frame unchanged.
     """
 
     still_s: float | None = None
@@ -77,25 +78,25 @@ class FilmChoice:
 
 @dataclass(frozen=True, slots=True)
 class _Portrait:
-    image: ImageArray  # (H, W, 3) RGB, at most 2048 a side
+    image: ImageArray  # (H, W, 3) RGB, sides of at most 2048 pixels
     roi: ImageArray  # (512, 512, 3) RGB
     face: Face  # in ROI pixels
     to_roi: NDArray[np.float64]  # (2, 3), from `image`
     notes: tuple[str, ...]
-    alpha: ImageArray | None = None  # (H, W) uint8, of `image`
+    alpha: ImageArray | None = None  # (H, W) uint8, of `image`; None if opaque
 
 
 def list_avatars(home: Path) -> list[str]:
-    """Names of the finished avatars, sorted."""
+    """Return the sorted names of the finished avatars."""
     return sorted(path.parent.name for path in avatars_folder(home).glob("[!.]*/avatar.json"))
 
 
 def remove_avatar(home: Path, name: str) -> None:
-    """Delete an avatar. Raises StudioError when there is none of that name, or it cannot be removed."""
+    """Delete an avatar. Raises StudioError if there is none of this name or it cannot be removed."""
     folder = avatar_folder(home, name)
     if folder.is_symlink() or not folder.is_dir():
         raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows what there is.")
-    # Renamed first: a list of avatars meanwhile shows a whole one or none.
+    # Renamed first, so that a concurrent list of avatars shows a complete one or none.
     doomed = folder.with_name(f"{BUILDING}{name}-removed-{os.getpid()}-{time.monotonic_ns()}")
     try:
         folder.rename(doomed)
@@ -105,7 +106,7 @@ def remove_avatar(home: Path, name: str) -> None:
 
 
 def check_rights(text: str) -> None:
-    """Raise StudioError for a statement of rights that is not a text: it is shown, printed and kept in every result."""
+    """Raise StudioError for a statement of rights with control characters: it is shown, printed and stored."""
     if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\r\t" for char in text):
         raise StudioError("The rights hold characters that cannot be shown; write them as plain text.")
 
@@ -120,14 +121,15 @@ def add_avatar(
     *,
     film: FilmChoice = FilmChoice(),
 ) -> Path:
-    """Build `home/avatars/<name>` and return it.
+    """Build the folder `home/avatars/<name>` and return its path.
 
-    portrait: an image with one face of at least 96 pixels (of several the largest is taken, and noted in the manifest);
-        None for a frame of the body, which is a video then. body: an image or video (its first 600 s) to place the face
-        on; None for the portrait itself.
+    portrait: an image with a face of at least 96 pixels (of several the largest is used, which the manifest notes);
+        None to use a frame of the body, which must then be a video. body: an image or video (its first 600 s) on which
+        the face is placed; None for the portrait itself.
+    rights: statement of the rights to use the images.
     progress: called with a stage ("portrait", "plate", "done") and its share done, 0 to 1.
-    film: what is chosen of a body that is a video.
-    Raises StudioError, leaving nothing behind, when the name is taken or an input is of no use.
+    film: choices for a body that is a video.
+    Raises StudioError, with no files left behind, if the name is taken or an input cannot be used.
     """
     if portrait is None and (body is None or is_still_image(body)):
         raise StudioError(
@@ -143,7 +145,7 @@ def add_avatar(
     try:
         _fill(unfinished, name, portrait, body, rights, progress, film)
         unfinished.chmod(0o700)
-        unfinished.rename(folder)  # fails when someone else finished the same name meanwhile
+        unfinished.rename(folder)  # fails if another process has finished the same name meanwhile
     except OSError as error:
         taken = folder.exists()
         raise StudioError(
@@ -156,7 +158,7 @@ def add_avatar(
 
 
 def begin_folder(folder: Path) -> Path:
-    """A new folder beside the one that it becomes."""
+    """Create an unfinished folder beside `folder`, to be renamed to it later. Raises StudioError."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         _sweep(folder.parent)
@@ -206,7 +208,7 @@ def fill_with_body(
     followed: FollowedBody,
     kept: dict[str, str | int],
 ) -> None:
-    """All but the plate's frames, which are written already. read: None for a frame of the film."""
+    """Write everything but the plate's frames, which exist already. read: None to use the film's still as portrait."""
     if read is None:
         read = _portrait_of_film(followed, path_text(Path(body.name)))
     plate, roi, mask, bodies = place_on_body(folder, followed, read.roi, read.face)
@@ -220,7 +222,7 @@ def fill_with_body(
 
 
 def _write_files(folder: Path, read: _Portrait, roi: ImageArray, mask: NDArray[np.uint8], bodies: list[Face]) -> None:
-    """Write an avatar's files. bodies: some of the plate's own faces, in ROI pixels."""
+    """Write an avatar's images and points. bodies: some of the plate's own faces, in ROI pixels."""
     np.savez(
         folder / "face.npz",
         points=read.face.points,
@@ -243,7 +245,7 @@ def _portrait_of_film(followed: FollowedBody, name: str) -> _Portrait:
 
 
 def _keep_film(folder: Path, body: Path) -> dict[str, str | int]:
-    """Copy the source film into the avatar, and return what the report says of it."""
+    """Copy the source film into the avatar, and return the report's fields for it."""
     kept = f"film{kept_suffix(body)}"
     shutil.copyfile(body, folder / kept)
     return {"kept": kept, "kept_bytes": (folder / kept).stat().st_size}
@@ -285,10 +287,10 @@ def _manifest(
 def read_portrait(
     original: ImageArray, name: str, near: NDArray[np.float32] | None = None, alpha: ImageArray | None = None
 ) -> _Portrait:
-    """The portrait in an image.
+    """Return the portrait in an image. Raises StudioError if there is no usable face.
 
-    alpha: (H, W) uint8, what it brings along. near: (2,) of several faces take the one here, not the largest, and it
-    may be small: the film has no better frame.
+    name: of the image, for sentences. near: (2,) position in pixels of the face to use instead of the largest; that
+    face may be small, because a film has no better frame. alpha: (H, W) uint8 of the image, None if it is opaque.
     """
     faces = _find_faces(original)
     if not faces:
@@ -311,7 +313,7 @@ def read_portrait(
         )
     notes += mouth_notes(original, face, name)
     image, resized = _shrunk(original, MAX_PORTRAIT_PX)
-    # The ROI is taken from the original: a small face in a large photograph keeps its pixels.
+    # The ROI is cut from the original, so that a small face in a large photograph keeps its resolution.
     roi, original_to_roi = _crop_roi(original, face)
     to_roi = similarity.compose(original_to_roi, similarity.invert(resized))
     small = None if alpha is None else _shrunk(alpha, MAX_PORTRAIT_PX)[0]
@@ -319,12 +321,12 @@ def read_portrait(
 
 
 def _find_faces(rgb: ImageArray) -> list[Face]:
-    """Every face, largest first, from a close-up of each: precise also where it is small in the image."""
+    """All faces, largest first, each measured in a close-up, so that small faces are precise too."""
     small, resized = _shrunk(rgb, 1280)
     tracker, finder = FaceTracker(still=True, max_faces=MOST_FACES), FaceFinder()
     enlarge = similarity.invert(resized)
     boxes = [face.moved(enlarge).box for face in tracker.faces(small)]
-    # The near ones are found surest; those who stand further back are searched for in closer views.
+    # The tracker finds near faces most reliably; faces further back are searched for in tiles.
     boxes += [
         (box[0] / resized[0, 0], box[1] / resized[1, 1], box[2] / resized[0, 0], box[3] / resized[1, 1])
         for box in finder.search(small, levels=COUNTED) or ([] if boxes else finder.search(small))
@@ -344,9 +346,9 @@ def _distinct(faces: list[Face]) -> list[Face]:
 
 
 def _crop_roi(rgb: ImageArray, face: Face) -> tuple[ImageArray, NDArray[np.float64]]:
-    """The upright square around a face, 1.9 times its size, and the matrix to it.
+    """The axis-aligned square around a face, 1.9 times its size, and the matrix from image pixels to it.
 
-    Where it reaches beyond the image the image is mirrored.
+    The image is mirrored where the square extends beyond it.
     """
     left, top, right, bottom = face.box
     side = face.size * ROI_OF_FACE
@@ -356,7 +358,7 @@ def _crop_roi(rgb: ImageArray, face: Face) -> tuple[ImageArray, NDArray[np.float
         [[scale, 0.0, half - scale * (left + right) / 2], [0.0, scale, half - scale * (top + bottom) / 2]]
     )
     source, to_crop = rgb, matrix
-    if scale < 1.0:  # averaged down to the wanted scale first, or fine hair would alias
+    if scale < 1.0:  # reduce by averaging to the wanted scale first, or fine hair would alias
         height, width = rgb.shape[:2]
         target = max(1, round(width * scale)), max(1, round(height * scale))
         source = np.asarray(cv2.resize(rgb, target, interpolation=cv2.INTER_AREA), np.uint8)
@@ -370,7 +372,7 @@ def _crop_roi(rgb: ImageArray, face: Face) -> tuple[ImageArray, NDArray[np.float
 
 
 def _shrunk(rgb: ImageArray, side: int) -> tuple[ImageArray, NDArray[np.float64]]:
-    """The image with its longer side at most `side`, and the matrix from its pixels to the result's."""
+    """The image reduced to a longer side of at most `side`, and the matrix from its pixels to the result's."""
     height, width = rgb.shape[:2]
     if max(height, width) <= side:
         return rgb, similarity.resize_matrix(1.0, 1.0)
@@ -381,7 +383,7 @@ def _shrunk(rgb: ImageArray, side: int) -> tuple[ImageArray, NDArray[np.float64]
 
 
 def _sweep(folder: Path) -> None:
-    """Clear away what a killed process left unfinished."""
+    """Remove the unfinished folders of killed processes."""
     for path in folder.glob(f"{BUILDING}*"):
         if time.time() - path.stat().st_mtime > ABANDONED_S:
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Choosing another still, or other parts, of the film that an avatar was made from."""
+"""Changes the choice of still or excluded parts for an avatar's body film."""
 
 import shutil
 from pathlib import Path
@@ -15,11 +15,10 @@ from shared.runtime.progress import StageProgress
 
 
 def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgress = lambda stage, done: None) -> Path:
-    """Choose another still, or other parts to exclude, of an avatar's film, and return its folder.
+    """Apply another still or other excluded parts to an avatar's film, and return the avatar's folder.
 
-    The film is gone through once more, from the frames that the avatar has; `choice.keep` is not looked at. The avatar
-    is not to be in use meanwhile. Raises StudioError, leaving it as it was, where it has no film or the choice is of no
-    use.
+    The film is analysed again from the avatar's plate frames; `choice.keep` is ignored. The avatar must not be in use
+    meanwhile. Raises StudioError, with the avatar unchanged, if it has no film or the choice cannot be used.
     """
     folder = avatar_folder(home, name)
     manifest, report = read_avatar_manifest(folder), read_film_report(folder)

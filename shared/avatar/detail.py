@@ -1,4 +1,4 @@
-"""Detail of a face: how to measure it, and how to restore what resampling loses."""
+"""Detail of a face: its measurement, and sharpening that compensates for losses by resampling."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,17 +11,19 @@ from shared.face import similarity
 from shared.face.landmarks import OVAL, Face
 from shared.media.array_types import ImageArray
 
-INNER = 0.8  # of the oval: where detail is measured
-UNSHARP_SIGMA = 1.2  # pixels: finer is detail
-# Below all of the portrait's own: fitting a face to its body's light adds up to a quarter, mostly where it darkens it.
+INNER = 0.8  # part of the oval in which detail is measured
+UNSHARP_SIGMA = 1.2  # pixels; structures finer than this are detail
+# Share of the portrait's detail to reach. Below 1, because fitting a face to its body's light adds up to a quarter,
+# mostly where it darkens the face.
 WANTED = 0.95
-MOST = 1.0  # strength beyond which halos are seen
+MOST = 1.0  # strength above which halos are visible
 
 
 def relative_detail(rgb: ImageArray, face: Face) -> float:
-    """Mean absolute Laplacian of the luma inside a face, over its mean luma there: detail that light does not change.
+    """Return a measure of a face's detail that does not depend on its brightness.
 
-    rgb: (H, W, 3) uint8. face: in its pixels.
+    This is the mean absolute Laplacian of the luma inside the face divided by the mean luma there. rgb: (H, W, 3)
+    uint8. face: in pixels of rgb.
     """
     outline = face.points[OVAL, :2]
     centre = outline.mean(axis=0)
@@ -34,7 +36,7 @@ def relative_detail(rgb: ImageArray, face: Face) -> float:
 
 
 def filled(shape: tuple[int, ...], outline: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """(H, W) bool, True inside the convex hull of (N, 2) points."""
+    """Return an (H, W) bool mask, True inside the convex hull of (N, 2) points."""
     mask = np.zeros(shape[:2], np.uint8)
     hull = cv2.convexHull(np.rint(np.asarray(outline) * 16).astype(np.int32))
     cv2.fillConvexPoly(mask, hull, (1,), shift=4)
@@ -42,7 +44,7 @@ def filled(shape: tuple[int, ...], outline: NDArray[np.floating[Any]]) -> NDArra
 
 
 def sharpened(image: ImageArray, strength: float) -> ImageArray:
-    """A (H, W, 3) uint8 image with an unsharp mask. strength: 0 leaves it as it is."""
+    """Apply an unsharp mask to a (H, W, 3) uint8 image. strength: 0 leaves the image unchanged."""
     soft = cv2.GaussianBlur(image, (0, 0), UNSHARP_SIGMA)
     return np.asarray(cv2.addWeighted(image, 1.0 + strength, soft, -strength, 0.0), np.uint8)
 
@@ -50,10 +52,10 @@ def sharpened(image: ImageArray, strength: float) -> ImageArray:
 def sharpened_for_drawing(
     image: ImageArray, face: Face, draw: Callable[[ImageArray], ImageArray], drawn_face: Face, scale: float
 ) -> ImageArray:
-    """The (H, W, 3) uint8 image of a face, sharpened by as much as drawing it takes of its detail.
+    """Sharpen the (H, W, 3) uint8 image of a face to compensate for the detail that drawing it loses.
 
-    face: in the image. draw: gives the image as it is drawn, in which the face is `drawn_face`. scale: the size at
-    which the drawn image is shown over its own; at a small one little is lost.
+    face: in pixels of the image. draw: returns the image as it is drawn. drawn_face: the face in the drawn image.
+    scale: factor by which the drawn image is resized for display; a small one hides losses.
     """
     own = _shown_detail(image, face, scale)
     plain = _shown_detail(draw(image), drawn_face, scale)

@@ -1,4 +1,4 @@
-"""`avatar.json`: what an avatar is made of, as a typed and versioned file."""
+"""`avatar.json`: an avatar's manifest, a typed and versioned file."""
 
 import json
 from pathlib import Path
@@ -8,27 +8,27 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import StudioError
 
-SCHEMA = 1  # of avatars that this studio reads and writes
-MAX_BYTES = 4 << 20  # of an avatar.json
+SCHEMA = 1  # version of manifests that this studio reads and writes
+MAX_BYTES = 4 << 20  # size of avatar.json
 FILE = "avatar.json"
 PlateKind = Literal["portrait", "image", "video"]
 
 
 class _ManifestPart(BaseModel):
-    """A part of the manifest. Keys that a later studio adds are kept."""
+    """Base of the manifest's parts. Unknown keys, from a later release, are kept."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
 
 class Sources(_ManifestPart):
-    """Names of the files that the avatar was made from."""
+    """Names of the files from which the avatar was made."""
 
     portrait: str = ""
     body: str | None = None
 
 
 class PortraitFacts(_ManifestPart):
-    """Size of the kept portrait in pixels."""
+    """Size of the stored portrait in pixels."""
 
     width: int = 0
     height: int = 0
@@ -37,7 +37,7 @@ class PortraitFacts(_ManifestPart):
 class RoiFacts(_ManifestPart):
     """Facts of the portrait's ROI.
 
-    size: side of the ROI in pixels. face: height of the face in it. relit: whether the plate's light is on it.
+    size: side of the ROI in pixels. face: size of the face in it, in pixels. relit: whether it is in the plate's light.
     """
 
     size: int = 0
@@ -46,7 +46,7 @@ class RoiFacts(_ManifestPart):
 
 
 class PlateFacts(_ManifestPart):
-    """The plate: pixels, frames a second, frames, and what it was made of."""
+    """Facts of the plate. width, height: pixels. fps: frames per second. frames: their number. kind: its source."""
 
     width: int = 0
     height: int = 0
@@ -56,10 +56,11 @@ class PlateFacts(_ManifestPart):
 
 
 class AvatarManifest(_ManifestPart):
-    """All of `avatar.json`.
+    """The whole of `avatar.json`.
 
-    own_plate: the plate is the portrait itself. rest: (yaw, pitch) in degrees by which the plate's face is turned
-    against the portrait's. created: ISO 8601, UTC. notes: sentences for the person who added it.
+    rights: the user's statement. own_plate: whether the plate is the portrait itself. rest: (yaw, pitch) in degrees by
+    which the plate's face is turned relative to the portrait's. created: ISO 8601, UTC. notes: sentences for the user
+    who added the avatar.
     """
 
     schema_: Literal[1]
@@ -78,7 +79,7 @@ class AvatarManifest(_ManifestPart):
     model_config = ConfigDict(extra="allow", frozen=True, alias_generator=lambda name: name.rstrip("_"))
 
     def save(self, folder: Path) -> None:
-        """Write it into an avatar's folder that nothing reads yet. Raises OSError."""
+        """Write the manifest into an avatar's unfinished folder; the write is not atomic. Raises OSError."""
         (folder / FILE).write_text(json.dumps(self.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
     def as_json(self) -> dict[str, Any]:
@@ -87,7 +88,7 @@ class AvatarManifest(_ManifestPart):
 
 
 def read_avatar_manifest(folder: Path) -> AvatarManifest:
-    """Return an avatar's manifest. Raises StudioError where it is missing, damaged or of another version."""
+    """Return an avatar's manifest. Raises StudioError if it is missing, damaged or of another version."""
     try:
         path = folder / FILE
         if path.stat().st_size > MAX_BYTES:

@@ -1,4 +1,4 @@
-"""Where the host is in an image: found by a small network, fitted to the edges that are seen, steadied over time."""
+"""Mattes of the host: found by a small network, refined at the image's edges and stabilised over time."""
 
 import os
 import tempfile
@@ -21,20 +21,19 @@ from shared.media.colour import i420_to_rgb
 from shared.runtime.arrays import UNREADABLE_ARRAYS
 from shared.runtime.files import write_atomically
 
-# In the avatar's folder: the mattes as PNG, one after the other, and where each begins. Another version is measured
-# again.
+# In the avatar's folder: the mattes as consecutive PNGs, and their index. Mattes of another version are made again.
 FRAMES, FILE, VERSION = "matte.pngs", "matte.npz", 2
-MARGIN = 0.08  # of the host's size, around it, in the close-up that is looked at a second time
-SURE, LEAST = 0.5, 0.02  # what counts as the host; and how much of the largest piece another piece must have to stay
-# Of the image's longer side, how far an edge may be from where the network has it: it sees 256 pixels a side.
+MARGIN = 0.08  # margin around the host, relative to its size, in the close-up for the second pass
+SURE, LEAST = 0.5, 0.02  # lowest probability of the host; smallest detached piece, relative to the largest one
+# Distance, relative to the image's longer side, by which the network may be off at an edge: its input has 256 pixels.
 REACH = 1 / 110
-SOFTNESS = 3e-4  # contrast squared, of an image from 0 to 1, below which the guide has no edge (He et al. 2010)
-BLACK, WHITE = 0.48, 0.93  # what is spread to nothing and all: a wider one shows the old background as a halo
+SOFTNESS = 3e-4  # squared contrast, for values 0 to 1, below which the guide has no edge (He et al. 2010)
+BLACK, WHITE = 0.48, 0.93  # values that become 0 and 1; a wider range shows the old background as a halo
 
 
 @dataclass(slots=True)
 class MatteCutter:
-    """Cuts hosts out of images. About 60 ms for 720x1080 on one core. Not thread-safe.
+    """Finds hosts in images. About 60 ms for 720x1080 on one core. Not thread-safe.
 
     The network is MediaPipe's selfie segmentation (MobileNetV3, 256x256, Apache 2.0).
     """
@@ -45,9 +44,9 @@ class MatteCutter:
         self._segmenter = PersonSegmenter()
 
     def find(self, rgb: ImageArray) -> FloatArray:
-        """(H, W) float32, 0 to 1, how surely each pixel of (H, W, 3) uint8 RGB is the host; soft and coarse.
+        """Return (H, W) float32 probabilities, 0 to 1, that pixels of (H, W, 3) uint8 RGB show the host.
 
-        Looked at twice: as a whole, and then the host alone, larger.
+        The result is soft and coarse. The network is run twice: on the whole image, and on a close-up of the host.
         """
         whole = self._segmenter.find(rgb)
         x, y, w, h = cv2.boundingRect((whole > SURE).astype(np.uint8))
@@ -64,9 +63,9 @@ class MatteCutter:
 
 
 def refined(found: FloatArray, rgb: ImageArray) -> ImageArray:
-    """(H, W) uint8 matte: what was found, drawn to the edges of the image itself, without specks.
+    """Return an (H, W) uint8 matte: the found probabilities aligned with the image's edges, without small pieces.
 
-    The guided filter of He, Sun and Tang, "Guided Image Filtering", ECCV 2010.
+    By the guided filter of He, Sun and Tang, "Guided Image Filtering", ECCV 2010.
     """
     reach = max(2, round(max(found.shape) * REACH))
     guide = rgb.astype(np.float32) / 255
@@ -75,7 +74,7 @@ def refined(found: FloatArray, rgb: ImageArray) -> ImageArray:
 
 
 def _largest(found: FloatArray) -> FloatArray:
-    """The matte without detached pieces and without holes: a host has neither, or hardly any."""
+    """The probabilities without small detached pieces, which a host rarely has."""
     solid = (found > SURE).astype(np.uint8)
     count, pieces, stats, _ = cv2.connectedComponentsWithStats(solid)
     if count > 2:
@@ -86,10 +85,10 @@ def _largest(found: FloatArray) -> FloatArray:
 
 
 def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = lambda done: None) -> "PlateMattes":
-    """The mattes of all frames of an avatar's plate, made the first time and kept in its folder.
+    """Return the mattes of all frames of an avatar's plate, which are made on the first call and stored in its folder.
 
-    Making them takes 0.1 s a frame at 720x1080, in constant memory. Where the source brought a cut-out along it is
-    that. progress: called with frames done. Raises StudioError where there is no room for them.
+    Making them takes 0.1 s per frame at 720x1080, in constant memory. If the source has its own cut-out, that is used.
+    progress: called with the number of frames done. Raises StudioError if they cannot be written.
     """
     own = own_cut_out(plate)
     if own is not None:
@@ -107,11 +106,11 @@ def plate_mattes(folder: Path, plate: Plate, progress: Callable[[int], None] = l
         ) from None
     finally:
         if isinstance(file.name, str):
-            Path(file.name).unlink(missing_ok=True)  # where it was not finished
+            Path(file.name).unlink(missing_ok=True)  # removes an unfinished file
 
 
 def own_cut_out(plate: Plate) -> "PlateMattes | None":
-    """The alpha that a plate's portrait or body brings along, None where it is opaque."""
+    """Return the source's own alpha of a plate's portrait or body, None if it is opaque."""
     folder = plate.path.parent
     starts = cut_out_starts(folder, len(plate))
     return None if starts is None else PlateMattes(starts, (folder / CUT_OUTS).open("rb"), _size(plate), own=True)
@@ -130,10 +129,10 @@ def _measured(folder: Path, plate: Plate, file: BinaryIO, progress: Callable[[in
         progress(len(sizes))
     file.flush()
     mattes = PlateMattes(np.cumsum([0, *sizes]).astype(np.int64), file, _size(plate))
-    if isinstance(file.name, str):  # else it has no name, and is gone when it is closed
+    if isinstance(file.name, str):  # otherwise an unnamed temporary file, which vanishes when closed
         index = BytesIO()
         np.savez(index, version=VERSION, plate=plate.starts, starts=mattes.starts, allow_pickle=False)
-        (folder / FILE).unlink(missing_ok=True)  # an index never stands beside frames that are not its own
+        (folder / FILE).unlink(missing_ok=True)  # an index must never be beside frames of another version
         Path(file.name).rename(folder / FRAMES)
         write_atomically(folder / FILE, index.getvalue(), 0o644)
     return mattes
@@ -152,9 +151,9 @@ def _kept(folder: Path, plate: Plate) -> "PlateMattes | None":
 
 
 def _writable(folder: Path) -> BinaryIO:
-    """A new file in the folder.
+    """A new file in the folder, or an unnamed temporary file if the folder cannot be written.
 
-    Where that cannot be written one without a name, and the mattes are measured each time.
+    In the latter case the mattes are made on each call.
     """
     try:
         path = folder / f".{FRAMES}.{os.getpid()}"
@@ -164,10 +163,9 @@ def _writable(folder: Path) -> BinaryIO:
 
 
 def _steadied(plate: Plate) -> Iterator[ImageArray]:
-    """Refined mattes of all frames.
+    """Yield the refined mattes of all frames, stabilised by a median over three frames.
 
-    What the network finds is the middle one of three frames, so that what it sees in one alone does not flash; a plate
-    is played to and fro, and so it is steady both ways.
+    The median removes flashes of single frames; it is symmetric in time, because a plate may be played to and fro.
     """
     cutter = MatteCutter()
     before: FloatArray | None = None
@@ -186,10 +184,11 @@ def _look(cutter: MatteCutter, plate: Plate, index: int) -> tuple[FloatArray, Im
 
 @dataclass(slots=True)
 class PlateMattes:
-    """Mattes as PNG, one after the other.
+    """Mattes of a plate's frames, as consecutive PNGs in a file.
 
-    starts: (N + 1,) int64, where each begins. file: that holds them, open, and closed with this. size: height and
-    width. own: they are the source's own cut-out, and grey shows through where they are not opaque.
+    starts: (N + 1,) int64, offset of each in bytes, and the end. file: the open file, which this object owns and
+    closes. size: (height, width). own: whether they are the source's own cut-out, whose transparent areas are grey in
+    the plate.
     """
 
     starts: NDArray[np.int64]
@@ -204,7 +203,7 @@ class PlateMattes:
         return len(self.starts) - 1
 
     def frame(self, index: int) -> ImageArray:
-        """(H, W) uint8 of one frame, yours; opaque where it is damaged."""
+        """Return the (H, W) uint8 matte of one frame, owned by the caller; opaque if it is damaged."""
         first, end = int(self.starts[index]), int(self.starts[index + 1])
         try:
             coded = np.frombuffer(os.pread(self.file.fileno(), end - first, first), np.uint8)

@@ -1,4 +1,4 @@
-"""An avatar: a folder with a portrait, its plate, and what was measured from them once."""
+"""The model of an avatar: a folder with a portrait, its plate, and measurements of both."""
 
 import re
 from dataclasses import dataclass
@@ -24,19 +24,20 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 class Avatar:
     """An avatar loaded from its folder.
 
-    roi: (512, 512, 3) uint8 RGB, the square face crop of the portrait, for a foreign body in that body's light.
+    rights: the user's statement of rights.
+    roi: (512, 512, 3) uint8 RGB, the square face crop of the portrait; on a foreign body, in that body's light.
     face: the portrait's face in ROI pixels.
     mask: (512, 512) uint8, 255 where the ROI covers the plate. For a plate that is the portrait
-        itself it is the whole ROI with a soft rim; for a foreign body it is the face alone,
+        itself it is the whole ROI with a soft edge; for a foreign body it is the face alone,
         in its rest pose.
-    own_plate: the plate is the portrait itself, so that hair and background around the face continue
-        into it.
-    rest: (yaw, pitch) in degrees by which the plate's face is turned against the portrait's; an
-        engine adds it to every pose, so that the placed face looks where its body does.
-    portrait_to_roi: (2, 3) float64.
-    body_faces: some of the plate's own faces as they lie in the ROI; none on a portrait's own plate, or where the
-        avatar was added before they were kept.
-    body_only: no portrait was given; it is a frame of the body's film.
+    own_plate: whether the plate is the portrait itself, so that hair and background around the face
+        continue in it.
+    rest: (yaw, pitch) in degrees by which the plate's face is turned relative to the portrait's; an
+        engine adds it to every pose, so that the placed face looks in the same direction as its body.
+    portrait_to_roi: (2, 3) float64, from portrait pixels to ROI pixels.
+    body_faces: some of the plate's own faces in ROI pixels; empty for a portrait's own plate, and for an avatar of a
+        release that did not store them.
+    body_only: whether no portrait was given, so that the portrait is a frame of the body's film.
     """
 
     name: str
@@ -53,12 +54,12 @@ class Avatar:
     body_only: bool = False
 
     def engine_file(self, engine: str, name: str) -> Path:
-        """Where an engine keeps what it measured of this avatar under `name`. Such files go along with jobs."""
+        """Return the path for an engine's measurements of this avatar; jobs include files of this form."""
         return self.folder / f"{engine}-{name}"
 
 
 def check_name(name: str) -> str:
-    """The name itself, or StudioError when it is not one that can name a folder everywhere."""
+    """Return the name unchanged. Raises StudioError if it cannot name a folder on every system."""
     if not NAME.fullmatch(name):
         raise StudioError(
             f"'{name[:60]}' cannot name an avatar: use 1 to 40 of a-z, 0-9, '-' and '_', starting with a letter or "
@@ -68,27 +69,27 @@ def check_name(name: str) -> str:
 
 
 def avatars_folder(home: Path) -> Path:
-    """Where the avatars of a studio's home are."""
+    """Return the folder of a home's avatars."""
     return home / "avatars"
 
 
 def avatar_folder(home: Path, name: str) -> Path:
-    """The folder of one avatar, whether it exists or not. Raises StudioError for what cannot name one."""
+    """Return the folder of one avatar, whether it exists or not. Raises StudioError for an invalid name."""
     return avatars_folder(home) / check_name(name)
 
 
 def session_avatar_folder(home: Path, run_dir: Path, name: str) -> Path:
-    """The folder of a session's avatar.
+    """Return the folder of a session's avatar.
 
-    One of its own portrait, which is kept beside the channel's sockets, or one of the studio's. Raises StudioError for
-    what cannot name one.
+    This is an avatar made from the session's own portrait, which is stored beside the channel's sockets, or else one of
+    the studio's. Raises StudioError for an invalid name.
     """
     own = avatar_folder(run_dir, name)
     return own if own.is_dir() else avatar_folder(home, name)
 
 
 def load_avatar(folder: Path) -> Avatar:
-    """Read an avatar's folder. Raises StudioError when it is missing, damaged or of a newer version."""
+    """Load an avatar from its folder. Raises StudioError if it is missing, damaged or of another version."""
     manifest = read_avatar_manifest(folder)
     try:
         with np.load(BytesIO((folder / "face.npz").read_bytes()), allow_pickle=False) as data:

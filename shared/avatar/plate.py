@@ -1,8 +1,8 @@
-"""The full-body background: a still or a video, any frame at once, one placement per frame.
+"""The full-body background: a still or a video with random access to its frames and one placement per frame.
 
-On disk a plate is two files: `plate.mjpg`, its frames as JPEG (full-range 4:2:0) one after the
-other, and `plate.npz`, where each begins and where the face goes. JPEG because any frame must be at
-hand (the plate is played to and fro) and because a browser is sent the very same bytes once.
+On disk a plate is two files: `plate.mjpg`, its frames as consecutive JPEGs (full-range 4:2:0), and
+`plate.npz`, with the offset and placement of each. JPEG allows random access (the plate is played to
+and fro), and the same bytes can be sent to a browser once.
 """
 
 from collections import OrderedDict
@@ -20,7 +20,7 @@ from shared.media.colour import to_limited
 from shared.runtime.arrays import UNREADABLE_ARRAYS
 from shared.runtime.clock import US
 
-CACHE_BYTES = 256 << 20  # decoded frames kept: a 7 s 720x1080 plate fits, longer ones are decoded as they come
+CACHE_BYTES = 256 << 20  # for decoded frames: enough for 7 s of a 720x1080 plate; longer plates are decoded repeatedly
 
 
 @dataclass(slots=True)
@@ -28,17 +28,17 @@ class Plate:
     """A plate opened for reading. Not thread-safe.
 
     width, height: pixels, both even.
-    fps: frames a second as recorded (25 for a still).
+    fps: frames per second as recorded (25 for a still).
     placements: (N, 2, 3) float64, ROI pixels to plate pixels.
     gains, offsets: (N, 3) float32, for Y, U and V of the placed ROI: out = gain * (v - 128) + 128 + offset, which
         matches its colour to the plate's lighting.
-    openings: (N, 3) float32, `Face.opening_ratios` of the body's own face; None on a portrait's own plate, or where the
-        avatar was added before they were measured.
-    presence: (N,) float32, 0 to 1, how opaque a face is placed on each frame: 0 where the body shows no face. None for
+    starts: (N + 1,) int64, offset of each frame in the file in bytes, and the end.
+    openings: (N, 3) float32, `Face.opening_ratios` of the body's own face; None for a portrait's own plate, and for an
+        avatar of a release that did not measure them.
+    presence: (N,) float32, 0 to 1, opacity of the placed face on each frame: 0 where the body shows no face. None for
         1 throughout.
-    order: (M,) int32, frames in the order of one round, which is played again and again; None for all of them to and
-        fro.
-    cuts: (C,) int64, frames that do not follow from the one before: what is smoothed or bridged ends there.
+    order: (M,) int32, numbers of the frames of one round, which is repeated; None to play all frames to and fro.
+    cuts: (C,) int64, numbers of the frames that do not continue the one before; smoothing and bridging end there.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class Plate:
 
     @classmethod
     def load(cls, folder: Path) -> "Plate":
-        """Open `plate.mjpg` and `plate.npz` in an avatar's folder. Raises StudioError when they do not fit."""
+        """Open `plate.mjpg` and `plate.npz` in a folder. Raises StudioError if they are damaged or do not match."""
         try:
             with np.load(BytesIO((folder / "plate.npz").read_bytes()), allow_pickle=False) as data:
                 plate = cls(
@@ -91,9 +91,9 @@ class Plate:
         return len(self.starts) - 1
 
     def index(self, pts: int) -> int:
-        """The frame to show at `pts` (microseconds).
+        """Return the number of the frame to show at `pts` (microseconds).
 
-        A plate without an order of its own is played to and fro, so that its end never jumps.
+        A plate without an order is played to and fro, which avoids a jump at its end.
         """
         number, count = int(pts * self.fps / US), len(self)
         if self.order is not None:
@@ -104,17 +104,17 @@ class Plate:
         return turn if turn < count else 2 * (count - 1) - turn
 
     def face_opacity(self, index: int) -> float:
-        """How opaque a face is placed on a frame, 0 to 1."""
+        """Return the opacity of the placed face on a frame, 0 to 1."""
         return 1.0 if self.presence is None else float(self.presence[index])
 
     def jpeg(self, index: int) -> bytes:
-        """One frame as JPEG."""
+        """Return one frame as JPEG."""
         with self.path.open("rb") as file:
             file.seek(int(self.starts[index]))
             return file.read(int(self.starts[index + 1] - self.starts[index]))
 
     def frame(self, index: int) -> ImageArray:
-        """One frame as limited-range I420. Borrowed: the plate keeps it, so do not write to it."""
+        """Return one frame as limited-range I420. Borrowed from the plate's cache: read only."""
         kept = self._cache.get(index)
         if kept is not None:
             self._cache.move_to_end(index)
@@ -126,7 +126,7 @@ class Plate:
         return image
 
     def decoded(self, index: int) -> ImageArray:
-        """One frame as limited-range I420, decoded now and not kept."""
+        """Decode and return one frame as limited-range I420, without the cache."""
         (frame,) = self._decoder.decode(av.Packet(self.jpeg(index)))
         return to_limited(np.asarray(frame.to_ndarray(format="yuvj420p"), np.uint8))
 
@@ -146,7 +146,7 @@ def save_index(
     order: NDArray[np.int32] | None = None,
     cuts: NDArray[np.int64] | None = None,
 ) -> None:
-    """Write `plate.npz` for a `plate.mjpg` whose frames have these sizes in bytes."""
+    """Write `plate.npz`. sizes: of the frames in `plate.mjpg`, in bytes; the others as in `Plate`."""
     given = {"openings": openings, "presence": presence, "order": order, "cuts": cuts}
     further = {name: value for name, value in given.items() if value is not None}
     np.savez(
@@ -165,5 +165,5 @@ def save_index(
 
 def _jpeg_decoder() -> av.VideoCodecContext:
     decoder = av.VideoCodecContext.create("mjpeg", "r")
-    decoder.thread_count = 1  # with frame threads a packet would not come out at once
+    decoder.thread_count = 1  # frame threads would delay the decoder's output
     return decoder

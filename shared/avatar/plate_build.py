@@ -1,6 +1,6 @@
-"""Measuring a plate once: where the portrait's face goes in each frame, and in what light.
+"""Builds a plate: measures the placement and the light of the face in each frame.
 
-A plate is either the portrait itself (nothing to track, the placement undoes the crop) or a foreign
+A plate is either the portrait itself (nothing is tracked, the placement inverts the crop) or a foreign
 image or video whose face is tracked frame by frame.
 """
 
@@ -39,14 +39,14 @@ from shared.runtime.progress import StageProgress
 MAX_SIDE_PX = 1920
 MAX_PLATE_S = 600
 STILL_FPS = 25.0
-TURNED_TOO_FAR = 5.0  # degrees beyond what can be made up for, from which on it is seen
-TURNED_SEEN = 13.0  # degrees from which on what makes up for them is seen
-BODY_FACES = 8  # of the plate's faces, evenly spread, that are kept to know where its features go
+TURNED_TOO_FAR = 5.0  # degrees beyond MAX_REST_DEGREES from which the remaining difference is visible
+TURNED_SEEN = 13.0  # degrees from which the correction of the difference is visible
+BODY_FACES = 8  # number of the plate's faces, evenly spread, that are stored for the positions of its features
 
 
 @dataclass(frozen=True, slots=True)
 class PlateMeasures:
-    """What the manifest says of a plate. rest: (yaw, pitch) degrees against the portrait; note: for the user."""
+    """Facts of a plate for the manifest. rest: (yaw, pitch) in degrees, see `rest_pose`. notes: for the user."""
 
     width: int
     height: int
@@ -60,9 +60,9 @@ class PlateMeasures:
 def build_own_plate(
     folder: Path, portrait: ImageArray, portrait_to_roi: NDArray[np.float64], alpha: ImageArray | None = None
 ) -> PlateMeasures:
-    """Write the plate of a portrait on its own image.
+    """Write the plate of an avatar whose plate is the portrait itself, and return its facts.
 
-    portrait: (H, W, 3) uint8 RGB; alpha: (H, W) uint8, what it brings along.
+    portrait: (H, W, 3) uint8 RGB. alpha: (H, W) uint8 of the portrait, None if it is opaque.
     """
     image, resized = fit_image(portrait)
     placement = similarity.compose(resized, similarity.invert(portrait_to_roi))
@@ -91,10 +91,11 @@ def follow_body(
     still_s: float | None = None,
     as_it_is: bool = False,
 ) -> "FollowedBody":
-    """Go through a body's image or video once: write its frames, and say what they show.
+    """Read a body's image or video once: write its frames as plate frames and analyse them.
 
-    exclude: (from, to) seconds that are not to be shown. still_s: second of the still, None for the best. as_it_is: all
-    of a video is played. Raises StudioError when no frame shows a face or the file cannot be read to its end.
+    exclude: (from, to) spans in seconds that must not be shown. still_s: time of the still in seconds, None for the
+    best frame. as_it_is: play the whole video. Raises StudioError if no frame shows a face or the file cannot be read
+    to its end.
     """
     is_image = is_still_image(body)
     called, notes = path_text(Path(body.name)), list[str]()
@@ -122,10 +123,10 @@ def follow_plate(
     exclude: Sequence[FilmSpan],
     still_s: float | None,
 ) -> "FollowedBody":
-    """Go through the film of a plate again, of which something else is to be chosen; its frames are copied as they are.
+    """Analyse the film of an existing plate again, with other choices; its frames are copied without re-encoding.
 
-    count: frames of the film, which the plate begins with. name: of the film, for notes. Raises StudioError as
-    `follow_body`.
+    count: number of the film's frames, with which the plate begins. name: of the film, for notes. Raises StudioError
+    like `follow_body`.
     """
     with PlateFrameWriter(folder) as frames:
         track = follow_film(name, _copied(old, count, frames), _share_of(count, progress))
@@ -136,7 +137,7 @@ def follow_plate(
 
 
 def _copied(old: Plate, count: int, frames: PlateFrameWriter) -> Iterator[ImageArray]:
-    """Copy the first frames of a plate, and hand on the RGB of each."""
+    """Copy the first `count` frames of a plate, and yield the RGB of each."""
     cut_outs = own_cut_out(old)
     for number in range(count):
         frames.copy(old.jpeg(number), None if cut_outs is None else cut_outs.frame(number))
@@ -155,7 +156,7 @@ def _share_of(total: int, progress: StageProgress) -> Callable[[int], None]:
 
 @dataclass(frozen=True, slots=True)
 class FollowedBody:
-    """A body that was followed, before a face is placed on it. frames: the film's, and those of its cross-fades."""
+    """An analysed body, before a face is placed on it. frames: writer of the film's and its cross-fades' frames."""
 
     film: Film
     frames: PlateFrameWriter
@@ -164,18 +165,19 @@ class FollowedBody:
     notes: tuple[str, ...]
 
     def frame(self, number: int) -> ImageArray:
-        """(H, W, 3) uint8 RGB of one frame."""
+        """Return one frame as (H, W, 3) uint8 RGB."""
         return self.frames.read(number)
 
 
 def place_on_body(
     folder: Path, body: FollowedBody, roi: ImageArray, roi_face: Face
 ) -> tuple[PlateMeasures, ImageArray, NDArray[np.uint8], list[Face]]:
-    """Write the index of a followed body's plate. roi: (512, 512, 3) uint8 RGB; roi_face: in ROI pixels.
+    """Place a face on an analysed body: write the plate's index and the body's faces.
 
-    Inside a part of the film a frame without a face gets what lies between its neighbours' placements; elsewhere the
-    nearest one of its shot, at which no face is drawn. Returns what was measured, the ROI in the plate's light, its
-    mask, and some of the plate's faces as they lie in the ROI.
+    Inside a part of the film, the placement of a frame without a face is interpolated; frames outside the parts, on
+    which no face is drawn, get the nearest placement of their shot. roi: (512, 512, 3) uint8 RGB. roi_face: in ROI
+    pixels. Returns the plate's facts, the ROI in the plate's light, its mask, and some of the plate's faces in ROI
+    pixels.
     """
     film, track, fps = body.film, body.film.track, body.fps
     faces = list(track.sample.values())
@@ -212,7 +214,7 @@ def place_on_body(
 
 
 def turned_note(roi_face: Face, faces: list[Face]) -> tuple[str, ...]:
-    """One sentence where a portrait is visibly turned away from the plate's faces, else none."""
+    """Return a sentence if the portrait's face is visibly turned away from the plate's faces, else an empty tuple."""
     yaw, pitch = turned_against(roi_face, faces)
     turned = max(abs(yaw), abs(pitch))
     if turned <= TURNED_SEEN:
@@ -238,7 +240,7 @@ def _relit(roi: ImageArray, roi_face: Face, track: FilmTrack, lights: list[SkinL
 
 
 def _lights(film: Film, fps: float) -> list[SkinLight]:
-    """The light of each frame, smoothed inside each part: a cut changes it at once."""
+    """The light of each frame, smoothed within each part only, because light changes abruptly at a cut."""
 
     def smoothed(first: int, end: int) -> NDArray[np.float64]:
         part = smooth_lights([None if face is None else face.light for face in film.track.faces[first:end]], fps)
@@ -249,15 +251,15 @@ def _lights(film: Film, fps: float) -> list[SkinLight]:
 
 
 def _in_roi(track: FilmTrack, placements: NDArray[np.float64]) -> list[Face]:
-    """The plate's faces as they lie in the ROI, of the frames that were kept whole."""
+    """The plate's faces in ROI pixels, for the frames of the track's sample."""
     return [face.moved(similarity.invert(placements[number])) for number, face in sorted(track.sample.items())]
 
 
 def fit_image(image: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
-    """The image with even sides of at most 1920 pixels, and the (2, 3) matrix from its pixels to the result's."""
+    """Return the image with even sides of at most 1920 pixels, and the (2, 3) matrix from old to new pixels."""
     height, width = image.shape[:2]
     scale = min(1.0, MAX_SIDE_PX / max(height, width))
-    if scale == 1.0:  # one row or column less keeps the pixels as they are
+    if scale == 1.0:  # crop an odd row or column instead of resampling
         even = image[: max(2, height // 2 * 2), : max(2, width // 2 * 2)]
         return np.ascontiguousarray(even), similarity.resize_matrix(1.0, 1.0)
     target = max(2, round(width * scale / 2) * 2), max(2, round(height * scale / 2) * 2)
@@ -266,9 +268,9 @@ def fit_image(image: ImageArray) -> tuple[ImageArray, NDArray[np.float64]]:
 
 
 def place_faces(roi_face: Face, film: Film, fps: float) -> NDArray[np.float64]:
-    """(N, 2, 3) float64 placements of the ROI on the film's faces, bridged and smoothed inside each part of it.
+    """Return (N, 2, 3) float64 placements of the ROI on the film's faces, bridged and smoothed within each part.
 
-    All are corrected by the mean difference of the faces that were measured more carefully.
+    All are corrected by the mean difference to the faces that were measured more precisely.
     """
     source = roi_face.points[STABLE, :2].astype(np.float64)
     faces = film.track.faces
@@ -293,7 +295,7 @@ def place_faces(roi_face: Face, film: Film, fps: float) -> NDArray[np.float64]:
 
 
 def measure_openings(film: Film) -> NDArray[np.float32]:
-    """(N, 3) `Face.opening_ratios` of each frame, bridged inside each part."""
+    """Return (N, 3) `Face.opening_ratios` of each frame, interpolated within each part."""
     faces = film.track.faces
 
     def bridged(first: int, end: int) -> NDArray[np.float64]:
@@ -314,10 +316,10 @@ def _at_most(images: Iterator[SourceFrame], count: int, note: str, notes: list[s
 
 
 def read_upright(path: Path) -> tuple[ImageArray, ImageArray | None, tuple[str, ...]]:
-    """The pixels of a still, (H, W, 3) uint8 RGB and (H, W) uint8 alpha or None, upright, and a note.
+    """Read a still upright: return (H, W, 3) uint8 RGB, (H, W) uint8 alpha or None, and notes for the user.
 
-    It is turned upright by its face where its file does not say how; the note says that it was. Raises StudioError as
-    `read_cut_out`.
+    If its face shows that it is not upright after applying its metadata, it is turned, and a note says so. Raises
+    StudioError like `read_cut_out`.
     """
     rgb, alpha = read_cut_out(path)
     quarters = quarters_to_upright(rgb)
@@ -348,7 +350,7 @@ def _open_video(body: Path, notes: list[str]) -> tuple[float, int, Iterator[Sour
 def _noting_damage(
     reader: VideoReader, images: Iterator[SourceFrame], fps: float, notes: list[str]
 ) -> Iterator[SourceFrame]:
-    """The same images; once they are over, a note for each that could not be decoded or is missing at their end."""
+    """Yield the images, and afterwards append notes on frames that could not be decoded and on a truncated file."""
     count = 0
     for image in images:
         count += 1
@@ -359,12 +361,12 @@ def _noting_damage(
 
 
 def _regular(reader: VideoReader, fps: float) -> Iterator[SourceFrame]:
-    """A video's frames at a constant rate: the plate's clock counts frames, phones record unevenly."""
+    """Yield a video's frames at a constant rate, because a plate has one and phones record unevenly."""
     with reader:
         shown: SourceFrame | None = None
         number = 0
         for pts, rgb, alpha in reader.cut_out():
-            # Half a frame of tolerance, so that jitter in the time stamps repeats or drops nothing.
+            # Half a frame of tolerance, so that jitter in the time stamps neither repeats nor drops frames.
             while shown is not None and (number + 0.5) * US / fps <= pts:
                 yield shown
                 number += 1

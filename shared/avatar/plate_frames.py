@@ -1,7 +1,7 @@
-"""A plate's frames while they are written, and the cut-out that a portrait or body brings along.
+"""Writes a plate's frames and the cut-out of a portrait or body that has its own alpha.
 
-`plate.mjpg` holds the frames as JPEG; `cutout.pngs` the alpha of each as PNG, where the source has alpha, and
-`cutout.npz` where each begins. Unlike a matte that is measured, a cut-out is part of the avatar.
+`plate.mjpg` contains the frames as JPEG. For a source with alpha, `cutout.pngs` contains the alpha of each frame as
+PNG, and `cutout.npz` the offset of each. Unlike a computed matte, a cut-out is part of the avatar.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,18 +20,18 @@ from shared.runtime.arrays import UNREADABLE_ARRAYS
 
 FRAMES, CUT_OUTS, CUT_OUT_INDEX = "plate.mjpg", "cutout.pngs", "cutout.npz"
 JPEG_QUALITY = 92
-LEAST_CLEAR = 0.001  # of a plate that is transparent: less is not a cut-out
+LEAST_CLEAR = 0.001  # smallest transparent share of a plate's pixels for a cut-out
 
 
 class SourceFrame(NamedTuple):
-    """A frame of a portrait or body. rgb: (H, W, 3) uint8, over grey; alpha: (H, W) uint8, None where it is opaque."""
+    """A frame of a portrait or body. rgb: (H, W, 3) uint8, over grey. alpha: (H, W) uint8, None if it is opaque."""
 
     rgb: ImageArray
     alpha: ImageArray | None = None
 
 
 class PlateFrameWriter:
-    """Writes a plate's frames. sizes: of each frame, in bytes."""
+    """Writes a plate's frames; use it as a context manager. sizes: size of each frame in bytes."""
 
     def __init__(self, folder: Path) -> None:
         self.sizes: list[int] = []
@@ -44,25 +44,25 @@ class PlateFrameWriter:
         return self
 
     def add(self, frame: SourceFrame) -> None:
-        """Add a frame as a JPEG (4:2:0), and its cut-out where it has one."""
+        """Add a frame as JPEG (4:2:0), and its cut-out if it has one."""
         self._add_jpeg(
             simplejpeg.encode_jpeg(frame.rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
         )
         self._cut_outs.add(frame.alpha, frame.rgb.shape[:2])
 
     def copy(self, jpeg: bytes, alpha: ImageArray | None) -> None:
-        """A frame of another plate, as it is. alpha: of its own cut-out."""
+        """Add a frame of another plate without re-encoding. alpha: of that plate's cut-out, None without one."""
         self._add_jpeg(jpeg)
         self._cut_outs.add(alpha, None if alpha is None else alpha.shape)
 
     def added(self, frames: Iterable[SourceFrame]) -> Iterator[ImageArray]:
-        """Add each frame, and hand on its RGB."""
+        """Add each frame and yield its RGB."""
         for frame in frames:
             self.add(frame)
             yield frame.rgb
 
     def add_blends(self, blends: Iterable[Blend]) -> None:
-        """The frames of a film's cross-fades, after those of the film."""
+        """Add the frames of a film's cross-fades, after all frames of the film."""
         for blend in blends:
             rgb = _mixed(self.read(blend.before), self.read(blend.after), blend.weight)
             before, after = self._cut_outs.read(blend.before), self._cut_outs.read(blend.after)
@@ -70,7 +70,7 @@ class PlateFrameWriter:
             self.add(SourceFrame(rgb, alpha))
 
     def read(self, number: int) -> ImageArray:
-        """(H, W, 3) uint8 RGB of a frame that was added."""
+        """Return an added frame as (H, W, 3) uint8 RGB."""
         if not self._file.closed:
             self._file.flush()
         with (self._folder / FRAMES).open("rb") as file:
@@ -79,7 +79,7 @@ class PlateFrameWriter:
 
     @property
     def clear(self) -> float:
-        """Share of all pixels that the source's own cut-out leaves out; 0 where it has none. Once all are added."""
+        """Share of all pixels that the source's own cut-out removes, 0 without one. Valid after the context's end."""
         return self._cut_outs.clear
 
     def _add_jpeg(self, data: bytes) -> None:
@@ -93,7 +93,7 @@ class PlateFrameWriter:
 
 
 class _CutOuts:
-    """Writes the alpha of each frame, from the first frame that has any on."""
+    """Writes the alpha of all frames as soon as one frame has alpha; earlier frames are written as opaque then."""
 
     def __init__(self, folder: Path) -> None:
         self.clear = 0.0
@@ -144,7 +144,7 @@ class _CutOuts:
 
 
 def cut_out_starts(folder: Path, frames: int) -> NDArray[np.int64] | None:
-    """(frames + 1,) where each alpha of an avatar's own cut-out begins in `cutout.pngs`; None where it brings none."""
+    """Return (frames + 1,) offsets of the alphas in `cutout.pngs`, None if the avatar has no intact cut-out."""
     try:
         with np.load(BytesIO((folder / CUT_OUT_INDEX).read_bytes()), allow_pickle=False) as data:
             starts = data["starts"].astype(np.int64)

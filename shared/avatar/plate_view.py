@@ -1,7 +1,7 @@
-"""A part of a plate at another size: what a program shows that is not as large as its plate.
+"""View of a part of a plate at another size, for a program that is smaller than its plate.
 
-The frames are cut and scaled once and kept, and the placements with them, so that a face is composed at the size that
-is shown and no finished frame is ever scaled.
+The plate's frames are cropped, scaled and cached, and the placements are scaled too, so that a face is composed at the
+final size and no composed frame is scaled.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -16,20 +16,20 @@ from shared.face import similarity
 from shared.media.array_types import ImageArray, PixelBox
 from shared.media.colour import planes
 
-FACE_HEIGHT = 0.42  # of the view, where the middle of the face is, seen from the top, if the plate reaches that far
+FACE_HEIGHT = 0.42  # vertical position of the face's centre in the view, from the top, if the plate is large enough
 
 
 @dataclass(slots=True)
 class PlateView(Plate):
-    """A plate whose frames are a part of another's, scaled. width and height are the view's.
+    """A plate whose frames are cropped and scaled from those in the file. width, height: of the view.
 
-    part: (x, y, w, h) of the frames in the file, even.
+    part: (x, y, w, h) of the crop in the file's frames, even.
     """
 
     part: PixelBox = (0, 0, 0, 0)
 
     def decoded(self, index: int) -> ImageArray:
-        """One frame as limited-range I420, decoded, cut and scaled now and not kept."""
+        """Decode, crop and scale one frame and return it as limited-range I420, without the cache."""
         x, y, w, h = self.part
         whole = Plate.decoded(self, index)
         view = np.empty((self.height * 3 // 2, self.width), np.uint8)
@@ -42,7 +42,7 @@ class PlateView(Plate):
 
 
 def avatar_in_view(avatar: Avatar, width: int, height: int) -> Avatar:
-    """The avatar on the largest part of its plate of this shape, around its face, at this size.
+    """Return the avatar with its plate cropped to this aspect ratio around the face and scaled to this size.
 
     width, height: pixels, even.
     """
@@ -51,7 +51,7 @@ def avatar_in_view(avatar: Avatar, width: int, height: int) -> Avatar:
         return avatar
     x, y, w, h = part = view_part(plate, width, height)
     scale = np.array([width / w, height / h])
-    # The part is of the view's shape but for a pixel, which a similarity cannot follow: one scale for both.
+    # The aspect ratios differ by up to a pixel, which a similarity cannot represent: use the mean scale.
     to_view = similarity.resize_matrix(float(scale.mean()), float(scale.mean()))
     to_view[:, 2] -= to_view[:, :2] @ np.array([x, y], np.float64)
     placements = np.stack([similarity.compose(to_view, each) for each in plate.placements])
@@ -61,9 +61,9 @@ def avatar_in_view(avatar: Avatar, width: int, height: int) -> Avatar:
 
 
 def view_part(plate: Plate, width: int, height: int) -> PixelBox:
-    """The largest part of the plate with the aspect of `width` and `height`: (x, y, w, h), even.
+    """Return the largest part of the plate with the aspect ratio of `width` and `height`, around the mean face.
 
-    It lies around where the face is on average.
+    The part is (x, y, w, h), even.
     """
     scale = min(plate.width / width, plate.height / height)
     w, h = (min(limit, int(round(side * scale))) & ~1 for side, limit in ((width, plate.width), (height, plate.height)))

@@ -1,4 +1,4 @@
-"""Which pixels of a portrait are its face: not the hair, hat, shadow or background that lie inside its outline."""
+"""Mattes of a portrait's face without the hair, hat, shadow or background inside the face's outline."""
 
 import cv2
 import numpy as np
@@ -9,19 +9,19 @@ from shared.face.features import feature_mask
 from shared.face.landmarks import OVAL, RIGID, Face
 from shared.media.array_types import FloatArray, ImageArray
 
-STEP = 4  # pixels of the ROI in one of the matte
-COARSE = 0.2  # of the face's size: smoothness of the skin's own colour
-LIKE_LUMA, LIKE_CHROMA = 0.35, 14.0  # off the skin's median at which a pixel is believed 37 % to be skin
-# How much darker than the skin around, and how far off its chroma: all skin up to the first, none from the second on.
+STEP = 4  # ROI pixels per pixel of the matte
+COARSE = 0.2  # sigma, relative to the face's size, of the smooth colour of the skin
+LIKE_LUMA, LIKE_CHROMA = 0.35, 14.0  # differences from the skin's median at which a pixel's weight falls to 37 %
+# Darkness relative to the surrounding skin and difference in chroma: skin up to the first value, none from the second.
 DARKER = 0.25, 0.5
 OFF = 16.0, 28.0
-AROUND_FEATURES = 0.08  # eye distances around a feature that stay
-SOFT = 0.02  # of the face's size
-_FOLLOWED = np.unique(np.concatenate([RIGID, OVAL]))  # the points that say how the whole face lies
+AROUND_FEATURES = 0.08  # margin around features that always belongs to the face, in eye distances
+SOFT = 0.02  # sigma of the matte's edge, relative to the face's size
+_FOLLOWED = np.unique(np.concatenate([RIGID, OVAL]))  # points that define the position of the whole face
 
 
 class PortraitSkin:
-    """The matte of one portrait's face, and where it lies when the face has moved. roi: (S, S, 3) uint8 RGB."""
+    """The matte of a portrait's face, and its transformation to moved faces. roi: (S, S, 3) uint8 RGB."""
 
     def __init__(self, roi: ImageArray, face: Face) -> None:
         self.matte = portrait_skin(roi, face)
@@ -29,9 +29,9 @@ class PortraitSkin:
         self._from_points = np.linalg.pinv(np.column_stack([points, np.ones(len(points))]))
 
     def moved(self, face: Face) -> NDArray[np.uint8]:
-        """(S / 4, S / 4) uint8 matte of the face as it has moved, in ROI pixels.
+        """Return the (S / 4, S / 4) uint8 matte of the moved face, by the affine map that fits its points best.
 
-        The affine map nearest to its points.
+        face: in ROI pixels.
         """
         matrix = (self._from_points @ face.points[_FOLLOWED, :2].astype(np.float64)).T
         offset = (STEP - 1) / 2
@@ -41,7 +41,10 @@ class PortraitSkin:
 
 
 def portrait_skin(roi: ImageArray, face: Face) -> NDArray[np.uint8]:
-    """(S / 4, S / 4) uint8, 255 on the face's skin and features. roi: (S, S, 3) uint8 RGB; face: in its pixels."""
+    """Return an (S / 4, S / 4) uint8 matte, 255 on the face's skin and features.
+
+    roi: (S, S, 3) uint8 RGB. face: in ROI pixels.
+    """
     side = roi.shape[0] // STEP
     small = cv2.resize(roi, (side, side), interpolation=cv2.INTER_AREA)
     yuv = (small.astype(np.float64) @ RGB_TO_YUV.T + YUV_BASE).astype(np.float32)
@@ -54,7 +57,7 @@ def portrait_skin(roi: ImageArray, face: Face) -> NDArray[np.uint8]:
     is_skin = np.clip((DARKER[1] - darker) / (DARKER[1] - DARKER[0]), 0, 1) * np.clip(
         (OFF[1] - off) / (OFF[1] - OFF[0]), 0, 1
     )
-    # A little in from what is not skin, and soft: a strand is wider than its darkest pixels.
+    # Shrink the skin slightly and soften it: a strand of hair is wider than its darkest pixels.
     soft = max(SOFT * face.size / STEP, 0.5)
     is_skin = cv2.GaussianBlur(cv2.erode(is_skin, np.ones((3, 3))), (0, 0), soft)
     kept = feature_mask(roi.shape[:2], [face])
@@ -68,7 +71,7 @@ def portrait_skin(roi: ImageArray, face: Face) -> NDArray[np.uint8]:
 
 
 def _skin_colour(yuv: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
-    """(H, W, 3) float32 smooth colour of the skin, carried on where there is none. weight: where skin is looked for."""
+    """The (H, W, 3) float32 smooth colour of the skin, extrapolated to other pixels. weight: of pixels to consider."""
     sure = weight > 0.5
     middle = np.median(yuv[sure], axis=0)
     away = (yuv[..., 0] / max(float(middle[0]), 1.0) - 1) / LIKE_LUMA

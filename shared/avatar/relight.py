@@ -1,8 +1,8 @@
-"""A portrait in its body's light: its colour, and where the plate's face is bright or shaded, so is the portrait's.
+"""Relights a portrait: gives it the colour and the shading of the light on the plate's face.
 
-The colour around each landmark, coarsely, is compared between both faces. Colour changes as a whole, brightness by a
-smooth field over the portrait, so that shading follows and every detail of the face stays. Both are factors, not
-sums: light multiplies, and what is black stays black.
+The coarse colours around each landmark are compared between both faces. Colour is changed by one factor per channel for
+the whole face, brightness by a smooth field, so that the shading is transferred and all details of the face remain.
+Both are factors and not offsets, because light multiplies: black stays black.
 """
 
 import cv2
@@ -14,21 +14,21 @@ from shared.easing import smoothstep
 from shared.face.landmarks import OVAL, SURFACE, Face
 from shared.media.array_types import ImageArray
 
-COARSE_PX = 64  # faces are compared at this size
-COARSE_SIGMA = 0.08  # of the face's size: what is finer is the face, what is coarser the light on it
-FIELD_SIGMA = 0.15  # of the face's size: smoothness of the correction
-STRENGTH = 0.7  # a little of the portrait's own light is left, or its form would go with it
-WHOLE_RANGE = 0.5, 2.0  # factors on red, green and blue of the whole face
-LOCAL_RANGE = 0.8, 1.25  # factors on a place beyond that: more is hair, a hat or a shadow that one face has alone
-LIKE_SKIN = 45.0  # levels of luma off the skin's median at which a pixel is believed only a third: hair, glasses
+COARSE_PX = 64  # size at which faces are compared
+COARSE_SIGMA = 0.08  # relative to the face's size; finer structures belong to the face, coarser ones to the light
+FIELD_SIGMA = 0.15  # relative to the face's size; smoothness of the correction
+STRENGTH = 0.7  # share of the shading that is transferred; with all of it the portrait's own form would be lost
+WHOLE_RANGE = 0.5, 2.0  # limits of the factors on red, green and blue of the whole face
+LOCAL_RANGE = 0.8, 1.25  # limits of the local factors; larger ones come from hair, a hat or a shadow on one face only
+LIKE_SKIN = 45.0  # difference in luma from the skin's median at which a pixel's weight falls to a third: hair, glasses
 KNEE = 205.0
-FADE = 0.3  # of the face's size outside its outline over which the correction goes to nothing
+FADE = 0.3  # distance outside the face's outline, relative to its size, over which the correction fades out
 
 
 def landmark_colours(rgb: ImageArray, face: Face) -> NDArray[np.float32]:
-    """Coarse R, G and B of the skin around each landmark, and how far that is to be trusted: (468, 4) float32.
+    """Return (468, 4) float32: coarse R, G and B of the skin around each landmark, and the confidence in them.
 
-    The trust is 0 to 1: little where there is no skin around, or the surface turns away from the viewer.
+    The confidence is 0 to 1: low where there is little skin around, or where the surface is turned from the viewer.
     """
     image, points = close_up(rgb, face, COARSE_PX)
     small, side = image.astype(np.float32), image.shape[0]
@@ -47,7 +47,7 @@ def landmark_colours(rgb: ImageArray, face: Face) -> NDArray[np.float32]:
 def relight(
     roi: ImageArray, face: Face, own: NDArray[np.float32], plate: NDArray[np.float32], luma: float
 ) -> ImageArray:
-    """The ROI (S, S, 3) uint8 RGB in the plate's light.
+    """Return the ROI, (S, S, 3) uint8 RGB, in the plate's light.
 
     own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see
     `shared.avatar.skin.SkinLight`).
@@ -61,7 +61,7 @@ def relight(
     local = np.log((wanted @ RGB_TO_YUV[0]) / ((mine * whole) @ RGB_TO_YUV[0]))
     local = np.clip(local, *np.log(LOCAL_RANGE))
     field = STRENGTH * _spread(face, roi.shape[0], local, trust)
-    # What is trusted is not all of the skin: its mean brightness is set right once the shading is.
+    # The confident landmarks do not represent all of the skin, so its mean brightness is corrected after the shading.
     skin = skin_mask(face.points[:, :2], roi.shape[1], roi.shape[0]) > 0
     levels = (roi[skin] * whole * np.exp(field[skin])[:, None]) @ RGB_TO_YUV[0]
     reached = float(levels[lit_pixels(levels)].mean()) if len(levels) else luma
@@ -71,13 +71,13 @@ def relight(
 
 
 def _knee(value: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Levels above KNEE bent towards 255 instead of cut off, or bright cheeks would turn into flat patches."""
+    """Compress levels above KNEE towards 255 instead of clipping, which would make bright cheeks flat patches."""
     room = 255.0 - KNEE
     return np.asarray(np.where(value > KNEE, KNEE + room * np.tanh((value - KNEE) / room), value), np.float64)
 
 
 def _facing(face: Face) -> NDArray[np.float64]:
-    """(468,) 1 where the surface faces the viewer, towards 0 where it turns away; the head taken for a ball."""
+    """(468,) weights: 1 where the surface faces the viewer, towards 0 where it turns away, for a spherical head."""
     points = face.points[:SURFACE].astype(np.float64)
     away = points - (points.mean(axis=0) + face.rotation[:, 2] * 0.6 * face.eye_distance)
     away /= np.linalg.norm(away, axis=1, keepdims=True)
@@ -85,14 +85,14 @@ def _facing(face: Face) -> NDArray[np.float64]:
 
 
 def _spread(face: Face, side: int, values: NDArray[np.float64], trust: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(side, side) smooth field through the (468,) values at the landmarks."""
-    step = 4  # a field this smooth needs no more
+    """The (side, side) smooth field of the (468,) values at the landmarks, weighted by trust."""
+    step = 4  # enough resolution for a field this smooth
     small = side // step
     splat = np.zeros((small, small, 2))
     at = np.clip((face.points[:SURFACE, :2] / step).astype(int), 0, small - 1)
     np.add.at(splat, (at[:, 1], at[:, 0]), np.column_stack([values * trust, trust]))
     splat = np.asarray(cv2.GaussianBlur(splat, (0, 0), FIELD_SIGMA * face.size / step), np.float64)
-    # Far from every landmark the field is none rather than a quotient of nothings.
+    # Far from all landmarks the field becomes 0 instead of a quotient of two tiny numbers.
     field = splat[..., 0] / np.maximum(splat[..., 1], 1e-3 * splat[..., 1].max())
     return np.asarray(cv2.resize(field, (side, side), interpolation=cv2.INTER_CUBIC), np.float64)
 

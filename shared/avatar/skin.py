@@ -1,4 +1,4 @@
-"""The light on a face: colour of its skin, and what turns one face's into another's."""
+"""Light on a face: measurement of the skin's colour, and its transfer from one face to another."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from shared.face.landmarks import LEFT_EYE_CORNERS, LIP_CORNERS, OVAL, RIGHT_EYE_CORNERS, Face
 from shared.face.time_filters import gaussian
 
-MEASURE_PX = 160  # faces are measured at this size: enough for a mean, and fast
+MEASURE_PX = 160  # size at which faces are measured: enough for a mean, and fast
 GAIN_RANGE = 0.6, 1.6
 MIN_SKIN_PX = 50
-SMOOTH_SIGMA_S = 0.4  # light changes slowly; what is faster is the measure's noise
-MIN_SPREAD = 1.0  # levels; below, the ratio of two spreads says nothing
-# How far the spread of each channel follows the plate's. A face's contrast is partly its own, and chroma spreads are
-# a few levels that follow make-up and noise more than light.
+SMOOTH_SIGMA_S = 0.4  # light changes slowly; faster changes are noise of the measurement
+MIN_SPREAD = 1.0  # levels, below which the ratio of two spreads is meaningless
+# Exponent by which the spread of each channel follows the plate's. A face's contrast is partly its own, and spreads of
+# chroma are a few levels that depend on make-up and noise more than on light.
 FOLLOW = np.array([0.35, 0.25, 0.25])
 # BT.601 limited range, rows Y, U, V of (R, G, B) 0..255 (ITU-R BT.601-7, 8 bit).
 RGB_TO_YUV = (
@@ -27,14 +27,14 @@ YUV_BASE = np.array([16.0, 128.0, 128.0])
 
 @dataclass(frozen=True, slots=True)
 class SkinLight:
-    """Mean (of what is lit) and standard deviation of the skin's Y, U and V, limited BT.601, each (3,) float64."""
+    """Light on the skin: mean of the lit pixels and standard deviation of Y, U and V, limited BT.601, (3,) float64."""
 
     mean: NDArray[np.float64]
     spread: NDArray[np.float64]
 
 
 def measure_light(rgb: NDArray[np.uint8], face: Face) -> SkinLight | None:
-    """The light on a face in a (H, W, 3) uint8 RGB image; None where too little skin is inside it."""
+    """Return the light on a face in a (H, W, 3) uint8 RGB image; None if too little skin is visible."""
     small, points = close_up(rgb, face, MEASURE_PX)
     mask = skin_mask(points, small.shape[1], small.shape[0])
     if int(np.count_nonzero(mask)) < MIN_SKIN_PX:
@@ -44,10 +44,10 @@ def measure_light(rgb: NDArray[np.uint8], face: Face) -> SkinLight | None:
 
 
 def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """A square image in which the face is `size` pixels large, and the face's (478, 2) points in it.
+    """Return a square image in which the face is `size` pixels large, and the face's (478, 2) points in it.
 
-    A quarter of that size lies around it. Averaged down, so that every pixel counts, and faces of any size are measured
-    alike.
+    The margin around the face is a quarter of its size. The image is reduced by averaging, so that every pixel counts
+    and faces of any size are measured alike.
     """
     left, top, _, _ = face.box
     scale = size / max(face.size, 1.0)
@@ -55,7 +55,7 @@ def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.
     x, y, span = left - (side - size) / 2 / scale, top - (side - size) / 2 / scale, side / scale
     x0, y0, x1, y1 = round(x), round(y), max(round(x + span), round(x) + 1), max(round(y + span), round(y) + 1)
     height, width = rgb.shape[:2]
-    # A face may reach beyond the image; its edge is continued there.
+    # A face may extend beyond the image, whose edge pixels are repeated there.
     rows, columns = np.clip(np.arange(y0, y1), 0, height - 1), np.clip(np.arange(x0, x1), 0, width - 1)
     crop = rgb[rows[:, None], columns[None]] if x0 < 0 or y0 < 0 or x1 > width or y1 > height else rgb[y0:y1, x0:x1]
     small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
@@ -65,9 +65,9 @@ def close_up(rgb: NDArray[np.uint8], face: Face, size: int) -> tuple[NDArray[np.
 
 
 def skin_mask(points: NDArray[np.floating[Any]], width: int, height: int) -> NDArray[np.uint8]:
-    """(height, width) uint8, 255 on the skin of a face whose (478, 2) points are in pixels.
+    """Return a (height, width) uint8 mask, 255 on the skin of a face whose (478, 2) points are in pixels.
 
-    Its oval without a rim (hair, neck), eyes, brows and lips.
+    This is the face's oval without its rim (hair, neck), eyes, brows and lips.
     """
     mask = np.zeros((height, width), np.uint8)
     centre = points[OVAL].mean(axis=0)
@@ -86,7 +86,7 @@ def skin_mask(points: NDArray[np.floating[Any]], width: int, height: int) -> NDA
 
 
 def smooth_lights(lights: list[SkinLight | None], fps: float) -> list[SkinLight]:
-    """One light per frame: gaps bridged, noise taken out. At least one must be known."""
+    """Return one light per frame, interpolated over gaps and smoothed; all NaN if no light is known."""
     known = np.array([index for index, light in enumerate(lights) if light is not None])
     values = np.array([np.concatenate([light.mean, light.spread]) for light in lights if light is not None])
     if not len(known):
@@ -98,10 +98,10 @@ def smooth_lights(lights: list[SkinLight | None], fps: float) -> list[SkinLight]
 
 
 def light_transfer(own: SkinLight | None, plate: list[SkinLight]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Gains and offsets, both (N, 3), that light a face like `own` as each of the plate's lights.
+    """Return (N, 3) gains and offsets that change the light `own` to each of the plate's lights.
 
-    out = gain * (v - 128) + 128 + offset has the light's mean and, within 0.6 to 1.6, its contrast (Reinhard et al.,
-    CG&A 2001, in YUV). Gain 1 and offset 0 where a light is unknown.
+    out = gain * (v - 128) + 128 + offset has the plate light's mean and follows its contrast, by gains from 0.6 to 1.6
+    (after Reinhard et al., CG&A 2001, in YUV). Gain 1 and offset 0 where a light is unknown.
     """
     gains = np.ones((len(plate), 3), np.float32)
     offsets = np.zeros((len(plate), 3), np.float32)
@@ -118,10 +118,10 @@ def light_transfer(own: SkinLight | None, plate: list[SkinLight]) -> tuple[NDArr
 
 
 def lit_pixels(luma: NDArray[np.float64], darkest: float = 30.0) -> NDArray[np.bool_]:
-    """Which of the skin's pixels tell its colour.
+    """Return a mask of the skin's pixels that represent its colour.
 
-    Not the darkest so many per cent, which lie in shade or under hair, nor the brightest tenth, which shine. A mean
-    over the shaded half of a face would have the other half burnt out.
+    It excludes the darkest `darkest` per cent, which are in shade or under hair, and the brightest tenth, which are
+    highlights. If the shaded half of a face counted in the mean, the correction would overexpose the other half.
     """
     low, high = np.percentile(luma, (darkest, 90))
     return np.asarray((luma >= low) & (luma <= high), np.bool_)

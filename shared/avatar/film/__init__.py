@@ -1,1 +1,1 @@
-"""A filmed body understood once: what each frame shows, what is fit to be shown, how it is looped."""
+"""Analysis of a filmed body, done once: content of each frame, parts that can be shown, and the loop."""

@@ -1,4 +1,4 @@
-"""Following a body film once: its frames written, its track, and the report of what it shows."""
+"""Analyses a body film: follows its host in one pass and derives the report, the face's parts and the loop."""
 
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +16,7 @@ from shared.avatar.film.track import FilmTrack, HostFollower
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 
-FilmSpan = tuple[float, float]  # seconds, from and to
+FilmSpan = tuple[float, float]  # from and to, in seconds
 _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 
 
@@ -24,8 +24,8 @@ _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 class Film:
     """An analysed film.
 
-    parts: (first, end) frames inside which the face is placed. shown: (N,) float32, how opaque it is. round: the order
-    in which frames are played.
+    parts: (first, end) of the runs of frames in which the face is placed. shown: (N,) float32, opacity of the placed
+    face in each frame. round: the order in which frames are played.
     """
 
     track: FilmTrack
@@ -36,10 +36,10 @@ class Film:
 
 
 def follow_film(name: str, images: Iterable[ImageArray], progress: Callable[[int], None]) -> FilmTrack:
-    """Go through a film once, with memory that hardly grows with it (about 4 kB a frame).
+    """Follow a film's host in one pass and return the track, which takes about 4 kB of memory per frame.
 
-    name: of the file, for errors. images: each frame, (H, W, 3) uint8 RGB. progress: called with frames done. Raises
-    StudioError when no frame shows a face.
+    name: of the file, for errors. images: the frames, (H, W, 3) uint8 RGB. progress: called with the number of frames
+    done. Raises StudioError if no frame shows a face.
     """
     follower = HostFollower()
     for number, image in enumerate(images, 1):
@@ -52,7 +52,7 @@ def follow_film(name: str, images: Iterable[ImageArray], progress: Callable[[int
 
 
 def spans_of(words: Iterable[str]) -> tuple[FilmSpan, ...]:
-    """Spans written as "FROM-TO" in seconds. Raises StudioError."""
+    """Parse spans written as "FROM-TO" in seconds. Raises StudioError."""
     spans = []
     for word in words:
         match = _SPAN.fullmatch(word)
@@ -72,11 +72,11 @@ def understand_film(
     still_s: float | None = None,
     as_it_is: bool = False,
 ) -> Film:
-    """Say what a followed film shows, and what of it is played.
+    """Derive from a film's track the report of its content and the order in which frames are played.
 
-    frame: gives the (H, W, 3) uint8 RGB of a number; a few are asked for. exclude: parts that are not to be shown.
-    still_s: second of the frame to take as the still; None for the best. as_it_is: all of it is played, whatever it
-    shows. Raises StudioError when everything is excluded, or the still has no face.
+    frame: returns the (H, W, 3) uint8 RGB frame of a number; called for a few frames. exclude: spans that must not be
+    shown. still_s: time of the still in seconds; None for the best frame. as_it_is: play the whole film, whatever it
+    shows. Raises StudioError if everything is excluded or the still has no face.
     """
     excluded = _excluded(name, len(track), fps, exclude)
     shots = find_shots(track)
@@ -129,9 +129,9 @@ def by_part(
     frames: int,
     values: Callable[[int, int], NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """(N, ...) what `values` gives for each part; elsewhere that of the nearest frame of the shot.
+    """Return (N, ...) values for all frames, computed by `values(first, end)` for each part.
 
-    Where the shot has none it is that of the nearest frame of the film.
+    Frames outside the parts get the value of the nearest frame with one in their shot, else in the film.
     """
     inside = {first: values(first, end) for first, end in parts}
     example = next(iter(inside.values()))
@@ -152,7 +152,7 @@ def by_part(
 
 
 def with_blends(values: NDArray[np.floating], blends: Sequence[Blend]) -> NDArray[np.float64]:
-    """(N + B, ...) values of a film's frames, (N, ...), and after them those of its cross-fades' frames."""
+    """Return the (N, ...) values of a film's frames followed by interpolated values for its B cross-fade frames."""
     known = np.asarray(values, np.float64)
     if not blends:
         return known

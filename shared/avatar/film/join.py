@@ -1,7 +1,4 @@
-"""Where one part of a film may be followed by another.
-
-The face and the image are alike there, and a cross-fade hides the rest.
-"""
+"""Finds joins: places where one part of a film can be followed by another, directly or by a cross-fade."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,15 +13,17 @@ from shared.avatar.film.track import FilmTrack
 from shared.media.array_types import FloatArray, ImageArray
 
 FADE_S = 0.4
-GHOST, GHOST_LEVELS = 0.02, 5.0  # of the face's size, and of the coarse image: further apart a fade shows both
+# Largest differences for a cross-fade, as a share of the face's size and in levels of the coarse image: with larger
+# ones both frames would be visible at once.
+GHOST, GHOST_LEVELS = 0.02, 5.0
 CALM_PERCENTILE = 95
-CANDIDATES, TRIES = 240, 12  # frames looked at on either side; pairs of them whose images are compared
-LOSS_WEIGHT = 3.0  # of the share that is skipped against how far apart the two sides are, both of what is allowed
+CANDIDATES, TRIES = 240, 12  # frames considered on each side; number of pairs whose images are compared
+LOSS_WEIGHT = 3.0  # weight of the skipped frames relative to the differences, each as a share of its limit
 
 
 @dataclass(frozen=True, slots=True)
 class Blend:
-    """A frame of a cross-fade: `weight`, 0 to 1, of film frame `after` over film frame `before`."""
+    """A frame of a cross-fade: film frame `after` with `weight`, 0 to 1, over film frame `before`."""
 
     before: int
     after: int
@@ -32,11 +31,10 @@ class Blend:
 
 
 class OwnSteps:
-    """How far a film moves from one of its frames to the next.
+    """The steps from each of a film's frames to the next: motion of the face and change of the image.
 
-    motion: (N,) of the face, as a share of its size, NaN where there is none. change: (N,) of the image, mean levels.
-    calm: (N,) whether the step to the frame crosses no cut and stays within both 95th percentiles, most_motion and
-    most_change.
+    motion: (N,) of the face, as a share of its size, NaN without a face. change: (N,) of the image, mean levels. calm:
+    (N,) whether the step to the frame crosses no cut and exceeds neither 95th percentile, most_motion and most_change.
     """
 
     def __init__(self, track: FilmTrack, shot_starts: list[int]) -> None:
@@ -51,7 +49,10 @@ class OwnSteps:
 
 
 def face_motion(track: FilmTrack) -> NDArray[np.float64]:
-    """(N,) how far the face's points move from the frame before, as a share of its size; NaN where either has none."""
+    """Return (N,) the mean motion of the face's points since the frame before, as a share of the face's size.
+
+    NaN if either frame has no face.
+    """
     moved = np.full(len(track), np.nan)
     for number in range(1, len(track)):
         before, face = track.faces[number - 1], track.faces[number]
@@ -62,7 +63,7 @@ def face_motion(track: FilmTrack) -> NDArray[np.float64]:
 
 @dataclass(slots=True)
 class JoinFinder:
-    """Finds joins in one film. frame: gives the (H, W, 3) uint8 RGB of a number. Not thread-safe."""
+    """Finds joins in one film. frame: returns the (H, W, 3) uint8 RGB frame of a number. Not thread-safe."""
 
     track: FilmTrack
     steps: OwnSteps
@@ -71,16 +72,16 @@ class JoinFinder:
 
     @property
     def fade(self) -> int:
-        """Frames of a cross-fade."""
+        """Number of frames of a cross-fade."""
         return max(2, round(FADE_S * self.fps))
 
     def find(self, leave: tuple[int, int], enter: tuple[int, int], longest_loss: int) -> Join | None:
-        """Return the join that skips least, or None.
+        """Return a join that skips few frames, without a cross-fade if possible; None if there is none.
 
-        leave: (first, end) of the frames, all with a face, of which one is the last before it and a fade takes what
-        follows; enter: of those of which one is the first after it. Every step of the join moves the face no further
-        and changes the image no more than the 95th percentile of the film's own. longest_loss: frames that may be
-        skipped.
+        leave: (first, end) of the frames, all with a face, among which the join leaves a part; a fade continues with
+        the frames after its last one. enter: (first, end) of the frames among which the join enters the next part.
+        longest_loss: most frames that may be skipped. No step of the join moves the face or changes the image by more
+        than the 95th percentile of the film's own steps.
         """
         for fade in (0, self.fade):
             for last, first in self._pairs(leave, enter, fade, longest_loss):
@@ -92,7 +93,7 @@ class JoinFinder:
     def _pairs(
         self, leave: tuple[int, int], enter: tuple[int, int], fade: int, longest_loss: int
     ) -> list[tuple[int, int]]:
-        """(last, first) of the most promising joins."""
+        """The (last, first) frames of the most promising joins, best first."""
         leave, enter = (leave[0], leave[1] - fade), (enter[0] + fade, enter[1])
         if leave[0] >= leave[1] or enter[0] >= enter[1]:
             return []
@@ -113,7 +114,7 @@ class JoinFinder:
         return [(int(last[rows[at]]), int(first[columns[at]])) for at in best]
 
     def _apart(self, before: NDArray[np.int64], after: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(B, A) how far the face's points are apart in two frames, as a share of its size."""
+        """The (B, A) mean distances of the face's points between frames of `before` and `after`, by the face's size."""
         there = np.stack([self._points(number) for number in after.tolist()])
         rows = []
         for number in before.tolist():
@@ -128,7 +129,7 @@ class JoinFinder:
         return face.stable
 
     def _tried(self, last: int, first: int, fade: int) -> Join | None:
-        """The join, if its steps are calm: as they will be seen, from the images themselves."""
+        """The join between two frames, if all of its steps, measured in the real images, are calm; else None."""
         between = blends_of(last, first, fade)
         ends = [Blend(last, last, 0.0), *between, Blend(first, first, 0.0)]
         points = [(1 - b.weight) * self._points(b.before) + b.weight * self._points(b.after) for b in ends]
@@ -148,11 +149,11 @@ class JoinFinder:
 
 
 def blends_of(last: int, first: int, fade: int) -> list[Blend]:
-    """The frames of a cross-fade: both parts continue while one gives way to the other."""
+    """Return the frames of a cross-fade, during which both parts continue to play."""
     return [Blend(last + step, first - fade - 1 + step, step / (fade + 1)) for step in range(1, fade + 1)]
 
 
 def _spread(first: int, last: int) -> NDArray[np.int64]:
-    """At most CANDIDATES whole numbers from first to last, both among them."""
+    """At most CANDIDATES whole numbers evenly spread from first to last, including both."""
     count = min(CANDIDATES, max(1, last - first + 1))
     return np.unique(np.linspace(first, max(first, last), count).round().astype(np.int64))

@@ -1,4 +1,4 @@
-"""From what each frame of a film shows to its shots, named stretches, and the frames in which a face is placed."""
+"""Derives from a film's track its shots, its named stretches, and the frames in which a face is placed."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,19 +13,19 @@ FADE_S = 0.2
 COVERED, LASTING = (
     0.09,
     0.055,
-)  # share of a face's cells that something else shows in; and in the frame before and after, too
-BLURRED = 0.45  # of the sharpness that is usual in the film
-TURNED_YAW, TURNED_PITCH = 40.0, 30.0  # degrees: further, too little of the face shows
-TURNING_YAW = 30.0  # of a face that is then lost: it turned away
-TURNING_DEGREES = 2.5  # a frame, of a head that keeps turning
-# Speech opens and closes the mouth, a face at rest does neither: spread and level of `Face.mouth_opening`.
+)  # share of unlike cells above which a face is covered: in a single frame, and in consecutive frames
+BLURRED = 0.45  # share of the film's usual sharpness below which a face is blurred
+TURNED_YAW, TURNED_PITCH = 40.0, 30.0  # degrees beyond which too little of the face is visible
+TURNING_YAW = 30.0  # degrees; a face that is lost beyond this yaw has turned away
+TURNING_DEGREES = 2.5  # lowest rotation per frame of a head that keeps turning
+# Speech opens and closes the mouth, a face at rest does neither: window, and spread and level of `Face.mouth_opening`.
 SPEAKING_S, SPEAKING_SPREAD, OPEN_MOUTH = 0.5, 0.010, 0.05
-AT_REST = 0.012  # of its opening before or after speech, at most: then it has not begun, or has ended
+AT_REST = 0.012  # largest difference from the opening before or after speech at which the mouth counts as at rest
 Flags = NDArray[np.bool_]
 
 
 def find_shots(track: FilmTrack) -> tuple[Shot, ...]:
-    """The film's shots, in order, without gaps."""
+    """Return the film's shots, in order and without gaps."""
     starts = [0, *find_cuts(track.changes)]
     ends = [*starts[1:], len(track)]
     return tuple(
@@ -35,7 +35,7 @@ def find_shots(track: FilmTrack) -> tuple[Shot, ...]:
 
 
 def face_parts(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> list[tuple[int, int]]:
-    """(first, end) of the parts in which the host's face is placed: inside one shot, with gaps of at most 0.5 s."""
+    """Return (first, end) of the parts in which the face is placed: each in one shot, with gaps of at most 0.5 s."""
     parts: list[tuple[int, int]] = []
     longest = round(BRIDGE_S * fps)
     for shot in shots:
@@ -52,9 +52,9 @@ def face_parts(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> list[tu
 
 
 def presence(parts: list[tuple[int, int]], shots: tuple[Shot, ...], frames: int, fps: float) -> NDArray[np.float32]:
-    """(N,) float32, 0 to 1: how opaque a face is in each frame.
+    """Return (N,) float32 opacities, 0 to 1, of the placed face in each frame.
 
-    It fades over 0.2 s before it goes and after it comes back, but appears and ends at once with a cut or the film.
+    The face fades over 0.2 s at the beginning and end of a part, except at a cut and at the film's beginning and end.
     """
     shown = np.zeros(frames, np.float32)
     borders = {0, frames, *(shot.first for shot in shots)}
@@ -68,7 +68,7 @@ def presence(parts: list[tuple[int, int]], shots: tuple[Shot, ...], frames: int,
 
 
 def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, excluded: Flags) -> tuple[Stretch, ...]:
-    """What is worth knowing of the film, ordered by kind and time."""
+    """Return the film's named stretches, ordered by kind and time."""
     flags: dict[Kind, Flags] = {
         **_missing(track, shots),
         "blurred": _blurred(track),
@@ -82,7 +82,7 @@ def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, exclud
             for face in track.faces
         ]
     )
-    # A face from its side looks unlike itself.
+    # A face in profile does not look like the remembered one either, so it does not count as covered.
     flags["covered"] |= _unlike(track) & ~flags["turned_away"] & ~_turning(track)
     return tuple(
         Stretch(kind=kind, first=first, end=end) for kind, flag in flags.items() for first, end in runs_of(flag)
@@ -90,13 +90,13 @@ def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, exclud
 
 
 def runs_of(flags: Flags) -> list[tuple[int, int]]:
-    """(first, end) of each run of true values."""
+    """Return (first, end) of each run of true values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return [(int(first), int(end)) for first, end in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def speaking(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> Flags:
-    """(N,) where the host's mouth is open or moves as in speech."""
+    """Return (N,) flags of the frames in which the host's mouth is open or moves as in speech."""
     mouth = np.array([np.nan if face is None else face.mouth for face in track.faces])
     half = max(1, round(SPEAKING_S * fps / 2))
     talking = np.zeros(len(track), np.bool_)
@@ -111,15 +111,15 @@ def speaking(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> Flags:
 
 
 def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
-    """End each run in a shot, in place, where the mouth comes to rest.
+    """Shorten each run of speech in a shot, in place, to the frames in which the mouth is not at rest.
 
-    A window sees speech before it begins and after it ends.
+    This is needed because the window detects speech before it begins and after it has ended.
     """
     for first, end in runs_of(talking[shot.first : shot.end]):
         first, end = first + shot.first, end + shot.first
         for number, step, border in ((first, 1, shot.first), (end - 1, -1, shot.end - 1)):
             if number == border:
-                continue  # nothing is known of a rest
+                continue  # there is no frame of rest to compare with
             rest = mouth[number - step]
             while talking[number] and mouth[number] <= OPEN_MOUTH and abs(mouth[number] - rest) <= AT_REST:
                 talking[number] = False
@@ -129,10 +129,10 @@ def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
 
 
 def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:
-    """Frames without the host's face, by reason.
+    """Flags of the frames without the host's face, by reason.
 
-    In a run of frames before or after which the face was turned away, it still is. Any other run shows either another
-    person or a cover, whichever most of its frames indicate.
+    If the face was turned away before or after a run of such frames, the whole run counts as turned away. Of any other
+    run, frames with something in the face's place show another person or a cover, whichever most of them indicate.
     """
     flags: dict[Kind, Flags] = {
         kind: np.zeros(len(track), np.bool_) for kind in ("absent", "other_person", "covered", "turned_away")
@@ -154,7 +154,7 @@ def _missing(track: FilmTrack, shots: tuple[Shot, ...]) -> dict[Kind, Flags]:
 
 
 def _unlike(track: FilmTrack) -> Flags:
-    """Where a part of the face that is found looks like something else."""
+    """Flags of the frames in which a part of the found face looks like something else."""
     share = np.array([0.0 if face is None else face.likeness.unlike for face in track.faces])
     patch = np.array([0.0 if face is None else face.likeness.patch for face in track.faces])
     padded = np.pad(share, 1, mode="edge")
@@ -163,9 +163,9 @@ def _unlike(track: FilmTrack) -> Flags:
 
 
 def _turned_before_or_after(track: FilmTrack, turning: Flags, first: int, end: int) -> bool:
-    """Whether the face before or after a gap is half turned away, or going on to turn on both sides of it.
+    """Whether the face before or after a gap is half turned away, or keeps turning on both sides of the gap.
 
-    A head that turns away turns back, and one that was passed by comes back as it was.
+    A head that turned away turns back after the gap; a head that something passed in front of returns unchanged.
     """
     sides = [at for at in (first - 1, end) if 0 <= at < len(track)]
     faces = [face for face in (track.faces[at] for at in sides) if face is not None]
@@ -175,9 +175,9 @@ def _turned_before_or_after(track: FilmTrack, turning: Flags, first: int, end: i
 
 
 def _turning(track: FilmTrack) -> Flags:
-    """Where a head keeps turning, so that its face looks different from frame to frame.
+    """Flags of the frames in which a head keeps turning, so that its face looks different from frame to frame.
 
-    What comes before a face moves its points once.
+    Two steps in the same direction are required: an object that passes in front of a face moves its points only once.
     """
     yaw, pitch = (
         np.array([np.nan if face is None else getattr(face.pose, of) for face in track.faces])
@@ -192,7 +192,7 @@ def _turning(track: FilmTrack) -> Flags:
 
 
 def _blurred(track: FilmTrack) -> Flags:
-    """Where the face is much softer than is usual in the film."""
+    """Flags of the frames in which the face is much less sharp than usual in the film."""
     values = np.array([np.nan if face is None else face.sharpness for face in track.faces])
     blurred = np.zeros(len(values), np.bool_)
     known = np.flatnonzero(np.isfinite(values))

@@ -1,4 +1,4 @@
-"""What a face looks like, coarsely: enough to see that something covers it or that it is another person's."""
+"""Compares the coarse appearance of faces, to detect that something covers a face or that it is another person's."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -11,37 +11,37 @@ from shared.face import similarity
 from shared.face.landmarks import LIP_TOP, OVAL, RIGID, Face
 from shared.media.array_types import FloatArray, ImageArray
 
-SIDE_PX = 40  # of the coarse image
-DETAIL_PX = 128  # of the one that sharpness is measured in
+SIDE_PX = 40  # side of the coarse image, whose pixels are called cells
+DETAIL_PX = 128  # side of the image in which sharpness is measured
 FACE_OF_SIDE = 0.8
-UNLIKE_LEVELS = 30.0  # colour difference beyond which a cell shows something else
+UNLIKE_LEVELS = 30.0  # difference in colour above which a cell shows something else
 PATCH_LEVELS, PATCH_CELLS = (
     20.0,
     5,
-)  # less is enough where so many cells each way differ: no lips and no shadow's edge are so wide
-PATCH = 0.02  # share of the face's cells that such patches have, beyond which something lies there
+)  # smaller differences count in patches of so many cells in each direction: lips and edges of shadows are narrower
+PATCH = 0.02  # share of the face's cells in such patches above which the face is covered
 SUDDEN = (
     0.04,
     0.015,
-)  # more of `unlike` or `patch` from one frame to the next: something came before the face, it did not turn
-A_DEGREE = 0.02, 0.008  # more of both that a degree of a head that keeps turning brings
-GAIN = 0.85, 1.18  # by which the light may change suddenly; what changes slowly is remembered
-KEEP = 0.06  # weight of a new frame in what is remembered
-VIEW_DEGREES = 12.0  # yaw and pitch of views that are remembered apart
-LIKE, PARTLY = 0.06, 0.3  # shares of unlike cells: up to the first it is the face; to the second a new view of it
-SAME_PATTERN, SAME_REST = 0.8, 8.0  # correlation of two coarse images of one face, and levels between them
+)  # increases of `unlike` and `patch` in one frame above which something has come in front of the face
+A_DEGREE = 0.02, 0.008  # allowed further increase of each per degree by which the head keeps turning
+GAIN = 0.85, 1.18  # limits for a sudden change of the light; the memory adapts to slow changes
+KEEP = 0.06  # weight of a new frame in the memory
+VIEW_DEGREES = 12.0  # range of yaw and pitch of views that are remembered separately
+LIKE, PARTLY = 0.06, 0.3  # shares of unlike cells: below the first it is the known view, below the second a new view
+SAME_PATTERN, SAME_REST = 0.8, 8.0  # lowest correlation and largest difference in levels for images of the same face
 
 
-_NOISE = np.random.default_rng(1).normal(0.0, 1.5, SIDE_PX * SIDE_PX)  # levels; what is flat correlates with nothing
+_NOISE = np.random.default_rng(1).normal(0.0, 1.5, SIDE_PX * SIDE_PX)  # levels; keeps flat images from correlating
 
 
 class Likeness(NamedTuple):
-    """How far a face looks like the one that is remembered.
+    """Similarity of a face to the remembered one.
 
-    unlike: share, 0 to 1, of a face's cells, without the mouth's, whose colour is not as remembered. patch: share of
-    its cells, with the mouth's, that lie in wide patches of other colour. pattern: correlation of the levels. rest:
-    what the colours of the most alike quarter of the cells differ by at most, in levels: little where something covers
-    a part of the face, more for another person's.
+    unlike: share, 0 to 1, of the face's cells, without those of the mouth, whose colour differs. patch: share of the
+    cells, with those of the mouth, in wide patches of different colour. pattern: correlation of the levels. rest:
+    largest difference in levels among the most similar quarter of the cells: small if something covers a part of the
+    face, larger for another person's.
     """
 
     unlike: float
@@ -57,10 +57,10 @@ class Likeness(NamedTuple):
 
 @dataclass(slots=True)
 class FaceMemory:
-    """How the followed face has looked so far, by view. Not thread-safe; constant size.
+    """Remembers the appearance of the followed face, by view. Not thread-safe; constant memory.
 
-    Every face is laid over the first one by a similarity of its rigid points, so that the same cell always shows the
-    same place of the skin.
+    Every face is aligned with the first one by a similarity of its rigid points, so that a cell always shows the same
+    place of the skin.
     """
 
     _home: NDArray[np.float64] | None = field(init=False, default=None)  # (K, 2) rigid points in the coarse image
@@ -77,14 +77,14 @@ class FaceMemory:
         return self._home is None
 
     def compare(self, rgb: ImageArray, face: Face) -> Likeness:
-        """Return how much what lies under a face's points looks as remembered; all of it while nothing is."""
+        """Return the similarity of the image under a face's points to the memory; full similarity to an empty one."""
         if self._home is None:
             return Likeness(0.0, 0.0, 1.0, 0.0)
         view = _view(face)
         known = self._views[min(self._views, key=lambda each: abs(each[0] - view[0]) + abs(each[1] - view[1]))]
         crop = self._coarse(rgb, face)
         now, then = crop[self._inside], known[self._inside]
-        # The light may have changed, or something dark lies over half of the face: what explains more cells is taken.
+        # Either the light has changed or something dark covers half of the face: use the gain that explains more cells.
         gain = np.clip(np.median((now.mean(axis=1) + 8.0) / (then.mean(axis=1) + 8.0)), *GAIN)
         apart, gain = min(
             ((np.abs(now / each - then).max(axis=1), each) for each in (1.0, gain)), key=lambda each: _rest(each[0])
@@ -94,7 +94,7 @@ class FaceMemory:
         return Likeness(float((apart > UNLIKE_LEVELS).mean()), patch, float(pattern), _rest(apart))
 
     def remember(self, rgb: ImageArray, face: Face, likeness: Likeness) -> None:
-        """Take in a frame of the face, unless too much of it looks like something else."""
+        """Update the memory with a frame of the face, unless too much of it looks like something else."""
         if self._home is None:
             self._begin(face)
         view = _view(face)
@@ -108,7 +108,7 @@ class FaceMemory:
             known += KEEP * (self._coarse(rgb, face) - known)
 
     def _turned(self, face: Face) -> float:
-        """Degrees by which the head kept turning: the smaller of the last two steps if both go the same way.
+        """Degrees by which the head kept turning: the smaller of the last two steps if both have the same direction.
 
         An object that passes in front of a face moves its points only once.
         """
@@ -120,7 +120,7 @@ class FaceMemory:
         return float(np.where(before * now > 0, np.minimum(np.abs(before), np.abs(now)), 0.0).max())
 
     def _looks_covered(self, likeness: Likeness, turned: float) -> bool:
-        """Whether something has come before the face, and has not gone: what is seen then is not a new view of it."""
+        """Whether something has come in front of the face and is still there, so that this is not a new view of it."""
         allowed = SUDDEN[0] + A_DEGREE[0] * turned, SUDDEN[1] + A_DEGREE[1] * turned
         came = likeness.unlike - self._before.unlike > allowed[0] or likeness.patch - self._before.patch > allowed[1]
         return came or (self._suspect and (likeness.unlike > LIKE or likeness.patch > PATCH))
@@ -133,7 +133,7 @@ class FaceMemory:
         inside = np.asarray(cv2.erode(inside, np.ones((3, 3), np.uint8)), np.uint8)
         self._oval = inside > 0
         mouth = points[LIP_TOP] + (0, 1)
-        cv2.ellipse(inside, (int(mouth[0]), int(mouth[1])), (5, 4), 0, 0, 360, (0,), -1)  # what speech changes
+        cv2.ellipse(inside, (int(mouth[0]), int(mouth[1])), (5, 4), 0, 0, 360, (0,), -1)  # without what speech changes
         self._home, self._inside = points[RIGID], inside > 0
 
     def _coarse(self, rgb: ImageArray, face: Face) -> FloatArray:
@@ -143,14 +143,14 @@ class FaceMemory:
 
 
 def sharpness(rgb: ImageArray, face: Face) -> float:
-    """How fine the face's detail is: the variance of the Laplacian in a crop of one size, over that of its levels."""
+    """Return the variance of the Laplacian in a crop of fixed size around the face, relative to that of its levels."""
     grey = cv2.cvtColor(_crop(rgb, _upright(face, DETAIL_PX), DETAIL_PX), cv2.COLOR_RGB2GRAY).astype(np.float32)
     middle = grey[DETAIL_PX // 5 : -DETAIL_PX // 5, DETAIL_PX // 5 : -DETAIL_PX // 5]
     return float(cv2.Laplacian(middle, cv2.CV_32F).var() / (middle.var() + 25.0))
 
 
 def _patches(apart: FloatArray, oval: NDArray[np.bool_]) -> float:
-    """Share of an oval's cells that lie in patches of at least PATCH_CELLS each way whose colour differs."""
+    """Share of an oval's cells in patches of different colour, at least PATCH_CELLS wide in each direction."""
     differs = ((apart > PATCH_LEVELS) & oval).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (PATCH_CELLS, PATCH_CELLS))
     return float(cv2.morphologyEx(differs, cv2.MORPH_OPEN, kernel).sum() / max(int(oval.sum()), 1))
@@ -166,7 +166,7 @@ def _view(face: Face) -> tuple[int, int]:
 
 
 def _upright(face: Face, side: int) -> NDArray[np.float64]:
-    """(2, 3) from the image to a square of `side` pixels that the upright face fills to FACE_OF_SIDE."""
+    """The (2, 3) matrix from the image to a square of `side` pixels, FACE_OF_SIDE of which the upright face fills."""
     left, top, right, bottom = face.box
     scale = side * FACE_OF_SIDE / max(face.size, 1.0)
     roll = np.radians(face.pose.roll)
@@ -177,7 +177,7 @@ def _upright(face: Face, side: int) -> NDArray[np.float64]:
 
 
 def _crop(rgb: ImageArray, matrix: NDArray[np.float64], side: int) -> ImageArray:
-    """(side, side, 3) of the image; averaged down where it shrinks."""
+    """The (side, side, 3) crop of the image by a matrix, reduced by averaging where it shrinks."""
     scale = similarity.scale_of(matrix)
     over = max(1, min(8, int(np.ceil(1 / scale)))) if scale < 1 else 1
     wide = similarity.compose(similarity.resize_matrix(over, over), matrix)

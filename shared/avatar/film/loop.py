@@ -1,7 +1,4 @@
-"""Which frames of a film are played, and in which order.
-
-Its fit parts, joined where they are alike, round and round without a jump.
-"""
+"""Chooses which frames of a film are played and in which order: its fit parts, joined to a loop without jumps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +12,9 @@ from shared.avatar.film.report import Join, Loop, LoopPart, Shot
 from shared.avatar.film.track import FilmTrack
 from shared.media.array_types import ImageArray
 
-MIN_LOOP_S = 1.0  # shorter, a loop is a tremor: then all but the excluded parts is fit
-MIN_PART_S = 0.4  # less of a fit part is not worth two joins
-MOST_LOST = 0.3  # of what is played, by closing the loop with a join rather than turning
+MIN_LOOP_S = 1.0  # a shorter loop looks like a tremor; then the longest part that is not excluded is played
+MIN_PART_S = 0.4  # shorter fit parts are not worth two joins
+MOST_LOST = 0.3  # largest share of the played frames that a closing join may skip; else the loop is played to and fro
 Part = tuple[int, int]
 
 
@@ -25,7 +22,7 @@ Part = tuple[int, int]
 class Round:
     """One round of a loop.
 
-    order: (M,) numbers in which frames are played; those from the film's count on are `blends`.
+    order: (M,) numbers of the frames in playing order; numbers from the film's frame count on refer to `blends`.
     """
 
     order: NDArray[np.int32]
@@ -40,12 +37,12 @@ def choose_loop(
     excluded: Flags,
     frame: Callable[[int], ImageArray],
 ) -> tuple[Loop, Round]:
-    """Return what is played, for the report and for the plate. At least one frame is not excluded.
+    """Choose the loop and return it for the report and for the plate. At least one frame must not be excluded.
 
-    Fit parts are joined where two frames are alike. The round closes with such a join too where little is lost by it,
-    else it is played to and fro. Neither there nor at a join does the face move further, or the image change more, than
-    in 95 of 100 of the film's own steps from frame to frame. A cut of the film inside a part stays one. frame: gives
-    the (H, W, 3) uint8 RGB of a number.
+    Fit parts are joined where two frames are alike. The round is closed by such a join too if that skips few frames,
+    else it is played to and fro. Neither at a join nor at a turn does the face move or the image change more than in 95
+    of 100 of the film's own steps from frame to frame. A cut inside a part remains. frame: returns the (H, W, 3) uint8
+    RGB frame of a number.
     """
     steps = OwnSteps(track, [shot.first for shot in shots])
     least = max(2, round(MIN_PART_S * fps))
@@ -64,7 +61,7 @@ def choose_loop(
 
 
 def whole_loop(track: FilmTrack, shots: tuple[Shot, ...]) -> tuple[Loop, Round]:
-    """All of a film, to and fro, without a frame that it does not have."""
+    """Return the loop that plays the whole film to and fro, without any cross-fade frames."""
     parts = [(0, len(track))]
     return _report(parts, [], None, OwnSteps(track, [shot.first for shot in shots])), _round(
         len(track), parts, [], None
@@ -74,10 +71,10 @@ def whole_loop(track: FilmTrack, shots: tuple[Shot, ...]) -> tuple[Loop, Round]:
 @dataclass(frozen=True, slots=True)
 class _Chain:
     finder: JoinFinder
-    least: int  # frames of a part
+    least: int  # lowest number of frames in a part
 
     def joined(self, fit: list[Part]) -> tuple[list[Part], list[Join]]:
-        """The longest part, and before and after it those that can be joined to what is there already."""
+        """Return the longest part with all earlier and later parts that can be joined to it, and the joins."""
         middle = max(range(len(fit)), key=lambda at: fit[at][1] - fit[at][0])
         parts, joins = [fit[middle]], []
         for later in fit[middle + 1 :]:
@@ -93,26 +90,26 @@ class _Chain:
         return parts, joins
 
     def _between(self, before: Part, after: Part) -> Join | None:
-        """A join between two parts that loses less than the shorter one has."""
+        """A join between two parts that skips fewer frames than the shorter part has, None if there is none."""
         shorter = min(before[1] - before[0], after[1] - after[0])
         return self.finder.find(*self._sides(before, after), shorter - self.least)
 
     def closed(self, parts: list[Part]) -> Join | None:
-        """A join from the end of the last part to the beginning of the first."""
+        """Return a join from the end of the last part to the beginning of the first, None if there is none."""
         played = sum(end - first for first, end in parts)
         leave, enter = self._sides(parts[-1], parts[0])
-        if len(parts) == 1:  # at most half of what may be lost on either side, so that it goes back
+        if len(parts) == 1:  # skip at most half of the limit on each side, so that the join leads back
             half = round(MOST_LOST * played / 2) + self.finder.fade
             leave, enter = (max(leave[0], leave[1] - half), leave[1]), (enter[0], min(enter[1], enter[0] + half))
         return self.finder.find(leave, enter, round(MOST_LOST * played))
 
     def _sides(self, before: Part, after: Part) -> tuple[Part, Part]:
-        """What may be left, and entered, so that the shortest part still fits."""
+        """The frames at which `before` may be left and `after` entered so that both keep at least `least` frames."""
         return (before[0] + self.least - 1, before[1]), (after[0], after[1] - self.least + 1)
 
 
 def _turned(parts: list[Part], joins: list[Join], steps: OwnSteps) -> tuple[list[Part], list[Join]]:
-    """The parts, shortened so that the direction turns where the steps are calm; one frame where none is."""
+    """The parts, shortened so that the direction of play turns at calm steps; a single frame if there are none."""
     (first, ahead), (behind, end) = parts[0], parts[-1]
     starts = np.flatnonzero(steps.calm[first + 1 : ahead]) + first
     ends = np.flatnonzero(steps.calm[behind + 1 : end]) + behind + 2

@@ -1,4 +1,4 @@
-"""`film.json`: what a filmed body shows, as a typed and versioned file in the avatar's folder."""
+"""`film.json`: the report on a filmed body, a typed and versioned file in the avatar's folder."""
 
 import json
 from pathlib import Path
@@ -112,11 +112,11 @@ class FilmReport(_ReportPart):
     )
 
     def save(self, folder: Path) -> None:
-        """Write it into an avatar's folder that nothing reads yet. Raises OSError."""
+        """Write the report into an avatar's unfinished folder; the write is not atomic. Raises OSError."""
         (folder / FILE).write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
 
     def excluded(self) -> tuple[tuple[float, float], ...]:
-        """(from, to) seconds of the parts that were excluded."""
+        """Return the (from, to) seconds of the excluded parts."""
         return tuple((each.first / self.fps, each.end / self.fps) for each in self.stretches if each.kind == "excluded")
 
     def as_json(self) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class FilmReport(_ReportPart):
         return self.model_dump(mode="json", by_alias=True)
 
     def notes(self, name: str) -> list[str]:
-        """Sentences about the film called `name` for the person who adds it."""
+        """Return sentences about the film for the user who adds it. name: the film's name in them."""
         said = []
         if len(self.shots) > 1:
             at = ", ".join(f"{shot.first / self.fps:.1f}" for shot in self.shots[1:6])
@@ -150,10 +150,10 @@ class FilmReport(_ReportPart):
 
 
 def read_film_report(folder: Path) -> FilmReport | None:
-    """Return what an avatar's film shows.
+    """Return the report on an avatar's film.
 
-    None for an avatar without a filmed body, or added before films were understood. Raises StudioError where the file
-    is damaged or of another version.
+    None for an avatar without a filmed body or from a release without such reports. Raises StudioError if the file is
+    damaged or of another version.
     """
     try:
         content = json.loads((folder / FILE).read_bytes())

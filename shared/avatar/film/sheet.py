@@ -1,4 +1,4 @@
-"""A contact sheet of a film: what was seen in it, at one look."""
+"""Contact sheet of a film: sample frames and a timeline of its stretches."""
 
 from collections.abc import Callable
 
@@ -26,9 +26,9 @@ COLOURS: dict[Kind, tuple[int, int, int]] = {
 def draw_sheet(report: FilmReport, frame: Callable[[int], ImageArray]) -> ImageArray:
     """Return the sheet as (H, W, 3) uint8 RGB.
 
-    Its first image is the still; the others are spread over the film, each with its second and what was noted there.
-    Below is a bar a kind of stretch over the whole film, and one of the loop. frame: gives the (H, W, 3) uint8 RGB of a
-    number.
+    The first image is the still; the others are spread over the film, each with its time and its kinds of stretches.
+    Below are timelines of the whole film, one for each kind of stretch and one for the loop. frame: returns the
+    (H, W, 3) uint8 RGB frame of a number.
     """
     spread = np.unique(np.linspace(0, report.frames - 1, COLUMNS * ROWS - 1).round().astype(int))
     cells = [_cell(report, number, frame(number)) for number in (report.still, *map(int, spread))]
@@ -52,7 +52,7 @@ def _cell(report: FilmReport, number: int, rgb: ImageArray) -> ImageArray:
     top, left = (CELL_PX - small.shape[0]) // 2, (CELL_PX - small.shape[1]) // 2
     cell[top : top + small.shape[0], left : left + small.shape[1]] = small
     there = [each.kind for each in report.stretches if each.first <= number < each.end]
-    kinds = [kind.replace("_", " ") for kind in there if kind != "closed_mouth"]  # that of most frames; it has its bar
+    kinds = [kind.replace("_", " ") for kind in there if kind != "closed_mouth"]  # most frames have it; see its bar
     colour = INK
     if number == report.still:
         cv2.rectangle(cell, (0, 0), (CELL_PX - 1, CELL_PX - 1), CHOSEN, 3)

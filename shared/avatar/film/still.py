@@ -1,20 +1,21 @@
-"""The frame of a film that makes the best portrait: frontal, sharp, eyes open, mouth closed."""
+"""Chooses the frame of a film that makes the best portrait: frontal, sharp, eyes open, mouth closed."""
 
 import numpy as np
 
 from shared.avatar.film.judge import Flags
 from shared.avatar.film.track import FilmTrack, SeenFace
 
-DEGREES = 12.0  # each of these counts as one: degrees off the front,
-MOUTH = 0.03  # eye distances of opening,
-LIDS, SOFT = 0.2, 0.3  # and shares of the usual openness of the eyes and sharpness of the face that are missing
-CLOSED = 0.012  # an opening that landmarks report of a closed mouth
+# Amounts of each fault that count as one:
+DEGREES = 12.0  # rotation of the head in degrees
+MOUTH = 0.03  # opening of the mouth in eye distances
+LIDS, SOFT = 0.2, 0.3  # missing shares of the usual opening of the eyes and of the usual sharpness of the face
+CLOSED = 0.012  # opening that landmarks show for a closed mouth
 
 
 def choose_still(track: FilmTrack, unfit: Flags) -> int:
-    """Return the number of the best frame among those that are fit; of all with a face where none is.
+    """Return the number of the best fit frame with a face, or of the best frame with a face if none is fit.
 
-    At least one frame has a face.
+    At least one frame must have a face.
     """
     seen = [(number, face) for number, face in enumerate(track.faces) if face is not None]
     fit = [(number, face) for number, face in seen if not unfit[number]] or seen

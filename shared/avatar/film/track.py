@@ -1,4 +1,4 @@
-"""Follows the film's host through it in one pass: the same person in every frame, or none."""
+"""Follows the host through a film in one pass: in each frame the same person or none."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -18,33 +18,35 @@ from shared.face.finder import FaceFinder
 from shared.face.landmarks import OVAL, RIGID, Face, Pose
 from shared.media.array_types import ImageArray
 
-# What decides where a face goes: points that neither speech nor a smile moves, and the oval down to the
-# cheeks so that the width of the face counts. Lids and mouth are left out.
+# Points by which a face is placed: those that neither speech nor a smile moves, and the oval down to the
+# cheeks, for the face's width. Without lids and mouth.
 STABLE = np.unique(np.concatenate([RIGID, OVAL[:9], OVAL[-8:]]))
-# Landmarks are a little off, in the same way in every frame; so many frames, so far apart, tell by how much.
+# Landmarks have a small constant error; it is determined by measuring some frames more precisely: their interval and
+# their number.
 PRECISE_EVERY, PRECISE_FRAMES = 10, 12
-SAMPLES = 256  # whole faces that are kept, however long the film is
+SAMPLES = 256  # most faces that are kept unpacked, however long the film is
 SEARCH_FRAMES = (
-    5  # frames after losing the host that are searched one by one, and then every fifth: a search takes 0.1 s
+    5  # after losing the host, search this many frames one by one and then every fifth: a search takes 0.1 s
 )
-MAX_JUMP, SIZES = 0.5, (0.6, 1.6)  # of the face's size between frames: more is another face or a mistake
-LEFT_PATTERN = 0.2  # correlation at the face's last place, at least, for something to hide a face that is still there
-OTHER_REST = 8.0  # levels, see `Likeness`: of another person's face, at least
+MAX_JUMP, SIZES = 0.5, (0.6, 1.6)  # largest motion and ratio of sizes between frames, relative to the face's size
+LEFT_PATTERN = 0.2  # lowest correlation at the face's last position if the face is still there, partly covered
+OTHER_REST = 8.0  # lowest `Likeness.rest` of another person's face, in levels
 
 
 class Sight(IntEnum):
-    """How the host was found in a frame."""
+    """Visibility of the host in a frame."""
 
     SEEN = 0
-    HIDDEN = 1  # not found, but parts of the face show where it was
+    HIDDEN = 1  # not found, but parts of the face are visible at its last position
     ABSENT = 2
-    OTHER = 3  # only another person's face shows
+    OTHER = 3  # only another person's face is visible
 
 
 class SeenFace(NamedTuple):
-    """A face as it is kept.
+    """The stored measurements of the host's face in a frame.
 
-    shape: all of its points. stable: (K, 2) float32, its STABLE points in pixels. openings: `Face.opening_ratios`.
+    shape: all points. stable: (K, 2) float32, the STABLE points in pixels. size: in pixels. openings:
+    `Face.opening_ratios`. mouth: `Face.mouth_opening`. light: None if too little skin is visible.
     """
 
     shape: PackedShape
@@ -60,11 +62,12 @@ class SeenFace(NamedTuple):
 
 @dataclass(slots=True)
 class FilmTrack:
-    """What following a film yields, frame by frame; about 4 kB a frame.
+    """Result of following a film, frame by frame; about 4 kB per frame.
 
-    sample: whole faces of at most 256 frames, evenly spread; colours: of the same frames. looks: (16, 16) uint8 grey of
-    each frame. precise: some faces measured with more care. unlike_before: frames in which a shot's face was first
-    found and looks like another person than before.
+    size: (width, height) of the frames. looks: (16, 16) uint8 grey image of each frame. sample: unpacked faces of at
+    most 256 evenly spread frames, by number. colours: `landmark_colours` of the same frames. precise: some faces with a
+    more precise measurement. unlike_before: numbers of the frames in which a shot's face was first found and looks like
+    another person than in the shots before.
     """
 
     size: tuple[int, int] = (0, 0)
@@ -76,14 +79,14 @@ class FilmTrack:
     colours: dict[int, NDArray[np.float32]] = field(default_factory=dict)
     precise: dict[int, Face] = field(default_factory=dict)
     unlike_before: set[int] = field(default_factory=set)
-    every: int = 1  # frames between two samples
+    every: int = 1  # interval between two frames of the sample
 
     def __len__(self) -> int:
         return len(self.faces)
 
 
 class HostFollower:
-    """Follows a film's host. Not thread-safe. About 25 ms a frame on one core, and 0.1 s while the host is away."""
+    """Follows a film's host. Not thread-safe. About 25 ms per frame on one core, 0.1 s while the host is absent."""
 
     def __init__(self) -> None:
         self.track = FilmTrack()
@@ -91,12 +94,12 @@ class HostFollower:
         self._meter = ChangeMeter()
         self._memory, self._before = FaceMemory(), FaceMemory()
         self._last: Face | None = None
-        self._clear: Face | None = None  # the last one that nothing covered
+        self._clear: Face | None = None  # the last face that nothing covered
         self._missed = 0
         self._unsearched: deque[tuple[int, ImageArray]] = deque(maxlen=SEARCH_FRAMES - 1)
 
     def step(self, rgb: ImageArray) -> None:
-        """Take in the film's next frame, (H, W, 3) uint8 RGB."""
+        """Add the film's next frame, (H, W, 3) uint8 RGB."""
         track, number = self.track, len(self.track)
         change, cut = self._meter.step(rgb)
         track.changes.append(change)
@@ -129,7 +132,7 @@ class HostFollower:
         self._unsearched.clear()
 
     def _near(self, rgb: ImageArray) -> tuple[Face, Likeness] | None:
-        """The face where the host's was last, the host's or another."""
+        """The face at the host's last position, which may be another person's, and its similarity; None without one."""
         if self._last is None:
             return None
         face = self._finder.face_near(rgb, self._last.box)
@@ -138,7 +141,7 @@ class HostFollower:
         return face, self._memory.compare(rgb, face)
 
     def _search(self, rgb: ImageArray) -> list[tuple[Face, Likeness]]:
-        """All faces, the one most like the host's first; the largest while the host is not known."""
+        """All faces in the frame, most similar to the host's first, or largest first while the host is not known."""
         boxes = self._finder.search(rgb)
         faces = [face for box in boxes if (face := self._finder.face_near(rgb, box)) is not None]
         if self._memory.empty:
@@ -156,7 +159,7 @@ class HostFollower:
         return Sight.OTHER if others or near else Sight.ABSENT
 
     def _look_back(self, face: Face, likeness: Likeness) -> None:
-        """The host is back: see since when, in the frames that were not searched."""
+        """Find the host, which is visible again, in the preceding frames that were not searched."""
         while self._unsearched:
             number, rgb = self._unsearched.pop()
             found = self._finder.face_near(rgb, face.box)
@@ -193,7 +196,7 @@ class HostFollower:
 
 
 def grey_look(rgb: ImageArray) -> NDArray[np.uint8]:
-    """(16, 16) uint8 grey: enough to see whether two frames may be alike."""
+    """Return a (16, 16) uint8 grey image, which is enough to exclude that two frames are alike."""
     small = cv2.resize(rgb, (16, 16), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 
