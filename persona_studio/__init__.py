@@ -1,4 +1,4 @@
-"""Persona Studio for other packages: `persona_studio.engine` is its public interface.
+"""Persona Studio's public interface for other packages: `persona_studio.engine` and `persona_studio.voice`.
 
-All other top-level names are internal.
+All other top-level packages are internal.
 """

@@ -1,6 +1,6 @@
-"""Everything that an engine in another package needs. docs/engine-authoring.md shows a whole one.
+"""Everything that an engine in another package needs; docs/engine-authoring.md shows a complete engine.
 
-What stands here changes with notice only. `persona_studio.engine.testing` checks an engine against the rules.
+This interface changes only with notice. `persona_studio.engine.testing` checks an engine against the rules.
 """
 
 from engines.api import (

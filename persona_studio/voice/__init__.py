@@ -1,6 +1,6 @@
-"""Everything that a voice in another package needs. docs/text-and-voices.md shows a whole one.
+"""Everything that a voice in another package needs; docs/text-and-voices.md shows a complete voice.
 
-What stands here changes with notice only.
+This interface changes only with notice.
 """
 
 from shared.errors import StudioError

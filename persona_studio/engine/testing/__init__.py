@@ -1,6 +1,6 @@
-"""The conformance suite: the rules that every engine keeps, checked on yours.
+"""The conformance suite, which checks an engine against the rules for all engines.
 
-As a test, where pytest is the runner:
+As a test, with pytest:
 
     from persona_studio.engine.testing import EngineConformance
 
@@ -36,14 +36,13 @@ __all__ = [
 
 
 class EngineConformance:
-    """One test for each rule, for pytest to collect in a subclass.
+    """Base of a test class with one test for each rule; rules that do not apply are skipped with a reason.
 
-    A rule that does not apply is skipped with its reason.
-
-    engine: the engine's class, or a function that makes one. avatar: a function that returns the one to try it on; the
-    sample portrait, on a swaying body where the engine draws the plate's own pixels or whole frames. For frame engines:
-    template: a function that returns recorded motion, for one that plays some and records none. tolerance: grey levels
-    by which frames may differ with little memory, in a batch and drawn together.
+    engine: the engine's class, or a function that makes an engine. avatar: a function that returns the avatar for the
+    tests; None for the sample portrait, which is on a swaying body for an engine that draws the plate's own region or
+    whole frames. For frame engines only: template: a function that returns recorded motion, for an engine that plays
+    recorded motion but cannot record it. tolerance: grey levels by which frames may differ with low_memory, in a batch
+    and in `together`.
     """
 
     engine: ClassVar[Callable[[], FrameEngine] | Callable[[], ClipEngine]]
@@ -53,18 +52,18 @@ class EngineConformance:
     _subject: ClassVar[FrameSubject | ClipSubject | None] = None
 
     def pytest_generate_tests(self, metafunc: Any) -> None:
-        """Called by pytest: a test of each rule."""
+        """Parametrise the test with the engine's rules; called by pytest."""
         if "rule" in metafunc.fixturenames:
             made: Engine = _function(metafunc.cls, "engine")()
             metafunc.parametrize("rule", rules_for(made), ids=lambda rule: rule.__name__)
 
     def test_rule(self, rule: Rule) -> None:
-        """Keeps the rule."""
+        """Check that the engine keeps the rule."""
         rule(self._shared_subject())
 
     @classmethod
     def _shared_subject(cls) -> FrameSubject | ClipSubject:
-        """The subject that all rules share: opening an engine may take long."""
+        """The subject that all rules share, because opening an engine may take long."""
         if "_subject" not in vars(cls):
             engine, avatar, template = (_function(cls, name) for name in ("engine", "avatar", "template"))
             tried = avatar and avatar()
@@ -77,6 +76,6 @@ class EngineConformance:
 
 
 def _function(of: type[EngineConformance], name: str) -> Any:
-    """What a class attribute names, unbound: it is not a method."""
+    """The value of a class attribute, which may be a function, without binding it as a method."""
     named = getattr_static(of, name)
     return named.__func__ if isinstance(named, staticmethod) else named

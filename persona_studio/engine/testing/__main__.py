@@ -11,7 +11,7 @@ from unittest import SkipTest
 
 
 def main() -> int:
-    """Check the engine that the command line names."""
+    """Check the engine that the command line names; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m persona_studio.engine.testing", description=__doc__)
     parser.add_argument("engine", help="module:class, as in its entry point")
     parser.add_argument("--avatar", type=Path, help="folder of an avatar to try it on, instead of the sample")
@@ -47,7 +47,7 @@ def main() -> int:
             if clips
             else FrameSubject(made, avatar, loaded, tolerance=asked.tolerance)
         )
-    except Exception as error:  # of the engine, whatever it is, or a sentence about the avatar
+    except Exception as error:  # any exception of the engine, or an error about the avatar
         print(f"{asked.engine} cannot be checked ({type(error).__name__}: {error}).", file=sys.stderr)
         return 2
     broken = 0
@@ -59,7 +59,7 @@ def main() -> int:
             verdict, why = "ok", sentence(rule)
         except SkipTest as reason:
             verdict, why = "skipped", str(reason)
-        except Exception as error:  # of the engine, whatever it is
+        except Exception as error:  # any exception of the engine
             verdict, why = (
                 "failed",
                 str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}",

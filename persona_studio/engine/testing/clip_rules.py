@@ -1,4 +1,4 @@
-"""Rules on the units of a clip engine: their graph, the clip that comes of them, and how they stop."""
+"""Rules on the units of a clip engine: their graph, the clip that they make, and cancellation."""
 
 import hashlib
 from pathlib import Path
@@ -10,7 +10,7 @@ from shared.errors import StudioError
 from shared.jobs.graph import check_units
 from shared.media.reader import VideoReader
 
-LENGTH_SLACK_S = 1.0  # as the studio allows: models make frames in blocks
+LENGTH_SLACK_S = 1.0  # the studio's own tolerance, because models make frames in blocks
 
 
 def it_is_offline(subject: ClipSubject) -> None:

@@ -1,4 +1,4 @@
-"""A clip engine under test: its units, done one after the other on a short driver."""
+"""A clip engine under test, whose units are run one after another on a short driver."""
 
 import wave
 from collections.abc import Sequence
@@ -20,17 +20,17 @@ RATE_FPS = 25
 
 
 class Asked(Exception):
-    """What stops a unit, as the studio's own does."""
+    """Raised in a unit to stop it, like the studio's own exception for cancellation."""
 
 
 class ClipSubject(EngineSubject[ClipEngine]):
-    """A clip engine with a driver of half a second: a swaying face, or the voice of the script."""
+    """A clip engine with a driver of half a second: a swaying face or scripted speech."""
 
     kind = ClipEngine
 
     @cached_property
     def clip(self) -> Clip:
-        """The clip that it is asked for."""
+        """The clip that the engine has to make."""
         driven: Input = "voice" if "voice" in self.info.inputs else "motion"
         driver = folder() / ("voice.wav" if driven == "voice" else "face.mp4")
         if driven == "voice":
@@ -50,20 +50,20 @@ class ClipSubject(EngineSubject[ClipEngine]):
         )
 
     def units(self) -> Sequence[UnitSpec]:
-        """The units that the engine declares. Raises SkipTest where the engine cannot run here."""
+        """Return the units that the engine declares. Raises SkipTest if it cannot run on this machine."""
         self.check_available()
         return self.engine.units(self.clip)
 
 
 class UnitRun:
-    """Units done one after the other, each in an empty folder. steps: what each said of its progress."""
+    """Runs units one after another, each in an empty folder. steps: the progress that each unit reported."""
 
     def __init__(self, subject: ClipSubject) -> None:
         self.subject, self.folders = subject, dict[str, Path]()
         self.steps: dict[str, list[tuple[int, int]]] = {}
 
     def do(self, unit: UnitSpec, engine: ClipEngine, stops: bool = False) -> None:
-        """Have `engine` do a unit. stops: raise `Asked` where it first asks."""
+        """Run a unit by `engine`. stops: raise `Asked` when it first reports progress or asks whether to stop."""
         scratch, steps = folder(), list[tuple[int, int]]()
 
         def ask() -> None:
@@ -85,7 +85,7 @@ class UnitRun:
         self.folders[unit.name], self.steps[unit.name] = scratch, steps
 
     def whole(self, units: Sequence[UnitSpec]) -> Path:
-        """All of them, each in an engine of its own as in another process. Returns the clip."""
+        """Run all units, each by a new engine as in separate processes, and return the path of the clip."""
         for unit in units:
             self.do(unit, self.subject.make())
         clip = self.folders[units[-1].name] / CLIP_FILE

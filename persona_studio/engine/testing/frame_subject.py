@@ -1,4 +1,4 @@
-"""A frame engine under test: on a sample avatar, moved by a scripted face and voice."""
+"""A frame engine under test, on an avatar that is driven by a scripted face and voice."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,8 +27,8 @@ from shared.face.scripted import perform, voice
 from shared.runtime.clock import SOUND_RATE_HZ, US, tick_after, tick_pts
 
 Feed = Literal["motion", "voice", "template"]
-START_US = 700_000  # of the script: the first words
-ORIGIN = 3 * SOUND_RATE_HZ + 7  # number of the voice's first sample, on no tick
+START_US = 700_000  # time in the script at which the first words begin
+ORIGIN = 3 * SOUND_RATE_HZ + 7  # number of the voice's first sample, which is not on a tick
 LEAST_FRAMES = 7
 FACELESS = 3  # number of the driver frame without a face
 
@@ -37,7 +37,7 @@ FACELESS = 3  # number of the driver frame without a face
 class Run:
     """A session's frames from its opening to the end of its driver.
 
-    steps: those that each input completed. flushed: those that were held back.
+    steps: frames that each input completed. flushed: frames that were held back until the flush.
     """
 
     steps: list[list[RoiFrame]]
@@ -45,14 +45,15 @@ class Run:
 
     @property
     def frames(self) -> list[RoiFrame]:
-        """All of them, in order."""
+        """All frames in order."""
         return [frame for step in self.steps for frame in step] + self.flushed
 
 
 class FrameSubject(EngineSubject[FrameEngine]):
-    """A frame engine, moved by a scripted face and voice.
+    """A frame engine driven by a scripted face and voice.
 
-    tolerance: grey levels by which frames may differ where an engine says that they do.
+    template: recorded motion, if the engine plays but cannot record it. tolerance: grey levels by which frames may
+    differ in the rules that allow a difference.
     """
 
     kind = FrameEngine
@@ -72,26 +73,26 @@ class FrameSubject(EngineSubject[FrameEngine]):
 
     @property
     def count(self) -> int:
-        """Driving frames that every part of the engine is seen in."""
+        """Number of driving frames, enough for frames that the engine holds back and frames that it returns."""
         return max(LEAST_FRAMES, self.info.frames_held + self.info.frames_per_step + 2)
 
     def open(self, *, low_memory: bool = False) -> EngineSession:
-        """A session on the avatar. Raises SkipTest where the engine cannot run here."""
+        """Open a session on the avatar. Raises SkipTest if the engine cannot run on this machine."""
         self.check_available()
-        plate: Any = self.avatar.plate  # None for an avatar without one; of its own, for it is not thread-safe
+        plate: Any = self.avatar.plate  # may be None; copied for each session, because it is not thread-safe
         avatar = self.avatar if plate is None else replace(self.avatar, plate=replace(plate))
         return self.engine.open(
             avatar, SessionContext(low_memory=low_memory, plate_at=self.plate_at, options=self.engine.options())
         )
 
     def plate_at(self, pts: int) -> int:
-        """A plate frame for a time, such that no two frames in a row have the same."""
-        plate: Any = self.avatar.plate  # None for an avatar without one
+        """Return a plate frame's number for a time, different for any two consecutive frames."""
+        plate: Any = self.avatar.plate  # may be None
         return pts * 3 // 40_000 % (len(plate.placements) if plate is not None else 7)
 
     @property
     def feeds(self) -> list[Feed]:
-        """What moves it here: its inputs, without recorded motion where it records none."""
+        """The inputs to test, without recorded motion if there is none."""
         order: tuple[Feed, ...] = ("motion", "voice", "template")
         return [
             feed for feed in order if feed in self.info.inputs and (feed != "template" or self.template is not None)
@@ -99,12 +100,12 @@ class FrameSubject(EngineSubject[FrameEngine]):
 
     @property
     def drivers(self) -> list[Feed]:
-        """The feeds without recorded motion where there is another, for rules that one way of moving is enough for."""
+        """The feeds without recorded motion, unless it is the only one, for rules that do not need all feeds."""
         return [feed for feed in self.feeds if feed != "template"] or self.feeds
 
     @cached_property
     def template(self) -> MotionTemplate | None:
-        """Recorded motion: what was given, else a record of the driver; None where the engine records none."""
+        """Recorded motion: the given one, else a recording of the driver; None if the engine cannot record."""
         if self._template is not None or "template" not in self.info.inputs:
             return self._template
         self.check_available()
@@ -114,7 +115,7 @@ class FrameSubject(EngineSubject[FrameEngine]):
             return None
 
     def inputs(self, feed: Feed, other: bool = False) -> Sequence[Driving | VoiceBlock]:
-        """What a session is given, one after the other. other: another motion or voice of the same length."""
+        """Return the inputs of a session, in order. other: a different motion or voice of the same length."""
         if feed == "motion":
             return self.driver(other)
         if feed == "voice":
@@ -126,7 +127,10 @@ class FrameSubject(EngineSubject[FrameEngine]):
         return [Driving(_pts(number), None, None, recorded=each) for number, each in enumerate(recorded)]
 
     def driver(self, other: bool = False, images: bool | None = None) -> list[Driving]:
-        """A face that moves and speaks, with its images where the engine needs them; once without a face."""
+        """Return driving frames of a face that moves and speaks; one of them is without a face.
+
+        other: a different motion. images: include images; None to do so if the engine needs them.
+        """
         images = self.info.needs_image if images is None else images
         own, roi, driving = self.avatar.face, self.avatar.roi, []
         for number in range(self.count):
@@ -141,13 +145,13 @@ class FrameSubject(EngineSubject[FrameEngine]):
         return driving
 
     def voice(self) -> NDArray[np.int16]:
-        """Speech for as many ticks as there are driving frames, and what the engine needs to hear beyond."""
+        """Return speech for as many ticks as there are driving frames, plus the engine's look-ahead."""
         length = self.count * 40_000 + self.info.voice_ahead_us
         begin = START_US * SOUND_RATE_HZ // US
         return voice((START_US + length) / US)[begin : begin + length * SOUND_RATE_HZ // US]
 
     def whole_run(self, feed: Feed, other: bool = False) -> Run:
-        """Frames of a session that nothing disturbs."""
+        """Return the frames of an undisturbed session, which are computed once."""
         if (feed, other) not in self._runs:
             session = self.open()
             steps = [give(session, each) for each in self.inputs(feed, other)]
@@ -155,7 +159,7 @@ class FrameSubject(EngineSubject[FrameEngine]):
         return self._runs[feed, other]
 
     def reference(self, feed: Feed, other: bool = False) -> list[RoiFrame]:
-        """The frames of `whole_run`."""
+        """Return the frames of `whole_run`."""
         return self.whole_run(feed, other).frames
 
 
@@ -164,7 +168,7 @@ def _pts(number: int) -> int:
 
 
 def _sway(number: int, side: int) -> NDArray[np.float64]:
-    """(2, 3) similarity by which the driver's head is away from the avatar's place in frame `number`."""
+    """The (2, 3) similarity that moves the driver's head away from the avatar's position in frame `number`."""
     angle, scale = 0.08 * np.sin(number / 3), 1 + 0.05 * np.sin(number / 4)
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     linear, middle = np.array([[c, -s], [s, c]]), np.array([side / 2, side / 2])
@@ -172,7 +176,7 @@ def _sway(number: int, side: int) -> NDArray[np.float64]:
 
 
 def blocks(samples: NDArray[np.int16], sizes: Sequence[int], first: int = ORIGIN) -> list[VoiceBlock]:
-    """A voice cut into blocks of these sizes, in turn. first: number of its first sample on the channel clock."""
+    """Return a voice cut into blocks of these sizes, in turn. first: number of its first sample on the clock."""
     cut, at, turn = [], 0, 0
     while at < len(samples):
         size = sizes[turn % len(sizes)]
@@ -182,7 +186,7 @@ def blocks(samples: NDArray[np.int16], sizes: Sequence[int], first: int = ORIGIN
 
 
 def ticks_between(start: int, stop: int, rate: Fraction = RATE_FPS) -> list[int]:
-    """Pts of the ticks from sample `start` to before sample `stop` of a voice."""
+    """Return the pts of the ticks from sample `start` to before sample `stop` of a voice."""
     tick, found = tick_after(start * US // SOUND_RATE_HZ - 1, rate), []
     while (pts := tick_pts(tick, rate)) * SOUND_RATE_HZ < stop * US:
         found.append(pts)
@@ -191,19 +195,19 @@ def ticks_between(start: int, stop: int, rate: Fraction = RATE_FPS) -> list[int]
 
 
 def give(session: EngineSession, each: Driving | VoiceBlock) -> list[RoiFrame]:
-    """Give one input to a session; returns its frames."""
+    """Pass one input to a session and return the frames that it completes."""
     return session.step(each) if isinstance(each, Driving) else session.hear(each)
 
 
 def run(session: EngineSession, inputs: Iterable[Driving | VoiceBlock]) -> list[RoiFrame]:
-    """All frames of a session for these inputs, flushed."""
+    """Return all frames of a session for these inputs, including the flushed ones."""
     return [frame for each in inputs for frame in give(session, each)] + session.flush()
 
 
 def check_same(found: Sequence[RoiFrame], wanted: Sequence[RoiFrame], how: str, tolerance: int = 0) -> None:
-    """Raise BrokenRuleError where two runs differ: in times, plates, or pixels by more than `tolerance` grey levels.
+    """Raise BrokenRuleError if two runs differ in times, plate frames, or pixels by more than `tolerance` grey levels.
 
-    how: what differs between them, as "where ...".
+    how: the difference between the runs as words for the sentence, such as "where ...".
     """
     times, expected = [frame.pts for frame in found], [frame.pts for frame in wanted]
     require(times == expected, f"Frames come at {_few(times)} instead of {_few(expected)} us {how}.")

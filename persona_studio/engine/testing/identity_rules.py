@@ -1,4 +1,4 @@
-"""Rules on what an engine says of itself, and on what it keeps in an avatar."""
+"""Rules on an engine's description of itself, and on the files that it stores in an avatar."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from persona_studio.engine.testing.subject import BrokenRuleError, EngineSubject
 from shared.errors import StudioError
 from shared.wire.schema import MAX_ROI_SIDE_PX, MIN_ROI_SIDE_PX
 
-MODELS = ("torch", "tensorflow", "jax", "onnxruntime", "diffusers", "transformers")  # libraries that models run on
+MODELS = ("torch", "tensorflow", "jax", "onnxruntime", "diffusers", "transformers")  # libraries that run models
 SIDES_PX = range(MIN_ROI_SIDE_PX, MAX_ROI_SIDE_PX + 1)
 
 
@@ -90,7 +90,7 @@ def prepare_keeps_to_itself(subject: EngineSubject[Any]) -> None:
 
 
 def _files(folder: Path) -> dict[str, tuple[int, str]]:
-    """Each file's time of change (ns) and SHA-256."""
+    """Modification time (ns) and SHA-256 of each file, by name."""
     return {
         path.name: (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
         for path in sorted(folder.iterdir())

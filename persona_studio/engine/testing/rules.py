@@ -7,7 +7,7 @@ from engines.api import Engine
 from engines.clip import ClipEngine
 from persona_studio.engine.testing import clip_rules, frame_rules, identity_rules, session_rules, template_rules
 
-# Takes the subject; raises BrokenRuleError, or SkipTest where it does not apply. Its docstring is the rule.
+# Receives the subject; raises BrokenRuleError, or SkipTest if the rule does not apply. The docstring states the rule.
 Rule = Callable[[Any], None]
 
 IDENTITY_RULES: tuple[Rule, ...] = (
@@ -51,10 +51,10 @@ CLIP_RULES: tuple[Rule, ...] = (
 
 
 def rules_for(engine: Engine) -> tuple[Rule, ...]:
-    """The rules for an engine's kind."""
+    """Return the rules for an engine's kind."""
     return CLIP_RULES if isinstance(engine, ClipEngine) else FRAME_RULES
 
 
 def sentence(rule: Rule) -> str:
-    """The rule in words."""
+    """Return the rule in words, which is its docstring."""
     return " ".join((rule.__doc__ or "").split())

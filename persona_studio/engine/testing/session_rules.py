@@ -1,4 +1,4 @@
-"""Rules on sessions: what they carry, how they are called, and that they do not disturb each other."""
+"""Rules on sessions: their saved state, how they are called, and their independence of each other."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -56,7 +56,7 @@ def waiting_is_carried_too(subject: FrameSubject) -> None:
 
 
 def _carried(session: EngineSession) -> dict[str, np.ndarray]:
-    """A session's state as another process has it."""
+    """A session's state after the conversion by which another process receives it."""
     state = session.save()
     wrong = [name for name, value in state.items() if not isinstance(value, np.ndarray) or value.dtype.hasobject]
     require(not wrong, f"Its state holds values that are not plain arrays: {', '.join(wrong)}.")
@@ -159,7 +159,7 @@ def begin_is_step(subject: FrameSubject) -> None:
 
 
 def _overlapping(session: EngineSession, inputs: list[Driving]) -> list[RoiFrame]:
-    """What a session gives where another thread waits for a call's frames while the next is begun."""
+    """A session's frames, if another thread waits for the frames of a call after the next call has begun."""
     frames: list[RoiFrame] = []
     waiting: Callable[[], list[RoiFrame]] | None = None
     with ThreadPoolExecutor(1) as pool:

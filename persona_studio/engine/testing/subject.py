@@ -1,4 +1,4 @@
-"""An engine under test, with what every rule tries it on."""
+"""An engine under test, with the avatar that all rules use."""
 
 import atexit
 import shutil
@@ -23,11 +23,11 @@ BODY_FRAMES = 12
 
 
 class BrokenRuleError(AssertionError):
-    """An engine breaks a rule; the message says how, in one sentence."""
+    """An engine breaks a rule; the message is one sentence that says how."""
 
 
 def require(kept: object, sentence: str) -> None:
-    """Raise BrokenRuleError with the sentence where something is not kept."""
+    """Raise BrokenRuleError with the sentence unless `kept` is true."""
     if not kept:
         raise BrokenRuleError(sentence)
 
@@ -35,8 +35,8 @@ def require(kept: object, sentence: str) -> None:
 class EngineSubject(Generic[E]):
     """An engine with an avatar.
 
-    engine: prepared for `avatar`, whose folder is a copy. loaded: names of the modules there were before its own was
-    imported.
+    make: returns a new instance of the engine. engine: an instance that is prepared for `avatar`, whose folder is a
+    copy. loaded: names of the modules that were loaded before the engine's own module was imported.
     """
 
     kind: ClassVar[type[Engine]]
@@ -53,33 +53,33 @@ class EngineSubject(Generic[E]):
 
     @cached_property
     def avatar(self) -> Avatar:
-        """The avatar that it is tried on, in a folder of its own."""
+        """The avatar for the tests, in a separate folder and prepared by the engine."""
         made = self.fresh_avatar()
         self.engine.prepare(made)
         return made
 
     def fresh_avatar(self) -> Avatar:
-        """Another copy of the avatar, of which this engine has measured nothing."""
+        """Return another copy of the avatar, without files of this engine."""
         made = copied(self._avatar or default_avatar(self.info.output != "roi"))
         for path in made.folder.glob(f"{self.info.name}-*"):
             path.unlink()
         return made
 
     def check_available(self) -> None:
-        """Raise SkipTest where the engine cannot run here."""
+        """Raise SkipTest if the engine cannot run on this machine."""
         if (problem := self.engine.probe()) is not None:
             raise SkipTest(problem.reason)
 
 
 def folder() -> Path:
-    """An empty folder that is removed when the process ends."""
+    """Return an empty folder that is removed when the process ends."""
     made = Path(tempfile.mkdtemp(prefix="studio-conformance-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
 
 
 def copied(avatar: Avatar) -> Avatar:
-    """A copy of an avatar in a folder that is removed when the process ends."""
+    """Return a copy of an avatar in a folder that is removed when the process ends."""
     into = folder()
     shutil.copytree(avatar.folder, into, dirs_exist_ok=True)
     return replace(avatar, folder=into)
@@ -87,7 +87,7 @@ def copied(avatar: Avatar) -> Avatar:
 
 @cache
 def default_avatar(body: bool) -> Avatar:
-    """The sample portrait as an avatar. body: on a short video of a swaying body."""
+    """Return an avatar of the sample portrait. body: place it on a short video of a swaying body."""
     with tempfile.TemporaryDirectory(prefix="studio-conformance-") as scratch:
         portrait, video = Path(scratch, "portrait.png"), Path(scratch, "body.mp4")
         image = sample_portrait()

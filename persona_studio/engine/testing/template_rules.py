@@ -1,4 +1,4 @@
-"""The rule on the motion templates of a frame engine."""
+"""Rule on the motion templates of a frame engine."""
 
 import re
 from unittest import SkipTest
