@@ -74,7 +74,7 @@ class DriverRef:
 
     @classmethod
     def of_scene(cls, word: str) -> "DriverRef":
-        """Return the driver that a scene's word names, of kind UNKNOWN if it names none."""
+        """Return the driver that a scene's word names; of kind UNKNOWN where it names none."""
         try:
             return cls.parse(word)
         except DriverWordError:
@@ -88,7 +88,7 @@ class DriverRef:
 
     @classmethod
     def of_file(cls, path: Path, *, recorded: bool = False) -> "DriverRef":
-        """Return the driver for this file. recorded: the file is recorded motion, whatever its name."""
+        """Return the driver for this file. recorded: it is recorded motion, whatever its name."""
         return cls.parse(f"{'motion' if recorded else 'file'}:{path_text(path)}")
 
     def __str__(self) -> str:
@@ -111,7 +111,7 @@ class DriverRef:
 
     @property
     def template(self) -> Path | None:
-        """The file if it is recorded motion, else None."""
+        """The file where it is recorded motion, else None."""
         return self.path if self.recorded else None
 
 

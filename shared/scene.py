@@ -70,7 +70,7 @@ class Scene:
         return self if new == self else replace(new, revision=self.revision + 1)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the scene as plain values for a message."""
+        """The scene as plain values for a message."""
         return asdict(self)
 
     @classmethod

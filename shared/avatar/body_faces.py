@@ -86,11 +86,11 @@ class BodyFaces:
         return None if int(row[0, 0]) == ABSENT else Face(row.astype(np.float32) * np.float32(STEP_PX))
 
     def seen(self) -> NDArray[np.int64]:
-        """Return the numbers of the frames with a face."""
+        """Numbers of the frames with a face."""
         return np.flatnonzero(self.points[:, 0, 0] != ABSENT)
 
     def gaps(self) -> NDArray[np.float64]:
-        """Return (N,) `Face.mouth_opening` of each frame, 0 without a face."""
+        """(N,) `Face.mouth_opening` of each frame, 0 without a face."""
         found = np.zeros(len(self))
         for index in self.seen().tolist():
             face = self.face(index)
@@ -201,7 +201,7 @@ def _runs(present: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _shots(points: NDArray[np.int16], cuts: Sequence[int]) -> list[tuple[int, int]]:
-    """The (first, end) of each run of consecutive faces within one shot."""
+    """(first, end) of each run of faces within one shot."""
     shots = []
     for first, end in _runs(points[:, 0, 0] != ABSENT):
         starts = [first, *(cut for cut in cuts if first < cut < end)]

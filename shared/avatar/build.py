@@ -92,7 +92,7 @@ def list_avatars(home: Path) -> list[str]:
 
 
 def remove_avatar(home: Path, name: str) -> None:
-    """Delete an avatar. Raises StudioError if there is none of this name or it cannot be removed."""
+    """Delete an avatar. Raises StudioError when there is none of that name, or it cannot be removed."""
     folder = avatar_folder(home, name)
     if folder.is_symlink() or not folder.is_dir():
         raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows what there is.")

@@ -36,7 +36,7 @@ def relative_detail(rgb: ImageArray, face: Face) -> float:
 
 
 def filled(shape: tuple[int, ...], outline: NDArray[np.floating[Any]]) -> NDArray[np.bool_]:
-    """Return an (H, W) bool mask, True inside the convex hull of (N, 2) points."""
+    """(H, W) bool, True inside the convex hull of (N, 2) points."""
     mask = np.zeros(shape[:2], np.uint8)
     hull = cv2.convexHull(np.rint(np.asarray(outline) * 16).astype(np.int32))
     cv2.fillConvexPoly(mask, hull, (1,), shift=4)

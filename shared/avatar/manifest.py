@@ -88,7 +88,7 @@ class AvatarManifest(_ManifestPart):
 
 
 def read_avatar_manifest(folder: Path) -> AvatarManifest:
-    """Return an avatar's manifest. Raises StudioError if it is missing, damaged or of another version."""
+    """Return an avatar's manifest. Raises StudioError where it is missing, damaged or of another version."""
     try:
         path = folder / FILE
         if path.stat().st_size > MAX_BYTES:

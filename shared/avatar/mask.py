@@ -82,7 +82,7 @@ def _grown(oval: NDArray[np.float64], up: NDArray[np.float64], by: float) -> NDA
 
 
 def _depth(outline: NDArray[np.float64], side: int = ROI_SIZE_PX) -> NDArray[np.float64]:
-    """The (side, side) distance to the outline in pixels, positive inside and negative outside."""
+    """(side, side) distance to the outline in pixels, positive inside and negative outside."""
     solid = np.zeros((side, side), np.uint8)
     cv2.fillPoly(solid, [np.rint(outline * 16).astype(np.int32)], (1,), shift=4)
     inner = cv2.distanceTransform(solid, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -33,7 +33,7 @@ BLACK, WHITE = 0.48, 0.93  # values that become 0 and 1; a wider range shows the
 
 @dataclass(slots=True)
 class MatteCutter:
-    """Finds hosts in images. About 60 ms for 720x1080 on one core. Not thread-safe.
+    """Cuts hosts out of images. About 60 ms for 720x1080 on one core. Not thread-safe.
 
     The network is MediaPipe's selfie segmentation (MobileNetV3, 256x256, Apache 2.0).
     """

@@ -108,7 +108,7 @@ class Plate:
         return 1.0 if self.presence is None else float(self.presence[index])
 
     def jpeg(self, index: int) -> bytes:
-        """Return one frame as JPEG."""
+        """One frame as JPEG."""
         with self.path.open("rb") as file:
             file.seek(int(self.starts[index]))
             return file.read(int(self.starts[index + 1] - self.starts[index]))

@@ -24,7 +24,7 @@ LEAST_CLEAR = 0.001  # smallest transparent share of a plate's pixels for a cut-
 
 
 class SourceFrame(NamedTuple):
-    """A frame of a portrait or body. rgb: (H, W, 3) uint8, over grey. alpha: (H, W) uint8, None if it is opaque."""
+    """A frame of a portrait or body. rgb: (H, W, 3) uint8, over grey; alpha: (H, W) uint8, None where it is opaque."""
 
     rgb: ImageArray
     alpha: ImageArray | None = None
@@ -44,7 +44,7 @@ class PlateFrameWriter:
         return self
 
     def add(self, frame: SourceFrame) -> None:
-        """Add a frame as JPEG (4:2:0), and its cut-out if it has one."""
+        """Add a frame as a JPEG (4:2:0), and its cut-out where it has one."""
         self._add_jpeg(
             simplejpeg.encode_jpeg(frame.rgb, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="420")
         )

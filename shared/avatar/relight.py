@@ -47,7 +47,7 @@ def landmark_colours(rgb: ImageArray, face: Face) -> NDArray[np.float32]:
 def relight(
     roi: ImageArray, face: Face, own: NDArray[np.float32], plate: NDArray[np.float32], luma: float
 ) -> ImageArray:
-    """Return the ROI, (S, S, 3) uint8 RGB, in the plate's light.
+    """The ROI (S, S, 3) uint8 RGB in the plate's light.
 
     own, plate: (468, 4), see `landmark_colours`. luma: mean of the plate's lit skin above black, 0 to 219 (see
     `shared.avatar.skin.SkinLight`).

@@ -59,7 +59,7 @@ def _add_sample_video(home: Path, progress: StageProgress) -> None:
 
 
 def add_sample_avatar(home: Path, progress: StageProgress) -> Path:
-    """Build the avatar `sample` and return its folder."""
+    """Build the avatar `sample`, and return its folder."""
     with tempfile.TemporaryDirectory() as scratch:
         portrait = Path(scratch, "astronaut.png")
         write_pixels(portrait, sample_portrait()[..., ::-1])
@@ -79,9 +79,9 @@ def sample_portrait() -> NDArray[np.uint8]:
 
 
 def body_motion(number: int) -> NDArray[np.float64]:
-    """Return the (2, 3) matrix from the portrait's pixels to frame `number` of the body video.
+    """(2, 3) matrix from the portrait's pixels to frame `number` of the body video.
 
-    A slow sway from the hips and a breath of half a per cent, both with whole periods, so that the video can be looped.
+    A slow sway from the hips and a breath of half a per cent, both of whole periods so that the video could be looped.
     """
     turn = 2 * np.pi * number / (SECONDS * FPS)
     angle = np.radians(0.8 * np.sin(turn))

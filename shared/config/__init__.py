@@ -1,1 +1,1 @@
-"""Settings, the operator's token and the cache folder."""
+"""Settings, the operator's token, the cache folder."""

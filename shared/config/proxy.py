@@ -24,7 +24,7 @@ def proxy_network(value: str) -> IPv4Network | IPv6Network:
 
 
 def path_prefix(value: str) -> str:
-    """Return a path prefix such as /studio without a slash at its end, "" for none. Raises ValueError."""
+    """A path such as /studio without a slash at its end, "" for none. Raises ValueError."""
     prefix = value.strip().rstrip("/")
     if len(prefix) > LONGEST_PREFIX or not _PREFIX.fullmatch(prefix):
         raise ValueError("give a path such as /studio, of letters, digits and - . _ ~")
@@ -66,7 +66,7 @@ def canonical_host(name: str) -> str:
 
 
 def host_of(value: str) -> str:
-    """Return the host's name in a Host header, "" if it has none or contains more than a name and a port."""
+    """The host's name in a Host header, "" where it has none or holds more than a name and a port."""
     if not _HEADER.fullmatch(value):
         return ""
     try:

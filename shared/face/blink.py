@@ -1,4 +1,4 @@
-"""Blinks at natural, irregular times, as a pure function of time, for idle hosts and scripted drivers."""
+"""Blinks at natural, irregular times: a pure function of time, for waiting hosts and scripted drivers."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ CLOSING_S, SHUT_S, OPENING_S = 0.09, 0.05, 0.16  # a lid falls faster than it ri
 
 
 def blink_closure(seconds: float) -> float:
-    """Return how far the lids are closed at this time, 0 to 1."""
+    """How far the lids are closed at this time, 0 to 1."""
     slot = int(np.floor(seconds / SLOT_S))
     return max(closure_since(seconds - blink_start(index)) for index in (slot - 1, slot, slot + 1))
 
@@ -22,7 +22,7 @@ def blink_start(index: int) -> float:
 
 
 def closure_since(seconds: float) -> float:
-    """Return how far the lids are closed this long after a blink began, 0 to 1."""
+    """How far the lids are closed this long after a blink began, 0 to 1."""
     if seconds <= 0.0:
         return 0.0
     if seconds < CLOSING_S:

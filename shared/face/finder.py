@@ -31,7 +31,7 @@ class FaceFinder:
     """Follows the largest face through a video, however small it is. Not thread-safe.
 
     Landmarks are always found in an upright close-up of the same size around the face, so that their
-    precision does not depend on the face's position. About 20 ms per frame on one core.
+    precision does not depend on where the face is. About 20 ms a frame on one core.
     """
 
     _close_up: FaceTracker = field(init=False, repr=False)

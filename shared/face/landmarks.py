@@ -69,7 +69,7 @@ class Face:
 
     @property
     def middle(self) -> NDArray[np.float32]:
-        """(2,) mean of the surface points, in pixels."""
+        """(2,) mean of the surface points in pixels."""
         return np.asarray(self.points[:SURFACE, :2].mean(axis=0))
 
     @property
@@ -139,7 +139,7 @@ class Face:
         return np.array([gap / (width + 1e-6) for gap, width in lengths], np.float32)
 
     def pack(self) -> bytes:
-        """Return the points as raw little-endian float32, for a message."""
+        """The points as raw little-endian float32, for a message."""
         return self.points.astype("<f4").tobytes()
 
     @classmethod
@@ -162,7 +162,7 @@ class Face:
 
 
 def pose_of(rotation: NDArray[np.float64]) -> Pose:
-    """Return yaw, pitch and roll in degrees of a (3, 3) rotation R = Rz(roll) Ry(-yaw) Rx(pitch)."""
+    """Yaw, pitch and roll in degrees of a (3, 3) rotation, for R = Rz(roll) Ry(-yaw) Rx(pitch)."""
     yaw = np.degrees(np.arcsin(np.clip(rotation[2, 0], -1.0, 1.0)))
     roll = np.degrees(np.arctan2(rotation[1, 0], rotation[0, 0]))
     pitch = np.degrees(np.arctan2(rotation[2, 1], rotation[2, 2]))

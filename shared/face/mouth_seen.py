@@ -47,7 +47,7 @@ def mouth_notes(image: ImageArray, face: Face, name: str) -> list[str]:
 
 
 def _colour(image: ImageArray, face: Face, part: tuple[int, ...]) -> NDArray[np.float64]:
-    """The (2,) median a and b of CIELAB in the hull of these points; zeros if it is outside the image."""
+    """(2,) median a and b of CIELAB in the hull of these points, zeros outside the image."""
     height, width = image.shape[:2]
     hull = cv2.convexHull(face.points[list(part), :2].astype(np.float32)).astype(np.int32)
     left, top, across, down = cv2.boundingRect(hull)

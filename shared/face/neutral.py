@@ -84,7 +84,7 @@ class NeutralChooser:
         self.retake(face)
 
     def neutral_for(self, face: Face, pts: int) -> Face:
-        """Return the neutral for this face, seen at `pts` (microseconds)."""
+        """The neutral for this face, seen at `pts` (microseconds)."""
         if self.face is not None and self._seen >= 0 and pts - self._seen > FORGET_US:
             self.face = None
         self._seen = pts
@@ -100,7 +100,7 @@ class NeutralChooser:
         return self.face
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return the state as plain arrays; only for a chooser that does not guess."""
+        """The state as plain arrays; for a chooser that does not guess."""
         if self.face is None:
             return {}
         times = np.array([self._since, self._seen], np.int64)

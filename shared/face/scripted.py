@@ -172,7 +172,7 @@ def _look(t: float) -> tuple[float, float, float]:
 
 
 def _speech(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
-    """The (478, 3) movement of jaw, lips and cheeks in eye distances."""
+    """(478, 3) movement of jaw, lips and cheeks in eye distances."""
     moved = np.zeros_like(local)
     lip = (local[13] + local[14]) / 2
     x, y = local[:, 0] - lip[0], local[:, 1] - lip[1]
@@ -258,5 +258,5 @@ def _voice_once() -> NDArray[np.int16]:
 def _resonance(
     frequency: NDArray[np.float64], centre: NDArray[np.float64] | float, width: float
 ) -> NDArray[np.float64]:
-    """Gain of one formant, 1 at its centre frequency."""
+    """Gain of one formant, 1 at its centre."""
     return np.asarray(1.0 / (1.0 + ((frequency - centre) / width) ** 2))

@@ -53,7 +53,7 @@ class OneEuro:
         return self._value.copy()
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return the state as plain arrays."""
+        """The state as plain arrays."""
         if self._value is None or self._speed is None:
             return {}
         return {"value": self._value.copy(), "speed": self._speed.copy(), "pts": np.array(self._pts, np.int64)}
@@ -67,7 +67,7 @@ class OneEuro:
 
 
 class FaceSmoother:
-    """One-Euro filter on all points of a face, in units of the eye distance, so that a face's size does not matter."""
+    """One-Euro on all points of a face, in units of the eye distance so that size does not matter."""
 
     def __init__(self) -> None:
         cutoff = np.full((POINTS, 1), 0.9, np.float32)
@@ -84,13 +84,13 @@ class FaceSmoother:
         self._unit = 0.0
 
     def smooth(self, face: Face, pts: int) -> Face:
-        """Return the smoothed face at `pts` (microseconds)."""
+        """The smoothed face at `pts` (microseconds)."""
         if self._unit == 0.0:
             self._unit = max(face.eye_distance, 1.0)
         return Face(self._filter.smooth(face.points / np.float32(self._unit), pts) * np.float32(self._unit))
 
     def save(self) -> dict[str, NDArray[np.generic]]:
-        """Return the state as plain arrays."""
+        """The state as plain arrays."""
         return {**self._filter.save(), "unit": np.array(self._unit)}
 
     def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:

@@ -25,14 +25,14 @@ DEATHS = 6  # claims whose worker died silently after which a unit is parked
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on a unit. unit: its name. number: fencing token, higher than that of every earlier claim."""
+    """The right to do a unit. unit: its name. number: the fencing token, higher than that of every earlier claim."""
 
     job: str
     unit: str
     number: int
 
     def file(self, suffix: str) -> str:
-        """Return a file name in the store that no other claim uses."""
+        """A name in the store that no other claim uses."""
         return f"{_place(self.job, self.unit)}/{self.number:04d}{suffix}"
 
 

@@ -67,7 +67,7 @@ class Plan(BaseModel):
         return max(1, -(-self.ticks // self.segment))
 
     def span(self, index: int) -> Span:
-        """Return the ticks of segment `index`."""
+        """The ticks of segment `index`."""
         return Span(index * self.segment, min((index + 1) * self.segment, self.ticks))
 
 

@@ -20,7 +20,7 @@ def redis_url(settings: Settings) -> str | None:
 
 
 def own_redis(home: Path) -> str | None:
-    """Return the URL of the studio's own Redis, None if it does not run on this machine."""
+    """The address of the studio's own Redis, None where it does not run on this machine."""
     facts = read_address(home)
     return facts["url"] if facts and facts["host"] == socket.gethostname() and is_locked(home / FOLDER / LOCK) else None
 

@@ -41,7 +41,7 @@ def staff_note(settings: Settings) -> str:
 
 
 def staffed_engines(workers: Sequence[WorkerBeat] | None) -> frozenset[str]:
-    """Return the names of the engines that a living worker can run. workers: None if they are not known."""
+    """Names of the engines that a living worker can run. workers: None where they are not known."""
     return frozenset(engine for each in workers or () if each.alive for engine in each.engines)
 
 

@@ -30,7 +30,7 @@ class Store(Protocol):
     url: str
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's content, None if there is no such file."""
+        """A file's content, None where there is no such file."""
         ...
 
     def write(self, name: str, content: bytes) -> None:
@@ -64,7 +64,7 @@ class Store(Protocol):
         ...
 
     def list(self, folder: str) -> list[str]:
-        """Return the sorted names of the files and folders in a folder; empty if there is no such folder."""
+        """The names of the files and folders in a folder, sorted; empty where there is no such folder."""
         ...
 
     def remove(self, name: str) -> None:
@@ -77,7 +77,7 @@ class Store(Protocol):
 
 
 def open_store(url: str) -> Store:
-    """Return the store at a path or an fsspec URL (s3://bucket/folder, ...). Raises StudioError."""
+    """The store at a path or an fsspec URL (s3://bucket/folder, ...). Raises StudioError."""
     if "://" not in url or url.startswith("file://"):
         return LocalStore(Path(url.removeprefix("file://")).expanduser().absolute())
     return RemoteStore(url)

@@ -37,7 +37,7 @@ _BT709 = (_matrix(0.2126, 0.0722) @ np.linalg.inv(_matrix(0.299, 0.114)))[:, 1:]
 
 
 def planes(i420: ImageArray) -> tuple[ImageArray, ImageArray, ImageArray]:
-    """Return views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 frame."""
+    """Views of the Y (H, W), U and V (H / 2, W / 2) planes of an I420 frame."""
     height, width = i420.shape[0] * 2 // 3, i420.shape[1]
     chroma = i420[height:].reshape(2, height // 2, width // 2)
     return i420[:height], chroma[0], chroma[1]
@@ -94,7 +94,7 @@ def resize_i420(i420: ImageArray, width: int, height: int) -> ImageArray:
 
 
 def crop(i420: ImageArray, x: int, y: int, width: int, height: int) -> ImageArray:
-    """Return a copy of an even-aligned rectangle of an I420 frame, as I420."""
+    """A copy of an even-aligned rectangle of an I420 frame, as I420."""
     out = np.empty((height * 3 // 2, width), np.uint8)
     for source, target, half in zip(planes(i420), planes(out), (1, 2, 2), strict=True):
         target[:] = source[y // half : (y + height) // half, x // half : (x + width) // half]

@@ -25,7 +25,7 @@ def driver_view(rgb: ImageArray) -> bytes:
 
 
 def view_size(jpeg: bytes) -> tuple[int, int]:
-    """Return width and height of a view. Raises ValueError for data that is not a view."""
+    """Width and height of a view. Raises ValueError for data that is not a view."""
     if len(jpeg) > MAX_BYTES:
         raise ValueError("larger than a view")
     check_jpeg(jpeg, MAX_SIDE_PX)

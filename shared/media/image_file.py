@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def read_pixels(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8] | None:
-    """Return (H, W, 3) uint8 BGR, or (H, W) with `cv2.IMREAD_GRAYSCALE`; None if no image can be read there."""
+    """(H, W, 3) uint8 BGR, or (H, W) with `cv2.IMREAD_GRAYSCALE`. None where there is no image that can be read."""
     try:
         content = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError:
@@ -25,6 +25,6 @@ def read_pixels(path: Path, flag: int = cv2.IMREAD_COLOR) -> NDArray[np.uint8] |
 
 
 def write_pixels(path: Path, image: NDArray[np.unsignedinteger[Any]]) -> None:
-    """Write (H, W, 3) BGR or (H, W) grey in the format of the name's suffix. Raises OSError."""
+    """Write (H, W, 3) BGR or (H, W) grey in the format that the name's suffix says. Raises OSError."""
     _, content = cv2.imencode(path.suffix, image)
     path.write_bytes(content.tobytes())

@@ -22,7 +22,7 @@ class VoiceBuffer:
         self._end = 0
 
     def write(self, pts: int, samples: NDArray[np.int16]) -> None:
-        """Store samples that begin at `pts` (microseconds). The oldest are overwritten when the ring is full."""
+        """Keep samples that begin at `pts` (microseconds). The oldest are overwritten when the ring is full."""
         samples = samples[-len(self._ring) :]
         at = pts * SOUND_RATE_HZ // US
         if abs(at - self._end) <= JOIN_SAMPLES:
@@ -33,7 +33,7 @@ class VoiceBuffer:
         self._end = at + len(samples)
 
     def read(self, first: int, count: int) -> NDArray[np.int16]:
-        """Return samples [first, first + count), with silence where there are none."""
+        """Samples [first, first + count): silence where there are none."""
         out = np.zeros(count, np.int16)
         low = max(first, self._end - len(self._ring))
         high = min(first + count, self._end)

@@ -33,7 +33,7 @@ def unpack_part(part: str, state: StateMapping) -> dict[str, NDArray[np.generic]
 
 
 def to_bytes(state: StateMapping) -> bytes:
-    """Return the arrays as the bytes of one NPZ file."""
+    """The arrays as the bytes of one NPZ file."""
     file = BytesIO()
     np.savez(file, allow_pickle=False, **dict(state))
     return file.getvalue()

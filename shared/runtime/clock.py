@@ -23,7 +23,7 @@ def tick_pts(tick: int, fps: Fraction) -> int:
 
 
 def tick_after(pts: int, fps: Fraction) -> int:
-    """Return the first tick that is due later than `pts` (microseconds)."""
+    """The first tick that is due later than `pts` (microseconds)."""
     tick = pts * fps.numerator // (US * fps.denominator)
     while tick_pts(tick, fps) <= pts:
         tick += 1

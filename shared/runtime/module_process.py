@@ -78,7 +78,7 @@ async def stream_json_module(module: str, *arguments: str) -> AsyncGenerator[dic
 
 
 async def _output(process: asyncio.subprocess.Process) -> bytes:
-    """Return everything that the process prints until it ends. Raises ValueError beyond MAX_OUTPUT_BYTES."""
+    """Return all that the process prints until it ends. Raises ValueError beyond MAX_OUTPUT_BYTES."""
     assert process.stdout is not None
     output = bytearray()
     while block := await process.stdout.read(_BLOCK_BYTES):

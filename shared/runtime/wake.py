@@ -4,7 +4,7 @@ import os
 
 
 class Wake:
-    """An eventfd that any thread may `set`; the loop watches `fd` and calls `clear`."""
+    """An eventfd: any thread may `set` it, the loop watches `fd` and calls `clear`."""
 
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)

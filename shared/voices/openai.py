@@ -59,7 +59,7 @@ class OpenAIVoice(Voice):
         return Unavailable(reason, "export STUDIO_VOICE_OPENAI_URL=http://127.0.0.1:8880/v1")
 
     async def speak(self, text: str) -> AsyncGenerator[Spoken, None]:
-        """Yield the sound of one sentence as the server sends it."""
+        """Yield the sound of a sentence as the server sends it."""
         own = self.settings()
         key = own.key.get_secret_value()
         server = OpenAIServer("speech server", "speak", own.url, key, own.variable("").rstrip("_"), PATIENCE_S)

@@ -120,6 +120,6 @@ def voice_summaries(chosen: str) -> list[VoiceSummary]:
 
 
 def settings_of_voices() -> list[VoiceSettings]:
-    """Return the settings that voices define themselves. Raises StudioError for a wrong value."""
+    """Settings that voices define themselves. Raises StudioError for a wrong one."""
     found = (load_voice(name).settings() for name in _installed())
     return [own for own in found if own is not None]

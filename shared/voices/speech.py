@@ -27,7 +27,7 @@ class SpokenPart:
 
 
 async def spoken_sentence(voice: Voice, sentence: str) -> AsyncGenerator[SpokenPart, None]:
-    """Yield a sentence's sound while the voice makes it. Raises VoiceError if it fails, stalls or sends none."""
+    """Yield a sentence's sound as the voice makes it. Raises VoiceError where it fails, stalls or sends none."""
     decoder: PcmDecoder | None = None
     rate = total = 0
     async with aclosing(voice.speak(sentence)) as blocks:

@@ -78,7 +78,7 @@ def read_text(path: Path) -> str:
 
 
 def check_text(text: str, name: str) -> list[str]:
-    """Return the sentences of a text. Raises StudioError if it has none or is too long."""
+    """The sentences of a text. Raises StudioError where it has none or is too long."""
     if len(text) > MAX_FILE_CHARACTERS:
         raise StudioError(f"{name} is longer than {MAX_FILE_CHARACTERS} characters; render it in parts.")
     if not (found := sentences(text)):

@@ -77,7 +77,7 @@ class PulledFile:
 
     @classmethod
     def from_row(cls, row: Any) -> Self:
-        """Return the pulled file in a row of the record's JSON. Raises ValueError."""
+        """A pulled file from a row of the record's JSON. Raises ValueError."""
         try:
             return cls(int(row["size"]), *(str(row[name]) for name in ("sha256", "source", "commit", "at")))
         except (TypeError, KeyError) as error:

@@ -31,7 +31,7 @@ _CONNECTION = zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CONNECT_D
 
 
 def endpoint(run_dir: Path, name: str) -> str:
-    """Return the ipc endpoint of a stream, or of one of the two readers of `pulse`."""
+    """The ipc endpoint of a stream (or of one of the two readers of `pulse`)."""
     return f"ipc://{run_dir / name}.ipc"
 
 

@@ -23,7 +23,7 @@ MAX_WAIT_MS = 200
 class ServiceLoop:
     """Sockets, timers and the pulse of one service. Owned by one thread; only `stop` may be called from another.
 
-    A handler that receives bad data raises WireError, and the message is counted and dropped. Any other exception
+    A handler that meets bad data raises WireError, and the message is counted and dropped. Any other exception
     ends the process, and the supervisor starts it again.
     """
 

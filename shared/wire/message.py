@@ -71,7 +71,7 @@ class Message:
 
 
 def encode_message(message: Message) -> list[Any]:
-    """Return the three parts for `send_multipart(copy=False)`; the array must not change afterwards."""
+    """Three parts ready for `send_multipart(copy=False)`; the array must not change afterwards."""
     array = np.ascontiguousarray(message.array)
     header = {
         "v": VERSION,
@@ -93,7 +93,7 @@ def encode_message(message: Message) -> list[Any]:
 
 
 def decode_message(parts: Sequence[Any]) -> Message:
-    """Return the message in these parts (bytes or buffers). Raises WireError."""
+    """The message in these parts (bytes or buffers). Raises WireError."""
     if len(parts) != 3:
         raise WireError("malformed")
     head, raw = memoryview(parts[1]), memoryview(parts[2])

@@ -43,12 +43,12 @@ class Pulse:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the pulse as plain values for a message."""
+        """The pulse as plain values for a message."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
-        """Return the pulse from plain values. Raises WireError."""
+        """The pulse from plain values. Raises WireError."""
         kinds = {"str": str, "int": int, "float": float}
         for each in fields(cls):
             kind = each.type if isinstance(each.type, type) else kinds.get(str(each.type), dict)

@@ -63,7 +63,7 @@ class EngineConformance:
 
     @classmethod
     def _shared_subject(cls) -> FrameSubject | ClipSubject:
-        """The subject that all rules share, because opening an engine may take long."""
+        """The subject that all rules share: opening an engine may take long."""
         if "_subject" not in vars(cls):
             engine, avatar, template = (_function(cls, name) for name in ("engine", "avatar", "template"))
             tried = avatar and avatar()

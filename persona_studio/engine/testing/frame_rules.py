@@ -1,4 +1,4 @@
-"""Rules on the frames of one session: their format, their times, and what they depend on."""
+"""Rules on the frames of one session: their form, their times, and what they depend on."""
 
 from unittest import SkipTest
 

@@ -159,7 +159,7 @@ class FrameSubject(EngineSubject[FrameEngine]):
         return self._runs[feed, other]
 
     def reference(self, feed: Feed, other: bool = False) -> list[RoiFrame]:
-        """Return the frames of `whole_run`."""
+        """The frames of `whole_run`."""
         return self.whole_run(feed, other).frames
 
 
@@ -176,7 +176,7 @@ def _sway(number: int, side: int) -> NDArray[np.float64]:
 
 
 def blocks(samples: NDArray[np.int16], sizes: Sequence[int], first: int = ORIGIN) -> list[VoiceBlock]:
-    """Return a voice cut into blocks of these sizes, in turn. first: number of its first sample on the clock."""
+    """A voice cut into blocks of these sizes, in turn. first: number of its first sample on the channel clock."""
     cut, at, turn = [], 0, 0
     while at < len(samples):
         size = sizes[turn % len(sizes)]
@@ -186,7 +186,7 @@ def blocks(samples: NDArray[np.int16], sizes: Sequence[int], first: int = ORIGIN
 
 
 def ticks_between(start: int, stop: int, rate: Fraction = RATE_FPS) -> list[int]:
-    """Return the pts of the ticks from sample `start` to before sample `stop` of a voice."""
+    """Pts of the ticks from sample `start` to before sample `stop` of a voice."""
     tick, found = tick_after(start * US // SOUND_RATE_HZ - 1, rate), []
     while (pts := tick_pts(tick, rate)) * SOUND_RATE_HZ < stop * US:
         found.append(pts)

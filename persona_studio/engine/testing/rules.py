@@ -51,7 +51,7 @@ CLIP_RULES: tuple[Rule, ...] = (
 
 
 def rules_for(engine: Engine) -> tuple[Rule, ...]:
-    """Return the rules for an engine's kind."""
+    """The rules for an engine's kind."""
     return CLIP_RULES if isinstance(engine, ClipEngine) else FRAME_RULES
 
 

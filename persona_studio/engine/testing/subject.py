@@ -72,14 +72,14 @@ class EngineSubject(Generic[E]):
 
 
 def folder() -> Path:
-    """Return an empty folder that is removed when the process ends."""
+    """An empty folder that is removed when the process ends."""
     made = Path(tempfile.mkdtemp(prefix="studio-conformance-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
 
 
 def copied(avatar: Avatar) -> Avatar:
-    """Return a copy of an avatar in a folder that is removed when the process ends."""
+    """A copy of an avatar in a folder that is removed when the process ends."""
     into = folder()
     shutil.copytree(avatar.folder, into, dirs_exist_ok=True)
     return replace(avatar, folder=into)

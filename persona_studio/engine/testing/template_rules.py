@@ -1,4 +1,4 @@
-"""Rule on the motion templates of a frame engine."""
+"""The rule on the motion templates of a frame engine."""
 
 import re
 from unittest import SkipTest

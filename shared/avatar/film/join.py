@@ -63,7 +63,7 @@ def face_motion(track: FilmTrack) -> NDArray[np.float64]:
 
 @dataclass(slots=True)
 class JoinFinder:
-    """Finds joins in one film. frame: returns the (H, W, 3) uint8 RGB frame of a number. Not thread-safe."""
+    """Finds joins in one film. frame: gives the (H, W, 3) uint8 RGB of a number. Not thread-safe."""
 
     track: FilmTrack
     steps: OwnSteps

@@ -25,7 +25,7 @@ Flags = NDArray[np.bool_]
 
 
 def find_shots(track: FilmTrack) -> tuple[Shot, ...]:
-    """Return the film's shots, in order and without gaps."""
+    """The film's shots, in order, without gaps."""
     starts = [0, *find_cuts(track.changes)]
     ends = [*starts[1:], len(track)]
     return tuple(
@@ -90,7 +90,7 @@ def name_stretches(track: FilmTrack, shots: tuple[Shot, ...], fps: float, exclud
 
 
 def runs_of(flags: Flags) -> list[tuple[int, int]]:
-    """Return (first, end) of each run of true values."""
+    """(first, end) of each run of true values."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], flags.astype(np.int8), [0]])))
     return [(int(first), int(end)) for first, end in zip(edges[::2], edges[1::2], strict=True)]
 

@@ -108,7 +108,7 @@ class FaceMemory:
             known += KEEP * (self._coarse(rgb, face) - known)
 
     def _turned(self, face: Face) -> float:
-        """Degrees by which the head kept turning: the smaller of the last two steps if both have the same direction.
+        """Degrees by which the head kept turning: the smaller of the last two steps if both go the same way.
 
         An object that passes in front of a face moves its points only once.
         """

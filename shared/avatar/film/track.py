@@ -86,7 +86,7 @@ class FilmTrack:
 
 
 class HostFollower:
-    """Follows a film's host. Not thread-safe. About 25 ms per frame on one core, 0.1 s while the host is absent."""
+    """Follows a film's host. Not thread-safe. About 25 ms a frame on one core, and 0.1 s while the host is away."""
 
     def __init__(self) -> None:
         self.track = FilmTrack()

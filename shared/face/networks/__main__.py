@@ -1,4 +1,4 @@
-"""Command `python -m shared.face.networks [WHEEL]`, see `shared.face.networks.install`."""
+"""`python -m shared.face.networks [WHEEL]`: see `shared.face.networks.install`."""
 
 import sys
 from pathlib import Path

@@ -94,7 +94,7 @@ _BOXED = np.stack(
 
 
 class AttentionMesh:
-    """Finds the points of the face in a close-up. Not thread-safe."""
+    """Finds the points of the one face in a close-up. Not thread-safe."""
 
     def __init__(self) -> None:
         self._trunk = FaceNetwork("trunk")

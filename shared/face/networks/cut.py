@@ -54,11 +54,11 @@ class _Graph:
         return self._model.operatorCodes[operator.opcodeIndex].customCode or b""
 
     def custom(self, name: bytes) -> list[Any]:
-        """Return the operators of this custom name, in order."""
+        """The operators of this custom name, in order."""
         return [each for each in self.subgraph.operators if self._custom_name(each) == name]
 
     def tensor(self, name: str) -> int:
-        """Return the index of the tensor of this name."""
+        """Index of the tensor of this name."""
         return next(i for i, each in enumerate(self.subgraph.tensors) if each.name.decode() == name)
 
     def region(self, matrix: int) -> NetworkName:

@@ -23,7 +23,7 @@ class FaceNetwork:
         self._outputs: list[int] = [each["index"] for each in self._interpreter.get_output_details()]
 
     def __call__(self, given: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        """Return the network's outputs for one input, in the model's order and shapes, owned by the caller.
+        """The network's outputs for one input, in the model's order and shapes; the caller owns them.
 
         given: (1, H, W, C) float32, contiguous.
         """

@@ -56,7 +56,7 @@ class FrameColours:
     """Converts frames to sRGB of one size. Not thread-safe."""
 
     def __init__(self, size: FrameSize) -> None:
-        """size: (width, height) in pixels to which frames are scaled."""
+        """size: (width, height) in pixels, which frames are scaled to."""
         self._size = size
         self._wide: dict[WideColour, _ColourCube] = {}
 

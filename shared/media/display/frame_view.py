@@ -37,7 +37,7 @@ class FrameView:
         return orientation_of(frame).upright(self._colours.rgb(frame))
 
     def cut_out(self, frame: av.VideoFrame) -> tuple[ImageArray, ImageArray | None]:
-        """Return (H, W, 3) uint8 sRGB over grey, and (H, W) uint8 alpha (255 is opaque), None for a format without."""
+        """(H, W, 3) uint8 sRGB over grey, and (H, W) uint8 alpha, 255 where it is opaque; None for a frame without."""
         if not has_alpha(frame.format.name):
             return self.rgb(frame), None
         rgb, alpha = self._colours.rgba(frame)

@@ -122,7 +122,7 @@ def primaries_matrix(primaries: ColorPrimaries) -> Light:
 
 
 def _to_xyz(primaries: ColorPrimaries) -> Light:
-    """The (3, 3) matrix from linear light to CIE XYZ."""
+    """(3, 3) from linear light to CIE XYZ."""
     *colours, white = (_xyz(xy) for xy in _CHROMATICITIES[primaries])
     columns = np.array(colours).T
     return np.asarray(columns * np.linalg.solve(columns, white))

@@ -62,7 +62,7 @@ def _mp3_frame_bytes(head: bytes) -> int:
 
 
 def _aac_frame_bytes(head: bytes) -> int:
-    """Length in bytes of the ADTS frame of AAC that begins here, 0 if none does."""
+    """Length of the ADTS frame of AAC that begins here, 0 where none does."""
     if head[0] != 0xFF or head[1] & 0xF6 != 0xF0 or head[2] >> 2 & 15 > 12:
         return 0
     length = (head[3] & 3) << 11 | head[4] << 3 | head[5] >> 5

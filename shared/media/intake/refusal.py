@@ -42,7 +42,7 @@ def image_in_place_of_film(name: str, form: str) -> str:
 
 
 def why_unopened(path: Path, error: BaseException) -> str:
-    """Return the sentence for a file that FFmpeg does not open."""
+    """The sentence for a file that FFmpeg does not open."""
     name, head = path.name, head_of(path)
     signed = signature_of_bytes(head)
     if signed is not None and signed.name == "WebP" and b"ANIM" in head:

@@ -108,7 +108,7 @@ def signature_of(path: Path) -> Signature | None:
 
 
 def kept_suffix(path: Path) -> str:
-    """Return a suffix for the name of a copy: the file's own if it is short and plain, else ""."""
+    """Suffix for the name of a copy: the file's own, where that is short and plain, else ""."""
     suffix = path.suffix.lower()
     return suffix if _SUFFIX.fullmatch(suffix) else ""
 
