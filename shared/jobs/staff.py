@@ -12,7 +12,7 @@ from shared.jobs.workers import WorkerBeat, Workers
 from shared.runtime.file_lock import is_locked
 
 UNFINISHED: frozenset[JobState] = frozenset({"queued", "rendering", "assembling"})
-FARM_LOCK = "farm.lock"  # held by the running farm, which sets its modification time while it works
+FARM_LOCK = "farm.lock"  # held by the running farm, which keeps updating its modification time
 REDIS_SILENT = "Redis does not answer, so jobs may wait until it does."
 NO_WORKER = "No worker is running yet, so jobs wait; `studio worker` starts one where none starts by itself."
 

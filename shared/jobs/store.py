@@ -204,7 +204,7 @@ class RemoteStore(Store):
     """A store in a folder that fsspec reaches.
 
     `create` requires that the file system supports a write on condition that the file does not exist (for S3: PUT with
-    If-None-Match). The worker's `check` tests this before it claims any unit.
+    If-None-Match). Workers test this before they claim any unit.
     """
 
     def __init__(self, url: str) -> None:
