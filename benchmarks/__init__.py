@@ -1,6 +1,6 @@
-"""Where the figures of docs/performance.md come from.
+"""Benchmarks that produce the figures of docs/performance.md.
 
-Each module measures one thing against a reference in the same run.
+Each module measures one aspect of the studio against a reference in the same run.
 """
 
 from collections.abc import Iterable
@@ -37,13 +37,16 @@ MODULES = {
     "stableavatar": "benchmarks.engines.stableavatar",
 }
 NAMES = tuple(MODULES)
-# Modules that a benchmark needs and a user's install lacks. PyTorch is none of them: without it a benchmark says so
-# itself.
+# Python modules that a benchmark needs and a user's installation does not include. PyTorch is not listed: a benchmark
+# that needs it reports its absence itself.
 NEEDED: dict[str, tuple[str, ...]] = {"transport": ("imagezmq",), "voice": ("scipy",)}
 
 
 def check_installed(names: Iterable[str]) -> None:
-    """Raise StudioError, one sentence with the command that helps, where one of these benchmarks lacks a package."""
+    """Raise StudioError if a module that one of these benchmarks needs is missing.
+
+    The error names the module and the command that installs it.
+    """
     for name in names:
         for module in NEEDED.get(name, ()):
             if find_spec(module) is None:
@@ -53,7 +56,10 @@ def check_installed(names: Iterable[str]) -> None:
 
 
 def measure(name: str, **given: Any) -> dict[str, Any]:
-    """Run one benchmark with those of the options given (not None) that it takes, and return its figures."""
+    """Run one benchmark and return its figures.
+
+    given: options; those that are None or that the benchmark does not accept are left out.
+    """
     run = import_module(MODULES[name]).measure
     taken = {key: value for key, value in given.items() if value is not None and takes(name, key)}
     figures: dict[str, Any] = run(**taken)
@@ -61,5 +67,5 @@ def measure(name: str, **given: Any) -> dict[str, Any]:
 
 
 def takes(name: str, option: str) -> bool:
-    """Whether a benchmark has an option: seconds, peer or size."""
+    """Return whether a benchmark accepts an option, such as seconds, peer or size."""
     return option in signature(import_module(MODULES[name]).measure).parameters

@@ -1,4 +1,4 @@
-"""What a benchmark returns."""
+"""Type of a benchmark's result."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""The studio under attack, on loopback alone: what was tried, and whether anything was lost, died or grew."""
+"""Attacks on a studio on the loopback interface, and a table of what was lost, which processes died and what grew."""

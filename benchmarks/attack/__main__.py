@@ -35,16 +35,17 @@ ODD_TEXTS, ODD_TALK = 400, 6_000
 ODD_UPLOADS, DAMAGED_CUT_OUTS = 200, 200
 MOST_MINUTES = 20.0
 PARTS = ("messages", "images", "web", "store", "files", "stages", "studio", "jobs", "sessions", "texts", "talk")
-ON_AIR = ("web", "store", "files", "stages")  # beside a channel that records
-# A gateway that is killed takes with it what it has counted since its last pulse, a second ago at most. A machine that
-# keeps up lacks none: 925 frames in 37 s, 0 counted, 0 missing, after two kills of each stage.
+ON_AIR = ("web", "store", "files", "stages")  # attacks on a channel that is on air and records
+# A gateway that is killed loses its counts since its last pulse, which was at most a second ago. On a machine that
+# keeps up no frame is missing: 925 frames in 37 s, 0 counted as lost, 0 missing, after two kills of each stage.
 UNTOLD_S = 1.0
 
 
 def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PARTS) -> Iterator[AttackRow]:
-    """Rows as they come, each attack in `share` of its full size, at least once.
+    """Run the attacks of `parts` and yield the row of each when it is done.
 
-    home: with samples. folder: an empty one.
+    home: a studio home with samples. folder: an empty folder. share: fraction of the full size of each attack, which is
+    done at least once.
     """
 
     def part(size: int) -> int:
@@ -71,7 +72,7 @@ def attack(home: Path, folder: Path, share: float, parts: tuple[str, ...] = PART
 def _beside_a_channel(
     home: Path, folder: Path, part: Callable[[int], int], parts: tuple[str, ...]
 ) -> Iterator[AttackRow]:
-    """Every attack on a channel that is on air and records; the last row is the recording itself."""
+    """Run those of `parts` that attack a channel on air that records; the last row is about the recording itself."""
     out = folder / "attacked.mp4"
     with studio(home, folder / "run", "--port", "0", "--record", str(out)) as run:
         run.on_air()
@@ -91,9 +92,9 @@ def _beside_a_channel(
         run.patch(driver="sample", avatar="sample", engine="mesh")
         if "stages" in parts:
             yield from stages(run, SERVICES[:-1], part(STAGE_KILLS))
-        # Recorded by one gateway so far; its own kills begin another part.
+        # So far a single gateway has recorded; each kill of the gateway begins another part of the recording.
         row, lasted = AttackRow("the recording meanwhile", tried=1), time.monotonic() - started
-        time.sleep(1.0)  # a pulse later the counts are those of now
+        time.sleep(1.0)  # until the next pulse has brought the counts up to date
         counted = lost_frames(run)
         if "stages" in parts:
             yield from stages(run, SERVICES[-1:], part(STAGE_KILLS))
@@ -115,7 +116,7 @@ def _beside_a_channel(
 
 
 def printed(row: AttackRow) -> str:
-    """A row of the table."""
+    """Format a row as a line of the table."""
     rate = "" if row.fps is None else f"{row.fps:.1f}"
     return f"{row.what:42}{row.tried:>8}{row.lost:>6}{row.died:>6}{row.grew_mb:>9.0f}{row.seconds:>7.0f}{rate:>7}"
 

@@ -1,6 +1,6 @@
-"""Viewers who may not watch.
+"""Attack by viewers who may not watch.
 
-Forged, expired and revoked links, more of them than a link allows, and garbage on the socket.
+Forged, expired and revoked links, more viewers than a link allows, and garbage on the socket.
 """
 
 import asyncio
@@ -38,7 +38,11 @@ GARBAGE = [
 
 @dataclass
 class _Attackers:
-    """What the attack needs, and how its sockets ended. ends: by close code, 0 for a connection that was refused."""
+    """State of the attack: its links, and how its sockets ended.
+
+    good, forged: link tokens. ends: number of sockets by close code; 0: refused, or ended without a code; -1: a forged
+    token was let in. seated: viewers that watch at the moment.
+    """
 
     address: str
     good: str
@@ -80,7 +84,7 @@ def audience(run: Studio, count: int) -> AttackRow:
 
 
 def _forged(token: str) -> list[str]:
-    """Tokens that no studio signed."""
+    """Return link tokens that no studio has signed."""
     claims = jwt.decode(token, options={"verify_signature": False})
     head, body, signature = token.split(".")
     stale = claims | {"exp": 1}
@@ -127,7 +131,7 @@ async def _vandal(attackers: _Attackers, number: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _socket(attackers: _Attackers, token: str) -> AsyncIterator[ClientConnection]:
-    """A connection that has shown its token; how it ends is noted."""
+    """Open a socket, send the token, and note how the socket ends."""
     try:
         async with connect(attackers.address, max_size=None, compression=None, open_timeout=ANSWER_S) as socket:
             await socket.send(json.dumps({"token": token}))

@@ -1,6 +1,6 @@
-"""Strange files as users bring them.
+"""Attack with strange files that users may upload.
 
-Uploads that are not what their names say, damaged drivers on air, damaged cut-outs.
+Uploads whose content does not match their names, damaged drivers on air, damaged cut-outs.
 """
 
 import shutil
@@ -40,13 +40,13 @@ STARTS = (
     b"#EXTM3U\n/etc/passwd\n", b"ffconcat version 1.0\nfile /etc/passwd\n", b"<!doctype html>",
 )  # fmt: skip
 PLACES = (("/drivers", "video"), ("/channels/main/speech", "audio"), ("/avatars", "portrait"), ("/avatars", "body"))
-ON_AIR_S = 0.5  # that a damaged driver, which was taken, is on air
+ON_AIR_S = 0.5  # how long an accepted driver is on air
 
 
 def odd_uploads(run: Studio, count: int) -> AttackRow:
-    """`count` uploads of what no name says, and of a damaged film that drives the channel where it is taken.
+    """Upload `count` files: content that does not match its name and damaged films, in turns.
 
-    An answer of 500, or none at all, is lost.
+    An upload that is accepted as a driver drives the channel for a moment. A server error or no answer counts as lost.
     """
     row, generator = AttackRow("odd and damaged uploads"), np.random.default_rng(SEED)
     film = (run.home / "drivers" / "sample.mp4").read_bytes()
@@ -81,9 +81,10 @@ def odd_uploads(run: Studio, count: int) -> AttackRow:
 
 
 def damaged_cut_outs(folder: Path, count: int) -> AttackRow:
-    """The alpha of an avatar whose own cut-out, or its index, is damaged in `count` ways.
+    """Read the alpha of an avatar whose cut-outs or their index are damaged in `count` ways.
 
-    A matte of the plate's size, or a sentence. folder: an empty one.
+    The result must be a matte of the plate's size or a StudioError; any other exception counts as lost. folder: an
+    empty folder.
     """
     row, generator = AttackRow("damaged cut-outs"), np.random.default_rng(SEED)
     rgb = sample_portrait()
@@ -106,8 +107,8 @@ def damaged_cut_outs(folder: Path, count: int) -> AttackRow:
             if found.shape != (opened.plate.height, opened.plate.width):
                 row.wrong(f"a matte of {found.shape} for a plate of {opened.plate.width}x{opened.plate.height}")
         except StudioError:
-            pass  # a sentence
-        except Exception as error:  # what it is that ends a render
+            pass  # as wanted: an error with a sentence for the user
+        except Exception as error:  # any other exception would end a render
             row.lost += 1
             row.wrong(f"a damaged cut-out raises {type(error).__name__}: {error}")
     row.seconds = time.monotonic() - started
@@ -116,7 +117,7 @@ def damaged_cut_outs(folder: Path, count: int) -> AttackRow:
 
 
 def _damaged(generator: np.random.Generator, content: bytes) -> bytes:
-    """Content with some bytes changed, zeroed or cut off."""
+    """Return a copy of the content with bytes cut off, zeroed or replaced."""
     data = bytearray(content)
     match int(generator.integers(4)):
         case 0:

@@ -1,4 +1,4 @@
-"""Sessions: agents that send nonsense, strangers that speak, requests that are taken back at once, and kills."""
+"""Attack on sessions: malformed voice streams, strangers that speak, sessions ended immediately, and kills."""
 
 import asyncio
 import time
@@ -30,8 +30,8 @@ MOST_SESSIONS = 50
 def guests(voices: int, requests: int, kills: int) -> Iterator[AttackRow]:
     """Attack sessions with odd voice streams and interrupts, with early ends, and with kills of their processes.
 
-    voices: odd streams and interrupts to one session. requests: sessions that are ended before they are in their rooms.
-    kills: of each process that serves them.
+    voices: number of odd streams and interrupts to one session. requests: number of sessions that are ended before they
+    have joined their rooms. kills: number of kills of each process that serves sessions.
     """
     if find_server() is None:
         yield AttackRow("sessions: there is no LiveKit server")
@@ -45,7 +45,7 @@ def guests(voices: int, requests: int, kills: int) -> Iterator[AttackRow]:
 
 
 def _load(studio: SessionStudio) -> None:
-    """A first session to its first frames: what an engine loads is not growth."""
+    """Run a first session until it sends frames, so that what its engine loads does not count as memory growth."""
     room = f"first-{uuid.uuid4().hex[:6]}"
     with TalkingAgents(studio) as agents:
         agent = agents.add(room, watching=True)
@@ -81,7 +81,7 @@ def _odd_voices(studio: SessionStudio, count: int) -> AttackRow:
             await agent.interrupt()
             agent.finished.clear()
             await agent.say(buzz(WHOLE_S))
-            try:  # what was interrupted before may be reported yet, with less
+            try:  # the report of the speech interrupted before, with a shorter time, may still arrive
                 await agent.until(lambda: any(abs(heard - WHOLE_S) < 0.05 for heard, _ in agent.finished), 20)
             except AssertionError:
                 row.lost += 1

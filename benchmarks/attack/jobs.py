@@ -1,4 +1,4 @@
-"""Workers, queue and farm killed while jobs are rendered, and a store full of strange files."""
+"""Attack on jobs: kills of workers, queue and farm during renders, and a store full of strange files."""
 
 import hashlib
 import os
@@ -32,9 +32,9 @@ CONTENTS = (b"", b"{", b"\xff\xfe", b"[]", b"null", b'{"ticks": "many"}', b"[" *
 
 
 def farm_kills(home: Path, files: Path, count: int) -> AttackRow:
-    """`count` kills of workers, queue and farm while people wait for jobs.
+    """Kill workers, queue and farm, `count` kills in all, while several jobs are rendered.
 
-    Each job ends as the one that was left alone.
+    The output of each job must equal that of a job that was rendered undisturbed.
     """
     row, generator = AttackRow("kills of worker, queue, farm"), np.random.default_rng(SEED)
     wanted = _digest(_submitted(home, files / "alone.mp4"), files / "alone.mp4")
@@ -48,7 +48,7 @@ def farm_kills(home: Path, files: Path, count: int) -> AttackRow:
             os.kill(int(generator.choice(targets)), signal.SIGKILL)
             row.tried += 1
         for number, each in enumerate(waiting):
-            if each.poll() is not None and row.tried < count:  # there is always something to disturb
+            if each.poll() is not None and row.tried < count:  # so that the attack always has a job to disturb
                 row.lost += _digest(each, outs[number]) != wanted
                 done += 1
                 outs[number] = files / f"attacked-{JOBS + done}.mp4"
@@ -66,9 +66,9 @@ def farm_kills(home: Path, files: Path, count: int) -> AttackRow:
 
 
 def strange_store(run: Studio, count: int) -> AttackRow:
-    """`count` strange files among the jobs of a studio on air, in and beside whole jobs.
+    """Write `count` strange files into the job store of a studio on air, in and beside valid jobs.
 
-    `studio jobs list` continues listing.
+    `studio jobs list` must still list the valid job.
     """
     row, generator = AttackRow("strange files in the store"), np.random.default_rng(SEED)
     settings = load_settings(home=run.home)
@@ -92,7 +92,7 @@ def strange_store(run: Studio, count: int) -> AttackRow:
             (place / name).write_bytes(content)
             row.tried += 1
         (store.root / folder(attacked) / "job.json").write_bytes(b"{")
-        time.sleep(6.0)  # in which who looks for jobs has looked
+        time.sleep(6.0)  # so that every process that looks for jobs has read the store
         for words in (("list", "--json"), ("show", attacked)):
             told = _studio(run.home, "jobs", *words, "--home", str(run.home))
             said, _ = told.communicate(timeout=60)
@@ -101,7 +101,8 @@ def strange_store(run: Studio, count: int) -> AttackRow:
             if words[0] == "list" and whole.encode() not in said:
                 row.lost += 1
                 row.wrong("the whole job is not listed")
-        # In the middle of things, as a user may; deleting file by file would race with the farm's own writes.
+        # Remove the store in the middle of the run, as a user may. It is renamed, because deleting it file by file
+        # would race with the farm's own writes.
         store.root.rename(run.home / "gone")
     return row
 
@@ -134,7 +135,7 @@ def _submitted(home: Path, out: Path) -> "subprocess.Popen[bytes]":
 
 
 def _digest(process: "subprocess.Popen[bytes]", out: Path) -> str:
-    """What a job that is waited for has made, "" where it made nothing."""
+    """Wait for a job and return the SHA-256 of its output in hexadecimal, "" if it made none."""
     try:
         process.communicate(timeout=WAIT_S)
     except subprocess.TimeoutExpired:
@@ -145,7 +146,7 @@ def _digest(process: "subprocess.Popen[bytes]", out: Path) -> str:
 
 
 def _farm(home: Path) -> list[int]:
-    """Process ids of a home's farm and all that it has started."""
+    """Return the process ids of a home's farm and all its descendants."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         pid = int(entry.name)

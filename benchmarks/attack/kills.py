@@ -1,4 +1,4 @@
-"""Kills: of every stage of a channel that records, and of the studio itself."""
+"""Attack by kills, of every stage of a channel that records and of the studio itself."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from benchmarks.attack.row import AttackRow, recording_seconds
 from harness.channel import SERVICES, Studio, children, longest_gap, studio, wait_for
 
 RATE_FPS = 25
-GAP_S = 1.0  # that a stage other than the compositor may cost
+GAP_S = 1.0  # longest gap that a kill of any stage but the compositor may cause in the program
 
 
 def stages(run: Studio, services: tuple[str, ...], count: int) -> list[AttackRow]:
     """Kill each of these stages `count` times, one after the other.
 
-    The program continues meanwhile, and is driven again afterwards.
+    The program must continue meanwhile, and must be on air again within 30 s of each kill.
     """
     rows = []
     for service in services:
@@ -45,9 +45,9 @@ def stages(run: Studio, services: tuple[str, ...], count: int) -> list[AttackRow
 
 
 def whole_studio(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` kills of the studio while it records.
+    """Kill the studio `count` times while it records.
 
-    Its services end with it, every recording plays, the next one starts.
+    Its services must end with it, every recording must play, and the next studio must start.
     """
     row, started = AttackRow("kills of the studio"), time.monotonic()
     for number in range(count):
@@ -80,7 +80,10 @@ def whole_studio(home: Path, folder: Path, count: int) -> AttackRow:
 
 
 def lost_frames(run: Studio) -> int:
-    """Frames of its recording that a channel has counted as lost, as a machine does that is too slow for all this."""
+    """Return how many frames of its recording a channel has counted as lost.
+
+    A machine that is too slow for the attack loses some.
+    """
     drops = run.state().get("services", {}).get("gateway", {}).get("drops", {})
     return int(drops.get("record frame", 0) + drops.get("frame skipped", 0))
 
@@ -90,5 +93,5 @@ def _are_gone(services: dict[str, int]) -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """Process ids of all that a process has started, its own last."""
+    """Return the process ids of all descendants of a process, and its own as the last."""
     return [each for child in children(pid) for each in descendants(child)] + [pid]

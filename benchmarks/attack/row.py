@@ -1,4 +1,4 @@
-"""One line of the attack's table, and the channel on air beside which most of it is done."""
+"""One row of the attack's table, and the measurement of a channel on air that is under attack."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ MEGABYTE = 1 << 20
 
 @dataclass(slots=True)
 class AttackRow:
-    """What one kind of attack did.
+    """Result of one kind of attack.
 
     tried: messages, requests, connections or kills. lost: what should have been there and is not: jobs, answers,
     recordings. died: processes that ended and were not killed by the attack. grew_mb: resident memory of the process
@@ -38,7 +38,7 @@ class AttackRow:
         return not (self.lost or self.died or self.notes)
 
     def wrong(self, sentence: str) -> None:
-        """Note what was wrong; the first ten of a kind say enough."""
+        """Note what was wrong; only the first ten different sentences are kept."""
         if len(self.notes) < 10 and sentence not in self.notes:
             self.notes.append(sentence)
 
@@ -71,7 +71,7 @@ def _newest(run: Studio) -> tuple[int, float] | None:
 
 
 def recording_seconds(path: Path) -> tuple[float, int]:
-    """(length in seconds by its last frame's time, frames) of a file, all of it decoded. Raises av.FFmpegError."""
+    """Decode all of a file and return (time of its last frame in seconds, number of frames). Raises av.FFmpegError."""
     count, end = 0, 0.0
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):

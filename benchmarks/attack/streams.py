@@ -1,4 +1,4 @@
-"""Malformed messages on every stream of every service, and images that are none, to each service alone."""
+"""Attack on each service alone: malformed messages on every stream it reads, and damaged images to capture."""
 
 import tempfile
 import time
@@ -12,16 +12,20 @@ from benchmarks.attack.row import MEGABYTE, AttackRow
 from harness.alone import INPUTS, Alone, junk
 from harness.channel import resident_bytes, wait_for
 
-# Between two pauses: faster than a service reads them, ZeroMQ drops messages before they arrive.
+# Messages between two pauses. When they are sent faster than a service reads them, ZeroMQ drops some before they
+# arrive.
 PACE_MESSAGES = 8
 PAUSE_S = 0.001
-MOST_S = 90.0  # for the messages to one service
-OURS = ("lost", "stale")  # reasons that count what did not come, or came in time and was not needed
+MOST_S = 90.0  # longest attack on one service
+OURS = ("lost", "stale")  # drop reasons of well-formed messages: a gap in the sequence, replaced by a newer one
 SEED = 19
 
 
 def messages(home: Path, count: int) -> Iterator[AttackRow]:
-    """`count` malformed messages to each service. Tried is what it has counted."""
+    """Send malformed messages to each service until it has counted `count` of them.
+
+    The number tried is the number that the service has counted.
+    """
     for service in INPUTS:
         with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
             alone = Alone(service, home, Path(folder) / "run")
@@ -58,9 +62,9 @@ def _messages(alone: Alone, count: int) -> AttackRow:
 
 
 def images(home: Path, count: int) -> AttackRow:
-    """`count` odd images to capture.
+    """Send `count` odd images to capture.
 
-    Cut, flipped and grown JPEGs, headers that claim gigabytes, other formats, none.
+    JPEGs with bytes changed, cut off or inserted, headers that claim gigabytes, other formats, and random bytes.
     """
     row = AttackRow("images to capture")
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
@@ -85,7 +89,7 @@ def images(home: Path, count: int) -> AttackRow:
 
 
 def odd_images(count: int) -> Iterator[bytes]:
-    """Images in every state of disrepair."""
+    """Yield `count` damaged images, with six kinds of damage in turn."""
     generator = np.random.default_rng(SEED)
     noise = generator.integers(0, 256, (48, 64, 3), np.uint8)
     whole = cv2.imencode(".jpg", noise)[1].tobytes()
@@ -112,7 +116,7 @@ def odd_images(count: int) -> Iterator[bytes]:
 
 
 def _settled(alone: Alone, seconds: float = 4.0) -> None:
-    """Wait until it has loaded what it loads at its start, so that memory is compared with that."""
+    """Wait until the service has loaded all that it loads at its start, so that growth is measured from there."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         alone.pulse()

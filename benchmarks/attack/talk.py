@@ -1,4 +1,4 @@
-"""Odd talkers to a channel whose servers stream, stall, break off and talk nonsense; chat lines by the dozen."""
+"""Attack by odd talkers and chat lines on a channel whose servers stream, stall, break off and answer nonsense."""
 
 import json
 import time
@@ -46,14 +46,14 @@ LINES: list[Any] = [
 ]  # fmt: skip
 ANSWERS = (202, 409, 422, 429)
 ENDS = (1000, 4400, 4401, 4408, 4409, 4412)
-LAST_ANSWER_S = 60.0  # a server that answers late is waited for so long
+LAST_ANSWER_S = 60.0  # for a server that answers late
 
 
 def talkers(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` odd messages over both sockets and as many chat lines; afterwards the host answers a question.
+    """Send `count` odd messages and chat lines, over both sockets; then ask the host a question.
 
-    An answer of 500 or none at all, a socket that ends without a reason, a key in the state and a host that is dumb
-    are lost.
+    Counted as lost: an unexpected status or no answer to a chat line, a socket that does not open, and a last question
+    without an answer. Noted as wrong: a socket that ends without a reason, and a key in the state or in the log.
     """
     row, generator = AttackRow("odd talkers and odd servers"), np.random.default_rng(SEED)
     with speech_server() as voice, talk_server() as server:
@@ -84,7 +84,7 @@ def _address(run: Studio, path: str) -> str:
 
 
 def _talk(run: Studio, row: AttackRow, generator: np.random.Generator) -> None:
-    """One socket, with up to 150 messages."""
+    """Open one socket and send up to 150 messages."""
     path = ("conversation", "conversation", "watch/conversation")[int(generator.integers(3))]
     token = run.token if generator.random() < 0.7 else TOKENS[int(generator.integers(len(TOKENS)))]
     try:
@@ -119,7 +119,7 @@ def _send_line(run: Studio, row: AttackRow, http: httpx2.Client, line: object) -
 
 
 def _check_answer(run: Studio, row: AttackRow, server: TalkServer) -> None:
-    """The host answers a question as if nothing had been."""
+    """Check that the host still answers a question after the attack."""
     deadline = time.monotonic() + LAST_ANSWER_S
     while time.monotonic() < deadline:
         try:
@@ -132,6 +132,6 @@ def _check_answer(run: Studio, row: AttackRow, server: TalkServer) -> None:
                     if told["type"] == "line" and told["final"] and told["text"] == server.reply:
                         return
         except (ConnectionClosed, TimeoutError):
-            time.sleep(0.2)  # the talker before is not quite gone
+            time.sleep(0.2)  # the previous talker's socket is not closed yet
     row.lost += 1
     row.wrong("the last question was not answered")

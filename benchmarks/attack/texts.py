@@ -1,4 +1,4 @@
-"""Odd texts to a channel whose voice is a server that streams, stalls, breaks off and talks nonsense."""
+"""Attack by odd texts on a channel whose voice server streams, stalls, breaks off and answers nonsense."""
 
 import re
 import time
@@ -21,14 +21,15 @@ TEXTS = [
 ]  # fmt: skip
 ANSWERS = (200, 201, 422, 429, 502)
 CUE = re.compile(r"[\d:]{8,}\.\d{3} --> [\d:]{8,}\.\d{3}\n[^<>\n]+")
-SILENT_WAIT_S = 45.0  # a server that answers late is waited for so long
+SILENT_WAIT_S = 45.0  # for a server that answers late
 
 
 def texts(home: Path, folder: Path, count: int) -> AttackRow:
-    """`count` texts, interrupted now and then, beside a recording with burnt-in captions; then a sentence is spoken.
+    """Send `count` texts, some of them interrupted, during a recording with burnt-in captions; then speak a sentence.
 
-    An answer of 500, none at all, a key in the state, a sentence that is not said, and captions that are no WebVTT are
-    lost.
+    Counted as lost: an unexpected status or no answer, a last sentence that is not spoken in time, and captions that
+    are not WebVTT. Noted as wrong: a last sentence that ends with an error, another last caption, and a key in the
+    state.
     """
     row, generator = AttackRow("odd texts and odd voices"), np.random.default_rng(SEED)
     with speech_server() as server:
@@ -92,7 +93,7 @@ def _check_speech(client: httpx2.Client, row: AttackRow) -> None:
 
 
 def _check_captions(run: Studio, row: AttackRow, recording: str) -> None:
-    """The captions beside the recording are cues and nothing else, the last of them the last sentence."""
+    """Check that the recording's captions are WebVTT cues and nothing else, and end with the last sentence."""
     wait_for(lambda: run.state()["outputs"]["record"]["state"] == "off", SILENT_WAIT_S, "the recording is closed")
     answer = httpx2.get(
         f"{run.base}/api/v1/recordings/{recording}/captions", headers=run._auth, timeout=10, trust_env=False

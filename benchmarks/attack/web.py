@@ -1,4 +1,4 @@
-"""Requests made from the API's own schema, bodies without a token, and connections that say nothing."""
+"""Attack on the web API: requests from its own schema, bodies without a token, forged headers, idle connections."""
 
 import resource
 import socket
@@ -19,7 +19,7 @@ TEXTS = [
     "sample", "main", "mesh", "-1", "null", "{}", "[" * 2000, "file:///etc/passwd", "\u202eabc",
     "camera:99999999999999999999",
 ]  # fmt: skip
-KEPT = ("/recording", "/outputs")  # what is on air goes on: a recording that is stopped on request is not lost
+KEPT = ("/recording", "/outputs")  # left out: a recording or an output that is stopped on request would look lost
 BODY_BYTES = 8 << 20
 FORGED = [
     {"X-Forwarded-Host": "127.0.0.1"}, {"X-Forwarded-Host": "evil.example"}, {"X-Forwarded-Prefix": "//evil.example"},
@@ -30,7 +30,10 @@ FORGED = [
 
 
 def requests(run: Studio, count: int) -> AttackRow:
-    """`count` requests over all routes of the schema, with a token; an answer of 500 or none at all is lost."""
+    """Send `count` requests with a token to the schema's routes in turn.
+
+    A status of 500 or no answer counts as lost.
+    """
     row = AttackRow("requests from the schema")
     schema = httpx2.get(f"{run.base}/api/v1/openapi.json", headers=run._auth, timeout=10, trust_env=False).json()
     routes = [(path, method, about) for path, each in schema["paths"].items() for method, about in each.items()]
@@ -57,7 +60,7 @@ def requests(run: Studio, count: int) -> AttackRow:
 
 
 def bodies(run: Studio, count: int) -> AttackRow:
-    """Large bodies without a token: each is refused before it is read."""
+    """Send `count` large bodies without a token; each must be refused before it is read."""
     row = AttackRow("bodies without a token")
     with beside(run, row):
         for _ in range(count):
@@ -75,9 +78,9 @@ def bodies(run: Studio, count: int) -> AttackRow:
 
 
 def forged(run: Studio, count: int) -> AttackRow:
-    """`count` requests that claim to come through a proxy, which none is trusted for.
+    """Send `count` requests with forged proxy headers to a studio that trusts no proxy.
 
-    Foreign names and pages stay refused, and nothing of what they claim is in an answer.
+    Foreign host names and origins must stay refused, and no answer may contain a forged value.
     """
     row = AttackRow("forged X-Forwarded headers")
     port = run.base.rpartition(":")[2]
@@ -103,7 +106,7 @@ def forged(run: Studio, count: int) -> AttackRow:
 
 
 def connections(run: Studio, count: int) -> AttackRow:
-    """`count` connections at once that say nothing, or half a request; the channel answers afterwards."""
+    """Open `count` connections together that send nothing or half a request; afterwards the API must answer."""
     row = AttackRow("idle connections")
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, count + 512)), hard))
@@ -118,7 +121,7 @@ def connections(run: Studio, count: int) -> AttackRow:
                     if number % 3:
                         each.sendall(b"GET /api/v1/version HTTP/1.1\r\nHost: 127.0.0.1\r\n")
                 except OSError:
-                    pass  # refused above the bound
+                    pass  # refused above the limit
                 row.tried += 1
             time.sleep(1.0)
             for each in opened:
@@ -143,7 +146,7 @@ def _answers(run: Studio, row: AttackRow) -> None:
 
 
 def _filled(generator: np.random.Generator, path: str, known: bool) -> str:
-    """A path with something odd, or something that is there, in place of its parameters."""
+    """Return the path with its parameters filled in: with odd text or, if `known`, half of them with existing names."""
     while "{" in path:
         before, _, rest = path.partition("{")
         name, _, after = rest.partition("}")

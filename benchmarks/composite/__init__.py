@@ -1,1 +1,1 @@
-"""Benchmarks of what a viewer sees where a face lies on a foreign body."""
+"""Benchmarks of the seam that a viewer sees around a face on another person's body."""

@@ -1,12 +1,13 @@
-"""What every portrait of a folder does to the skin of every body of another, frame by frame.
+"""How each portrait of one folder changes the skin of each body of another folder, frame by frame.
 
     studio bench composite --portraits FOLDER --bodies FOLDER [--drivers FOLDER] [--sheet FOLDER] [--every N] [--json]
 
-A folder, or a pattern such as "footage/body_*" in quotes. Each pair is made into an avatar in a folder of its own that
-is deleted again, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the
-face rests. See `benchmarks.composite.seam` for what is measured. The bounds are BOUNDS. sharpness is the composite's,
-at rest, over that of the portrait itself after the same resizes (a mouth or an eye that opens or closes has another
-detail); drawn is the driven composite's over that of the engine's frame, which is what placing the face alone does.
+Each FOLDER may also be a pattern in quotes, such as "footage/body_*". Each pair is made into an avatar in a temporary
+folder, driven by every driver with the `mesh` engine, and composed as the program is. Without drivers the face is at
+rest. `benchmarks.composite.seam` describes what is measured; BOUNDS are its bounds. sharpness: detail of the composite
+at rest, over that of the portrait itself after the same resizes (at rest, because a mouth or an eye that opens or
+closes changes the detail). drawn: detail of the driven composite, over that of the engine's frame placed alone, so that
+it shows what compositing does to the face.
 """
 
 import tempfile
@@ -41,9 +42,9 @@ from shared.media.intake.signature import SignedKind, signature_of
 from shared.media.reader import VideoReader
 from shared.media.still import read_image
 
-EVERY = 5  # of a driver's frames, one is looked at
-# Per cent of the bare skin, in the mean and at the 95th percentile; sharpness over the portrait's own, drawn over the
-# engine's.
+EVERY = 5  # one of so many frames of a driver is examined
+# (least, most). Skin: per cent of the bare skin, as the mean and the 95th percentile. sharpness: over the portrait's
+# own; drawn: over the engine's frame.
 BOUNDS = {
     **{
         f"{kind}_{of}": (0.0, most)
@@ -54,16 +55,16 @@ BOUNDS = {
     "drawn": (0.8, 1.2),
 }
 AT_REST = "(at rest)"
-RESTS = 8  # plate frames on which a face at rest is looked at
+RESTS = 8  # plate frames on which a face at rest is examined
 REST_FRAMES = 50  # ticks of a face at rest, at 25 a second
 Progress = Callable[[str], None]
 
 
 class PairingRow(TypedDict):
-    """One portrait on one body with one driver.
+    """Figures of one portrait on one body with one driver.
 
     Percentages of the plate's bare skin, as the mean over the frames and their 95th percentile; sharpness, drawn:
-    see above. frames: how many were examined.
+    see the module. frames: how many were examined.
     """
 
     portrait: str
@@ -100,7 +101,10 @@ def measure(
     sheet: Path | None = None,
     progress: Progress = lambda said: None,
 ) -> list[PairingRow]:
-    """A row for every portrait, body and driver. Raises StudioError where a folder has none, or a file is of no use."""
+    """Return a row for every portrait, body and driver.
+
+    Raises StudioError if a folder has no such file or a file cannot be used.
+    """
     faces = files_of(portraits, "portrait", "image")
     plates = files_of(bodies, "body", "image", "film")
     driven = _driven(drivers)
@@ -124,7 +128,7 @@ def measure_avatar(
     every: int = EVERY,
     sheet: Sheet | None = None,
 ) -> list[PairingRow]:
-    """A row for every driver of one avatar. sheet: gets some of the frames."""
+    """Return a row for every driver of one avatar. sheet: some of the frames are added to it."""
     plates, at_rest = _PlateFaces(avatar), sharpness_at_rest(avatar)
     rows = []
     for name, ticks in driven.items():
@@ -144,9 +148,9 @@ def measure_avatar(
 
 
 def files_of(where: str, what: str, *kinds: SignedKind) -> list[Path]:
-    """The files in a folder, or those that a pattern matches, that are of one of these kinds.
+    """Return the files of these kinds in a folder, or among those that a pattern matches.
 
-    Raises StudioError for none.
+    what: their name in the error. Raises StudioError if there are none.
     """
     path = Path(where)
     found = path.iterdir() if path.is_dir() else path.parent.glob(path.name)
@@ -157,7 +161,7 @@ def files_of(where: str, what: str, *kinds: SignedKind) -> list[Path]:
 
 
 def driving_of(path: Path) -> list[Driving]:
-    """Driving frames that capture makes from a driver's frames. Raises StudioError when it shows no face."""
+    """Return the driving frames that capture would make from a driver. Raises StudioError if it shows no face."""
     follower, ticks = FaceFollower(), []
     with VideoReader(path, max_side=FOLLOWED_SIDE_PX) as reader:
         for pts, rgb in reader:
@@ -176,9 +180,9 @@ def _driven(drivers: str | None) -> dict[str, list[Driving]]:
 
 
 def _composed(avatar: Avatar, ticks: list[Driving], every: int) -> Iterator[tuple[int, ImageArray, ImageArray, Face]]:
-    """(plate frame, the engine's frame, program frame in RGB, the face in it) of every so many ticks.
+    """Compose every `every`-th tick; the ticks in between only advance the engine.
 
-    Those between move the engine on.
+    Yields (number of the plate frame, the engine's frame, program frame in RGB, the face in it).
     """
     session, composer, tracker = load_frame_engine("mesh").open(avatar), Composer(avatar), FaceTracker()
     for number, tick in enumerate(ticks):
@@ -199,7 +203,7 @@ def _from_roi(avatar: Avatar, index: int, pixels: ImageArray) -> NDArray[np.floa
 
 
 class _PlateFaces:
-    """The plate's frames and the faces in them, each found once."""
+    """The plate's frames and the face in each, which is found once and kept."""
 
     def __init__(self, avatar: Avatar) -> None:
         self._plate, self._finder = avatar.plate, FaceFinder()
@@ -213,9 +217,9 @@ class _PlateFaces:
 
 
 def sharpness_at_rest(avatar: Avatar) -> float:
-    """Detail of the face at rest on the body, over that of the portrait itself there and as large.
+    """Return the detail of the face at rest on the body, over that of the portrait itself in the same place and size.
 
-    The median of some frames.
+    It is the median over some plate frames.
     """
     session, composer, portrait = load_frame_engine("mesh").open(avatar), Composer(avatar), _portrait_roi(avatar)
     pixels = session.step(Driving(0, None, None))[0].pixels
@@ -245,7 +249,7 @@ def _portrait_roi(avatar: Avatar) -> ImageArray:
 
 
 def _alone(avatar: Avatar, index: int, pixels: ImageArray) -> ImageArray:
-    """A ROI frame where the plate frame shows it and as large, neither lit nor masked, without a plate.
+    """Place a ROI frame as plate frame `index` does, but on grey and without light match and mask.
 
     Returns (H, W, 3) uint8 RGB.
     """
@@ -272,6 +276,6 @@ def _row(portrait: str, body: str, driver: str, figures: _Figures, at_rest: floa
 
 
 def verdict(figures: Mapping[str, float]) -> str:
-    """Whether every figure of a pairing lies within its bounds."""
+    """Return "holds" if every figure of a pairing is within its bounds, else "exceeds"."""
     holds = all(low <= figures[name] <= high for name, (low, high) in BOUNDS.items())
     return "holds" if holds else "exceeds"

@@ -1,8 +1,8 @@
-"""What a composited face does to the plate's bare skin: darkened, lightened or discoloured, and how sharp the face is.
+"""Measure how a composited face changes the plate's bare skin: where it is darkened, lightened or discoloured.
 
-Both faces' brows, eyes, nose and mouth, grown, are left out: there the composite differs because it shows another face.
-What remains is the skin around them, where a portrait's hair, shadow or background, or another light, is seen as a
-seam.
+The brows, eyes, nose and mouth of both faces, with a margin, are left out: there the composite differs because it shows
+another face. What remains is the skin around them, where a portrait's hair, shadow, background or lighting is visible
+as a seam.
 """
 
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from shared.face.features import feature_mask
 from shared.face.landmarks import OVAL, Face
 from shared.media.array_types import ImageArray
 
-GROWN = 0.2  # of the eye distance by which features are grown before they are left out
-BLUR_SIGMA = 0.03  # of the eye distance: what is finer is texture
-BARE = 0.75  # of the skin's median luma; darker is hair or shade of the plate's own
-MOVED = 0.25  # of that median: darker or lighter by more is seen
+GROWN = 0.2  # eye distances: margin around the features that are left out
+BLUR_SIGMA = 0.03  # eye distances; finer detail is texture
+BARE = 0.75  # of the skin's median luma; darker pixels are hair or shade in the plate itself
+MOVED = 0.25  # of that median; a larger change is visible
 DISCOLOURED = 12.0  # distance in the a, b plane of CIE Lab
 
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """One frame's figures and where they come from.
+    """Figures of one frame, and the pixels that they are taken from.
 
     darker, lighter, discoloured: shares of the plate's bare skin, 0 to 1. bare: (H, W) bool, that skin; marks: (H, W)
     uint8, 1 where it is darker, 2 lighter, 3 discoloured alone, 0 elsewhere.
@@ -39,10 +39,10 @@ class Seam:
 
 
 def measure_seam(plate: ImageArray, shown: ImageArray, plate_face: Face, shown_face: Face) -> Seam | None:
-    """The seam of one frame; None where none of the plate's skin is left to look at.
+    """Measure the seam of one frame; None if no skin of the plate is left to examine.
 
     plate, shown: (H, W, 3) uint8 RGB, the frame without and with the face. plate_face, shown_face: the faces in them,
-    in their pixels.
+    in pixels of these frames.
     """
     shape, eyes = plate.shape[:2], plate_face.eye_distance
     skin = filled(shape, plate_face.points[OVAL, :2]) & ~_features(shape, (plate_face, shown_face), GROWN * eyes)

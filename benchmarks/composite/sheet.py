@@ -1,4 +1,4 @@
-"""A contact sheet of composited frames: the plate, the composite, and where the composite's skin is another."""
+"""A contact sheet of composited frames: the plate, the composite, and where the composite's skin differs."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,19 +18,22 @@ COLOURS = {1: (40, 80, 255), 2: (255, 60, 40), 3: (40, 220, 60)}  # RGB of darke
 
 @dataclass(slots=True)
 class Sheet:
-    """Three rows, a column per frame. Marked blue: darker; red: lighter; green: discoloured; dimmed: not looked at."""
+    """Three rows, a column per frame. Marked blue: darker; red: lighter; green: discoloured; dimmed: not examined."""
 
     _columns: list[ImageArray] = field(default_factory=list)
 
     def add(self, plate: ImageArray, shown: ImageArray, seam: Seam, face: Face) -> None:
-        """A column: (H, W, 3) uint8 RGB without and with the face, what was measured, and the plate's face."""
+        """Add a column.
+
+        plate, shown: (H, W, 3) uint8 RGB, without and with the face. seam: what was measured. face: the plate's face.
+        """
         marked = (shown * np.where(seam.bare, 1.0, 0.5)[..., None]).astype(np.uint8)
         for mark, colour in COLOURS.items():
             marked[seam.marks == mark] = colour
         self._columns.append(np.concatenate([_close_up(each, face) for each in (plate, shown, marked)]))
 
     def write(self, path: Path) -> None:
-        """Write it as JPEG or PNG, by the name. Raises OSError."""
+        """Write the sheet as JPEG or PNG, by the suffix of `path`. Raises OSError."""
         path.parent.mkdir(parents=True, exist_ok=True)
         write_pixels(path, np.concatenate(self._columns, axis=1)[..., ::-1])
 
