@@ -1,7 +1,7 @@
 """DH_live on one core: each part of a frame, compared with the original in the same run, and eight faces as one batch.
 
-Weights are by rule and files stand-ins: what is drawn is noise, at the cost of the real one. Times are of the process's
-own CPU time, the least of many calls, ours and the original's in turn.
+The weights are made by rule and the files are stand-ins: the drawn image is noise, at the cost of a real one. Times are
+CPU time of the process, the least of many calls, ours and the original's in turn.
 """
 
 import importlib
@@ -21,11 +21,11 @@ from shared.errors import StudioError
 BUDGET_MS, BATCH, BATCH_BAR = 7.0, 8, 0.85
 ROUNDS = 60
 NO_PEER = "not measured: give --peer, a checkout of github.com/kleinlee/DH_live"
-PARTS = ("network", "audio", "control image")  # that count against the budget
+PARTS = ("network", "audio", "control image")  # parts that count against the budget
 
 
 def measure(peer: Path | None = None, rounds: int = ROUNDS) -> BenchmarkFigures:
-    """Milliseconds of one core. peer: a checkout of the original. Raises StudioError where it cannot be run."""
+    """Return milliseconds on one core. peer: a checkout of the original. Raises StudioError if it cannot be run."""
     import torch
 
     threads = torch.get_num_threads()
@@ -61,9 +61,9 @@ def _measured(files: dict[str, Path], peer: Path | None, rounds: int) -> Benchma
 
 
 def _least(works: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """The least milliseconds of each, in turn.
+    """Return the least milliseconds of each call, measured in turn.
 
-    Each is called once before it is measured, so that none finds its weights further away than another.
+    Each is called once right before it is measured, so that the weights of all are equally near in the caches.
     """
     least = dict.fromkeys(works, float("inf"))
     for _ in range(rounds):
@@ -121,7 +121,10 @@ def _ours(files: dict[str, Path]) -> tuple[dict[str, Callable[[], object]], dict
 
 
 def _theirs(checkout: Path, state: dict[str, Any]) -> dict[str, Callable[[], object]]:
-    """The original's own code, with the same weights. It draws its mesh on a graphics card, which is not measured."""
+    """Return calls of the original's own code with the same weights.
+
+    The original draws its mesh on a graphics card, which is not measured.
+    """
     import torch
 
     sys.path.insert(0, str(checkout.absolute()))

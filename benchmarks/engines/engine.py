@@ -32,11 +32,12 @@ from shared.runtime.clock import US
 
 
 def measure() -> dict[str, object]:
-    """All figures of the engine, in milliseconds, ratios, decibels and pixels.
+    """Measure the engine; the figures are milliseconds, ratios, decibels and pixels.
 
-    `ms_per_frame` (median, p95), `body_ms_per_frame` of a film's own face, its decoding left out, and
-    `body_over_portrait`, the ratio of both, taken frame by frame in turns; the references, the ratio to each,
-    `open_ms`, `followed` by signal, `neutral_psnr_db` and `still_jitter_px`.
+    `ms_per_frame`: median and p95. `body_ms_per_frame`: a film's own face, without decoding. `body_over_portrait`: its
+    ratio to a portrait's face, measured in turns frame by frame. `reference_ms`, `ratio`: the two references, and the
+    ratio to each. `open_ms`: opening a session. `followed`: by signal. `neutral_psnr_db`, `still_jitter_px`: see
+    `harness.faces.following`.
     """
     threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
@@ -77,7 +78,7 @@ def _measure() -> dict[str, object]:
 
 
 def _on_film(faces: list[Face], neutral: Face) -> tuple[float, float]:
-    """Milliseconds per frame of the film's own face, and their ratio to those of the portrait's.
+    """Milliseconds per frame of the film's own face, and their ratio to those of the portrait.
 
     The person in the film speaks, which costs the most.
     """

@@ -2,9 +2,9 @@
 
     studio bench engine --avatar NAME --driver VIDEO [--avatar ... --driver ...] [--json]
 
-For every pair: range of the driver's own signal, correlation and slope of what a tracker reads in the output. Next to
-them stands what the same tracker makes of the driver's own frames, shrunk and tracked again: no engine can be read
-better than that. What the driver hardly moves is noise; it is named and not judged.
+For every pair: the range of the driver's own signal, and the correlation and gain of the signal that a tracker reads in
+the output. For comparison, the same tracker reads the driver's own frames again, slightly shrunk: no engine can score
+better than that. A signal that the driver hardly moves is noise; it is listed but not judged.
 """
 
 from collections.abc import Iterable, Iterator
@@ -28,11 +28,11 @@ from shared.media.reader import VideoReader
 FRAMES = 240  # frames of the driver, from its beginning
 SHRUNK = 0.85  # size at which the driver is tracked again: another crop, other pixels, the same face
 TRACKED_AGAIN = "(tracked again)"
-LEAST, GAIN = 0.9, (0.7, 1.3)  # correlation and gain that are asked for
+LEAST, GAIN = 0.9, (0.7, 1.3)  # least correlation and range of the gain that are required
 
 
 class FollowingRow(TypedDict):
-    """One signal of one pair. avatar: TRACKED_AGAIN where it is the driver's own frames that were tracked."""
+    """One signal of one pair. avatar: TRACKED_AGAIN if the driver's own frames were tracked."""
 
     driver: str
     avatar: str
@@ -79,7 +79,7 @@ def _frames(session: EngineSession, driving: list[Driving]) -> Iterator[ImageArr
 
 
 def verdict(figures: Followed) -> str:
-    """Whether a signal follows as asked for; what the driver hardly moves is not judged."""
+    """Return "follows" or "missed", or "hardly moves" for a signal that the driver hardly moves."""
     if not figures["moves"]:
         return "hardly moves"
     follows = figures["correlation"] >= LEAST and GAIN[0] <= figures["gain"] <= GAIN[1]
@@ -87,7 +87,7 @@ def verdict(figures: Followed) -> str:
 
 
 def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[ImageArray]]:
-    """Driving frames that capture makes from the driver, and the images with a face, reduced."""
+    """Return the driving frames that capture would make from the driver, and its images with a face, shrunk."""
     follower = FaceFollower()
     driving, shrunk = [], []
     with VideoReader(path, max_side=FOLLOWED_SIDE_PX) as reader:

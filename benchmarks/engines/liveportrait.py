@@ -34,14 +34,14 @@ from shared.face.scripted import perform
 
 PLATE_SIZE_PX = 1280, 720
 BATCHES = (1, 2, 4, 8, 16)
-BARS = {"W+G": 2.0, "frame": 4.0}  # how much faster than the original's best in half precision is wanted
+BARS = {"W+G": 2.0, "frame": 4.0}  # required speed-up over the original's best, both in half precision
 MOST_MB = 3000  # of GPU memory
 
 
 def measure(seconds: float = 0.0, peer: Path | None = None) -> BenchmarkFigures:
-    """All figures of LivePortrait; without PyTorch a sentence.
+    """Return all figures of LivePortrait or, without PyTorch, a sentence.
 
-    seconds: at least so long for each figure of ours alone. peer: a checkout of the original, to run beside.
+    seconds: least time for each figure when no peer is given. peer: a checkout of the original to compare with.
     """
     if not find_spec("torch"):
         return {"left_out": NO_TORCH}
@@ -49,7 +49,7 @@ def measure(seconds: float = 0.0, peer: Path | None = None) -> BenchmarkFigures:
 
 
 def compare(peer: Path, rounds: int, threads: int) -> BenchmarkFigures:
-    """Ours and the original's, and how much faster ours is."""
+    """Return our figures, the original's, and the ratio of the original's times to ours."""
     from benchmarks.engines.liveportrait_peer import time_original, write_weights
 
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
@@ -69,9 +69,10 @@ def compare(peer: Path, rounds: int, threads: int) -> BenchmarkFigures:
 def ours(
     weights: Path | None, rounds: int, seconds: float = 0.0, threads: int = 0, narrow: bool = False
 ) -> BenchmarkFigures:
-    """Every way of running ours.
+    """Return the figures of every way of running our networks.
 
-    weights: in the published layout; None: random ones. narrow: of a few channels, to try out the benchmark itself.
+    weights: folder in the published layout; None: random weights. narrow: networks of a few channels, to try out the
+    benchmark itself.
     """
     import torch
 
@@ -93,9 +94,9 @@ def _ways() -> tuple[str, ...]:
 
 
 def _alone(work: Callable[..., Any], *given: Any) -> Any:
-    """Result of `work` in a new process that has compiled nothing yet.
+    """Return the result of `work` in a new process that has compiled nothing yet.
 
-    Told as it comes, for the whole takes minutes.
+    The result is also printed immediately, because the whole benchmark takes minutes.
     """
     with (
         tempfile.TemporaryDirectory(prefix="studio-bench-") as cache,
@@ -108,11 +109,11 @@ def _alone(work: Callable[..., Any], *given: Any) -> Any:
 
 def _begin_alone(cache: str) -> None:
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the original tells what it does there
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # the original prints its progress to standard output
 
 
 def _verdict(mine: BenchmarkFigures, theirs: BenchmarkFigures) -> BenchmarkFigures:
-    """Each bar with its figure: the best of either side in half precision."""
+    """Compare each bar with its figure, from the best way of either side in half precision."""
     halves = [way for way in theirs if way.startswith("float16")]
     if not halves:
         return {}
@@ -132,7 +133,7 @@ def _run(*given: Any) -> BenchmarkFigures:
 def _figures(
     weights: Path | None, way: str, rounds: int, seconds: float, threads: int, narrow: bool
 ) -> BenchmarkFigures:
-    """Each network in milliseconds, the whole frame live and in a render, and what it needs."""
+    """Measure one way: each network and the whole frame, live and in a render, in milliseconds; and the memory."""
     import torch
 
     from engines.liveportrait.networks.networks import DEVICE_ADVICE, PUBLISHED, LivePortraitNetworks, pick_precision

@@ -23,7 +23,7 @@ SMALL = (("retarget_shoulder", "stitching"), ("retarget_mouth", "lip"), ("retarg
 
 
 def write_weights(checkout: Path, weights: Path) -> None:
-    """Random weights of every network in the published layout.
+    """Write random weights of every network in the published layout.
 
     They are gentle enough that activations neither vanish nor overflow in half precision.
     """
@@ -57,9 +57,9 @@ def write_weights(checkout: Path, weights: Path) -> None:
 
 
 def time_original(checkout: Path, weights: Path, way: str, rounds: int, threads: int) -> dict[str, float]:
-    """Milliseconds of its networks and of a whole frame; what it needs.
+    """Time the original's networks and a whole frame, in milliseconds; also its first frame and, on a GPU, its memory.
 
-    way: "float32", "float16", and " compiled" for its compile flag. weights: in the published layout.
+    way: "float32" or "float16", with " compiled" for its compile flag. weights: folder in the published layout.
     """
     import torch
 
@@ -117,7 +117,7 @@ def time_original(checkout: Path, weights: Path, way: str, rounds: int, threads:
         "W+G": lambda: wrapper.warp_decode(volume, points, points + 0.02),
         "frame": frame,
     }
-    if not compiled:  # its graphs are recorded for both in a row
+    if not compiled:  # its compiled graphs are recorded for both networks in a row
         warped = warp()
         calls |= {"W": warp, "G": decode}
     for name, call in calls.items():

@@ -42,8 +42,8 @@ ROUNDS, CALLS = 3, 4
 COMPARED_CHUNKS = 6  # chunks whose frames are compared
 KEYFRAMES = 3
 DELAYED, DELAYED_S = 20, 20.0  # batches over which the delay is measured, and seconds that are enough for it
-CAMERA_FPS = 25.0  # driver frames a second at which the delay is measured, where the engine is as fast
-HEADROOM = 0.95  # of what it holds, where it is not
+CAMERA_FPS = 25.0  # driver frames a second at which the delay is measured, if the engine keeps up
+HEADROOM = 0.95  # share of the engine's own rate at which it is measured otherwise
 LONG = "left out: to compile them for a CPU takes many minutes"
 NOT_HERE = "not measured: the bar is of the full size on a GPU of the H200's class"
 
@@ -62,7 +62,7 @@ class Way:
 
 
 def ways(gpu: bool) -> list[Way]:
-    """Ways of running it, in their order: compiled networks stay compiled."""
+    """Return the ways to measure, in this order because compiled networks stay compiled."""
     half = "float16" if gpu else "bfloat16"
     first, then = ("float32", half) if gpu else (half, "float32")
     return [
@@ -79,10 +79,10 @@ def ways(gpu: bool) -> list[Way]:
 def measure(
     seconds: float = 0.0, peer: Path | None = None, size: str | None = None, rounds: int = ROUNDS
 ) -> BenchmarkFigures:
-    """All figures of PersonaLive, ours and, where there is a checkout, the original's.
+    """Return all figures of PersonaLive, ours and, with a checkout, the original's; without PyTorch, a sentence.
 
-    seconds: at least so long for each way. peer: a checkout of the original. size: full or tiny; else full on a GPU.
-    Without PyTorch a sentence. Raises StudioError.
+    seconds: least time for each way. peer: a checkout of the original. size: "full" or "tiny"; by default full on a GPU
+    and tiny on a CPU. Raises StudioError.
     """
     if absent := next((name for name in NEEDED if find_spec(name) is None), None):
         return {"left_out": NO_TORCH.format(absent)}
@@ -134,10 +134,10 @@ class EngineBench:
         self._exact: Recording | None = None  # float32 without acceleration
         self._recordings: dict[str, Recording] = {}
         self._nets: PersonaLiveNetworks | None = None
-        self._tflop: dict[bool, float] = {}  # of a call, with the small decoder and without
+        self._tflop: dict[bool, float] = {}  # of a call, by whether the small decoder is used
 
     def run(self, these: list[Way]) -> None:
-        """Measure them. A way that is not available or breaks is listed with the reason."""
+        """Measure these ways. A way that is not available or fails is listed with the reason."""
         with tempfile.TemporaryDirectory(prefix="studio-bench-") as folder:
             begun = Path(folder) / "frames.npy"
             if self._peer:
@@ -194,7 +194,7 @@ class EngineBench:
             if way.acceleration != "none" and not way.small_vae:
                 accelerate(self._nets, way.acceleration)
             self._ways[str(way)] = self._way(way, self._nets)
-        except Exception as error:  # a compiler that is missing, a kernel for another device: it is shown
+        except Exception as error:  # such as a missing compiler or a kernel for another device: the reason is listed
             self._refused[str(way)] = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
         if way.acceleration == "xformers":
             attend_by(self._nets, sdpa)
@@ -215,7 +215,7 @@ class EngineBench:
         loop.laps(COMPARED_CHUNKS)
         figures: BenchmarkFigures = {"first_frame_s": driven.first_frame_s} | self._rounds_of(way, loop, driven)
         figures["memory_mb"] = memory_mb(self._device)
-        if way.acceleration == "none":  # the others do the same, in ways that the counter does not see
+        if way.acceleration == "none":  # the accelerated ways compute the same, but the counter does not see it
             self._tflop[way.small_vae] = counted(loop.call)
         if tflop := self._tflop.get(way.small_vae):
             figures |= self._achieved(tflop, figures["parts_ms"], way.precision)
@@ -231,7 +231,7 @@ class EngineBench:
         return {"tflop": tflop, "tflop_s": rate, "of_matrix_rate": rate / self._rates[precision]}
 
     def _rounds_of(self, way: Way, loop: "NetworkLoop", driven: "DrivenSession") -> BenchmarkFigures:
-        """Rounds of ours and of the original in turns. call_ms: of the session; parts_ms: of its pieces one by one."""
+        """Measure rounds of ours and the original in turns. call_ms: a session's call; parts_ms: its parts in turn."""
         ours: list[dict[str, float]] = []
         theirs: list[dict[str, float]] = []
         calls: list[float] = []
@@ -267,7 +267,7 @@ def parts(rows: list[list[float]]) -> dict[str, float]:
 
 
 def counted(call: Callable[[], object]) -> float:
-    """TFLOP of a call; a multiplication and an addition are two."""
+    """Return the TFLOP of a call; a multiplication and an addition count as two operations."""
     from torch.utils.flop_counter import FlopCounterMode
 
     with FlopCounterMode(display=False) as counter:
@@ -276,17 +276,23 @@ def counted(call: Callable[[], object]) -> float:
 
 
 def delayed(driven: "DrivenSession", clock_ms: float) -> BenchmarkFigures:
-    """Driver to frame at a camera's rate, or at what it holds, by the clock; and what it cannot go below there."""
+    """Measure the delay from driver to frame by the clock, at a camera's rate or the rate that the engine holds.
+
+    The figures include the least delay that is possible at that rate.
+    """
     fps = min(CAMERA_FPS, HEADROOM * 4e3 / clock_ms)
     try:
         measured = driven.delay(1 / fps, max(6, min(DELAYED, int(DELAYED_S * fps / 4))))
-    except Exception as error:  # told, as in `_try`
+    except Exception as error:  # listed, as in `_try`
         return {"left_out": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"}
     return {"driver_fps": fps} | measured
 
 
 def drifted(of: "Recording", exact: "Recording", latents_only: bool) -> BenchmarkFigures:
-    """Latents: root mean square as a part of theirs, of the first and the last chunk. Frames: in levels of 255."""
+    """Return how far a recording differs from the exact one.
+
+    Latents: root mean square as a fraction of the exact one's, for the first and the last chunk. Frames: levels of 255.
+    """
     from benchmarks.engines.personalive_ours import relative_difference
 
     figures = {
@@ -297,15 +303,15 @@ def drifted(of: "Recording", exact: "Recording", latents_only: bool) -> Benchmar
 
 
 def levels(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> dict[str, float]:
-    """How far frames lie apart."""
+    """Return the mean and the 99th percentile of the difference between frames, in levels of 255."""
     difference = np.abs(one.astype(np.int16) - other)
     return {"levels_mean": float(difference.mean()), "levels_p99": float(np.percentile(difference, 99))}
 
 
 def bars(figures: BenchmarkFigures) -> dict[str, str]:
-    """What was promised of one GPU of the H200's class at 512 pixels.
+    """Return the verdict on each bar for one GPU of the H200's class at 512 pixels: met, missed or not measured.
 
-    Met, missed or not measured, of the fastest way in half precision.
+    The fastest way in half precision counts. figures: empty where the bars do not apply.
     """
     if not figures:
         return {f"{bar:g} {what}": NOT_HERE for what, _, bar, _ in _wanted({}, {})}
@@ -321,7 +327,7 @@ def _fastest(rows: Iterable[BenchmarkFigures]) -> BenchmarkFigures:
 
 
 def _wanted(full: BenchmarkFigures, small: BenchmarkFigures) -> list[tuple[str, float | None, float, bool]]:
-    """What, its figure, its bar, and whether that is the least or the most."""
+    """Return (description, figure, bar, whether the bar is the least and not the most) of each bar."""
     return [
         ("times the original's fps, full decoder", full.get("original_over_this"), 2.0, True),
         ("fps, full decoder", full.get("fps"), 25.0, True),

@@ -1,6 +1,6 @@
 """Our side of PersonaLive's comparison.
 
-The loop in its parts on what the original gets, and the session as users have it.
+The loop in its parts, on the same input as the original's, and a whole session as it runs for users.
 """
 
 import time
@@ -52,7 +52,7 @@ SEED = 1
 def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> PersonaLiveNetworks:
     """All networks, with weights by rule.
 
-    Not to be called in inference mode: threads fill them, which have no mode of their caller's.
+    Do not call it in inference mode: threads fill the networks, and they do not inherit the caller's mode.
     """
     diffusers.utils.logging.set_verbosity_error()  # its warnings have no cause
     small = size.vae["block_out_channels"][:1] * 4 if size.name == "tiny" else (64,) * 4
@@ -78,7 +78,7 @@ def networks(size: NetworkSize, device: torch.device, dtype: torch.dtype) -> Per
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """What the original gave for a driver, for comparing.
+    """Output of the first chunks of a driver, for comparison.
 
     latents: (chunks, 4, 4, h, w) float32. frames: (chunks * 4, s, s, 3) uint8.
     """
@@ -88,7 +88,7 @@ class Recording:
 
 
 class NetworkLoop:
-    """Portrait, transfer, window and decoder, one after the other, with marks between them."""
+    """Portrait, transfer, window and decoder, one after the other, with time marks between them."""
 
     def __init__(
         self, nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool, noise: Callable[..., Any] | None = None
@@ -101,7 +101,7 @@ class NetworkLoop:
         self._transfer = Transfer(nets.extract, nets.encode, nets.guide, self._read.image)
 
     def call(self) -> tuple[torch.Tensor, NDArray[np.uint8]]:
-        """The next chunk, from frames on the CPU to frames on the CPU; and its latents."""
+        """Compute the next chunk, from frames on the CPU to frames on the CPU; return its latents and frames."""
         frames = driver(self._size, self._calls)
         self._watch.mark()
         poses, motions = self._transfer.pose_and_motion(tensor_of(send(torch.from_numpy(frames), self._nets.device)))
@@ -117,7 +117,7 @@ class NetworkLoop:
         return clean, made
 
     def laps(self, calls: int) -> list[list[float]]:
-        """Milliseconds of the parts of so many calls."""
+        """Make `calls` calls and return the milliseconds of the parts of each."""
         rows = []
         self._watch.laps()
         for _ in range(calls):
@@ -126,7 +126,7 @@ class NetworkLoop:
         return rows
 
     def keep(self, keyframes: int) -> None:
-        """Have the window keep so many keyframes."""
+        """Add `keyframes` keyframes to the window."""
         for _ in range(keyframes):
             self._window.add_keyframe(self._read.latent)
 
@@ -135,7 +135,7 @@ class NetworkLoop:
 
 
 def record_chunks(nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool, calls: int) -> Recording:
-    """The first chunks, with faint noise."""
+    """Record the first `calls` chunks, with faint noise."""
     loop = NetworkLoop(nets, size, small_vae, FaintNoise(nets.device, nets.dtype))
     made = [loop.call() for _ in range(calls)]
     latents = np.stack([clean.float().cpu().numpy() for clean, _ in made])
@@ -149,10 +149,10 @@ def relative_difference(one: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 class DrivenSession:
-    """A session as users have it, and an endless driver of its own."""
+    """A session as it runs for users, with its own endless driver."""
 
     def __init__(self, nets: PersonaLiveNetworks, size: NetworkSize, small_vae: bool) -> None:
-        """first_frame_s: from the networks on the device to the first frame of the driver."""
+        """Open the session. first_frame_s: from the networks on the device to the first frame of the driver."""
         self._device, self._avatar = nets.device, sample_avatar()
         self._number = 0
         synchronise(self._device)
@@ -164,9 +164,9 @@ class DrivenSession:
         self.first_frame_s = time.perf_counter() - began
 
     def calls(self, count: int) -> tuple[float, float]:
-        """Seconds on the clock and of the processor for one of so many overlapping calls.
+        """Make `count` overlapping calls; return the seconds of one by the clock, and in processor time.
 
-        Each is begun before the frames of the last are there, as live does it.
+        Each call begins before the frames of the previous one are ready, as in a live channel.
         """
         synchronise(self._device)
         began, worked = time.perf_counter(), time.process_time()
@@ -183,9 +183,9 @@ class DrivenSession:
         return (time.perf_counter() - began) / count, (time.process_time() - worked) / count
 
     def delay(self, interval_s: float, batches: int) -> dict[str, Any]:
-        """Delay from a driver frame to its own output, as the generator measures it live, at this pace.
+        """Measure the delay from a driver frame to its output at this pace, as the generator measures it live.
 
-        With it comes the bound that the delay cannot go below.
+        The figures include the bound that the delay cannot go below.
         """
         interval = int(interval_s * US)
         batch = EngineThread(

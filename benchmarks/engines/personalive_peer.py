@@ -1,10 +1,11 @@
 """The original PersonaLive (commit 32f401d of GVCLab/PersonaLive) from a checkout, in a process of its own.
 
-It reads one request per line.
+The process reads one request per line.
 
-Its online loop (`src/wrapper.py`) runs unchanged, on weights by rule: only its reading of checkpoint files is left out.
-If the checkout has a virtual environment (CHECKOUT/.venv), that one's Python runs it, with the libraries it was written
-for; otherwise this one does, which then also needs einops and omegaconf.
+The original's online loop (`src/wrapper.py`) runs unchanged, on weights made by rule; only the reading of checkpoint
+files is left out. If the checkout has a virtual environment (CHECKOUT/.venv), its Python runs the process, with the
+libraries that the original was written for; otherwise the current Python does, which then also needs einops and
+omegaconf.
 """
 
 import functools
@@ -25,11 +26,11 @@ from shared.errors import StudioError
 
 ROOT = Path(__file__).resolve().parents[2]
 WRAPPER = "src/wrapper.py"
-UNUSED = ("av", "cv2", "torchvision", "torchvision.transforms", "decord")  # it imports them, and uses none of them here
+UNUSED = ("av", "cv2", "torchvision", "torchvision.transforms", "decord")  # imported by the original, unused here
 
 
 class OriginalPersonaLive:
-    """The process, as a context. `ask` hands one request over and waits for the answer."""
+    """The process, as a context manager. `ask` sends one request and waits for the answer."""
 
     def __init__(self, checkout: Path, size: str) -> None:
         """Raise StudioError where the folder is not the original's."""
@@ -44,7 +45,7 @@ class OriginalPersonaLive:
         )  # fmt: skip
 
     def ask(self, what: str, **about: Any) -> dict[str, Any]:
-        """The answer. Raises StudioError with the process's last words where it ends."""
+        """Send a request and return the answer. Raises StudioError with the last line of the process if it ends."""
         assert self._process.stdin is not None and self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps({"what": what, **about}) + "\n")
@@ -71,13 +72,13 @@ class OriginalPersonaLive:
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._said):
-            with suppress(OSError):  # what was written and never read no longer matters
+            with suppress(OSError):  # unread data no longer matters
                 if pipe is not None:
                     pipe.close()
 
 
 class Original:
-    """The original's wrapper without its checkpoint files, and marks at the ends of the parts of a call."""
+    """The original's wrapper without its checkpoint files, and with time marks between the parts of a call."""
 
     def __init__(self, checkout: Path, size: Any, device: Any) -> None:
         import torch
@@ -104,7 +105,7 @@ class Original:
             torch.cuda.reset_peak_memory_stats()
 
     def call(self) -> Any:
-        """The next chunk, from frames on the CPU to frames on the CPU."""
+        """Compute the next chunk, from frames on the CPU to frames on the CPU."""
         import torch
 
         from benchmarks.engines.personalive_size import driver
@@ -119,9 +120,9 @@ class Original:
         return video
 
     def begin(self, calls: int, to: str) -> dict[str, Any]:
-        """Read the portrait and make the first chunks, with faint noise; keeps them in a file.
+        """Read the portrait, make the first chunks with faint noise, and save them in the file `to`.
 
-        first_frame_s: until the first one of the driver's own.
+        first_frame_s: seconds until the first chunk that shows the driver.
         """
         import numpy as np
         import torch
@@ -149,7 +150,7 @@ class Original:
         return {"first_frame_s": first}
 
     def round(self, calls: int) -> dict[str, Any]:
-        """Milliseconds of the parts of so many calls."""
+        """Make `calls` calls and return the milliseconds of the parts of each."""
         rows = []
         for _ in range(calls):
             self.call()
@@ -157,7 +158,7 @@ class Original:
         return {"laps": rows}
 
     def keyframes(self, count: int) -> dict[str, Any]:
-        """Have it keep so many keyframes, as its own loop does when the driver's motion is new."""
+        """Add `count` keyframes, as the original's loop does when the driver's motion is new."""
         import torch
 
         own = self.wrapper
@@ -195,7 +196,7 @@ class Original:
 
 
 def make_importable(checkout: Path) -> None:
-    """Put the checkout on the path, with what it only imports stood in for where it is not there."""
+    """Put the checkout on the import path, with stand-ins for missing modules that it imports but does not use."""
     sys.dont_write_bytecode = True
     for name in ("diffusers", "diffusers.image_processor", "transformers"):
         importlib.import_module(name)  # these detect optional libraries, before any of them is replaced by a stand-in
@@ -211,7 +212,7 @@ def make_importable(checkout: Path) -> None:
 
 
 class AbsentModule(ModuleType):
-    """A module that is not there, whose names can be imported and not used."""
+    """Stand-in for a missing module, whose names can be imported but not used."""
 
     __path__: list[str] = []  # noqa: RUF012 that it has one makes it a package
 
@@ -222,7 +223,7 @@ class AbsentModule(ModuleType):
 
 
 def _positions(embeddings: Any, width: int, at: Any) -> Any:
-    """Diffusers' table of positions for the original, which gives and wants arrays; later versions have tensors."""
+    """Return diffusers' table of positions as arrays, which the original expects; later versions use tensors."""
     import numpy as np
     import torch
 
@@ -234,7 +235,7 @@ def _positions(embeddings: Any, width: int, at: Any) -> Any:
 
 
 def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
-    """The original's `PersonaLive`, put together as its constructor does after the files are read."""
+    """Assemble the original's `PersonaLive` as its constructor does after it has read the files."""
     import numpy as np
     import torch
     from diffusers.image_processor import VaeImageProcessor
@@ -284,13 +285,13 @@ def wrapper(checkout: Path, size: Any, device: Any, dtype: Any) -> Any:
     try:
         made.enable_xformers_memory_efficient_attention()
         made.has_xformers = True
-    except Exception:  # its own constructor continues without, too
+    except Exception:  # its own constructor continues without xFormers, too
         made.has_xformers = False
     return made
 
 
 def original_extractor(own: Any, size: Any) -> Any:
-    """The original's motion extractor with stages of this size."""
+    """Return the original's motion extractor with stages of this size."""
     detector = importlib.import_module("src.liveportrait.convnextv2").ConvNeXtV2
     network = own.MotionExtractor(num_kp=21)
     depths, widths = (list(each) for each in size.extractor)
@@ -299,7 +300,7 @@ def original_extractor(own: Any, size: Any) -> Any:
 
 
 def stand_in() -> Any:
-    """`personalive_size.SizedStandIn`, called as the original calls its encoder.
+    """Return a `personalive_size.SizedStandIn` that is called as the original calls its encoder.
 
     (1, 3, f, 224, 224) -> (1, f, 32, 16).
     """
@@ -313,9 +314,9 @@ def stand_in() -> Any:
 
 
 def clip_processor(own: Any) -> Any:
-    """The original's reading of the portrait for CLIP.
+    """Return the processor with which the original prepares the portrait for CLIP.
 
-    Later versions of transformers have it, without torchvision, under another name.
+    In later versions of transformers, the one that works without torchvision has another name.
     """
     from PIL import Image
 
@@ -323,7 +324,7 @@ def clip_processor(own: Any) -> Any:
         processor = own.CLIPImageProcessor()
         processor.preprocess(Image.new("RGB", (64, 64)), return_tensors="pt")
         return processor
-    except Exception:  # what a stand-in for torchvision leads to
+    except Exception:  # it needs torchvision, which may be a stand-in
         return importlib.import_module("transformers.models.clip.image_processing_pil_clip").CLIPImageProcessorPil()
 
 
@@ -335,7 +336,7 @@ def main() -> None:
 
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8")
     checkout, size = sys.argv[1:]
-    with redirect_stdout(sys.stderr), torch.no_grad():  # it prints as it goes
+    with redirect_stdout(sys.stderr), torch.no_grad():  # the original prints its progress
         original = Original(Path(checkout), SIZES[size], torch.device("cuda" if torch.cuda.is_available() else "cpu"))
         for line in sys.stdin:
             asked = json.loads(line)

@@ -1,7 +1,6 @@
-"""PersonaLive at the sizes at which it is compared with its original, and what both are given to work on.
+"""Network sizes at which PersonaLive is compared with its original, and the input of both.
 
-Nothing of the studio's engines is needed here: the original runs in a process of its own, and maybe with other
-libraries.
+Nothing here imports the studio's engines: the original's process uses this module too, possibly with other libraries.
 """
 
 from dataclasses import dataclass
@@ -19,18 +18,18 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from harness.by_rule import seeded
 from shared.media.array_types import ImageArray
 
-CHUNK_FRAMES = 4  # frames that a call takes and gives
-LEAD_CALLS = 3  # calls before the first one that gives frames of the driver's
-FAINT = 0.05  # of the noise: an untrained network does not predict it, and what is left of it would drown the image
+CHUNK_FRAMES = 4  # frames that a call takes and returns
+LEAD_CALLS = 3  # calls before the first one that returns frames of the driver
+FAINT = 0.05  # factor on the noise: an untrained network does not predict it, and the remainder would drown the image
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkSize:
     """Size of every network, for both sides.
 
-    frames: their side in pixels. unet, vae, clip: what the stock networks are made with. extractor: depths and widths
+    frames: side of the frames in pixels. unet, vae, clip: arguments of the stock networks. extractor: depths and widths
     of the motion extractor's stages. encoder: whether the motion encoder is the real one, which the original has in one
-    size only; else something small stands in for it on both sides.
+    size only; otherwise both sides use a small stand-in.
     """
 
     name: str
@@ -103,12 +102,12 @@ SIZES = {size.name: size for size in (FULL, TINY)}
 
 
 def stock_vae(size: NetworkSize) -> Any:
-    """The stock decoder and encoder."""
+    """Return the stock image encoder and decoder (VAE)."""
     return AutoencoderKL(**size.vae)
 
 
 def clip(size: NetworkSize) -> Any:
-    """The stock image encoder."""
+    """Return the stock CLIP encoder of the portrait."""
     return CLIPVisionModelWithProjection(CLIPVisionConfig(**size.clip))
 
 
@@ -143,7 +142,7 @@ def _soft(name: str, side: int) -> ImageArray:
 
 
 class FaintNoise:
-    """The noise of both loops: the same at the same draw, (f, 4, h, w)."""
+    """Noise source of both loops, (f, 4, h, w): the same noise for the same number of a draw."""
 
     def __init__(self, device: torch.device, dtype: torch.dtype) -> None:
         self._device, self._dtype, self._draws = device, dtype, 0

@@ -1,7 +1,7 @@
-"""What a clip's units cost a worker besides the networks: loads, overhead, and memory by the length of the speech.
+"""Cost of a clip's units to a worker besides the networks: loads, overhead, and memory by the length of the speech.
 
-Tiny networks: what they compute says nothing; what is around them is the same at any size. Each length is done in a
-process of its own, one unit after the other, by the class that does a farm's:
+The networks are tiny: what they compute means nothing, but the work around them is the same at any size. Each length is
+rendered in a separate process, one unit after the other, by the class that a farm's workers use:
 `python -m benchmarks.engines.stableavatar HOME SECONDS`.
 """
 
@@ -28,7 +28,7 @@ from shared.jobs.graph import UnitSpec
 from shared.runtime.clock import SOUND_RATE_HZ
 
 LENGTHS_S = (10.0, 120.0)
-NAME = "timedavatar"  # an installed engine's own name goes before
+NAME = "timedavatar"  # not the engine's own name: that of an installed engine would take precedence
 ENGINES = {NAME: "benchmarks.engines.stableavatar:TimedStableAvatar"}
 OPTIONS: dict[str, str | int] = {"steps": 3, "overlap": 2, "reference": "portrait"}
 RATE_FPS = 25.0
@@ -38,7 +38,7 @@ LOADS: Counter[str] = Counter()
 
 
 def measure(seconds: float = LENGTHS_S[-1]) -> BenchmarkFigures:
-    """Figures of speech of ten seconds and of `seconds`. Without PyTorch a sentence. Raises StudioError."""
+    """Return figures for speech of ten seconds and of `seconds` or, without PyTorch, a sentence. Raises StudioError."""
     if absent := next((name for name in NEEDED if find_spec(name) is None), None):
         return {"left_out": NO_TORCH.format(absent)}
     from harness.tiny.stableavatar import make_weights
@@ -67,7 +67,7 @@ def _in_a_process(home: Path, seconds: float, environment: dict[str, str]) -> Be
 
 
 class TimedStableAvatar(StableAvatarEngine):
-    """The engine, with its units' seconds and its loads counted."""
+    """The engine, with counters for the seconds of its units and for its loads of networks."""
 
     info = replace(StableAvatarEngine.info, name=NAME)
 
@@ -79,7 +79,7 @@ class TimedStableAvatar(StableAvatarEngine):
 
 
 def clip_figures(home: Path, seconds: float) -> BenchmarkFigures:
-    """A job of so many seconds from its submission to its file, in this process. Raises StudioError."""
+    """Run a job of so many seconds in this process, from submission to its file. Raises StudioError."""
     from services.renderer.job.open_job import JobOpener
     from services.renderer.job.step import UnitWorker
     from services.renderer.job.submit import JobRequest, submit_to_store
@@ -139,6 +139,6 @@ def _write_tone(path: Path, seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    from benchmarks.engines import stableavatar  # the module whose engine the job loads, and whose counters it moves
+    from benchmarks.engines import stableavatar  # the module whose engine the job loads and whose counters it changes
 
     print(json.dumps(stableavatar.clip_figures(Path(sys.argv[1]), float(sys.argv[2]))))

@@ -12,7 +12,7 @@ from shared.face.tracker import FaceTracker  # noqa: E402
 
 
 def main(path: str) -> None:
-    """Print them, without those that reading the frame took."""
+    """Print the seconds to the first face's points, without those for reading the frame."""
     before = time.perf_counter()
     frame = np.load(path)[0]
     reading = time.perf_counter() - before

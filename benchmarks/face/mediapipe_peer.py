@@ -1,14 +1,15 @@
-"""mediapipe 0.10.21's own graph on frames that it is given: run by the Python of an environment that has it.
+"""Run mediapipe 0.10.21's own graph on given frames, with the Python of an environment that has it.
 
     PYTHON mediapipe_peer.py first FRAMES
     PYTHON mediapipe_peer.py serve
 
-`first` prints the seconds from the interpreter's start of this file to the first face's points. `serve` reads a request
-a line from standard input, JSON: {"frames": a .npy of (N, H, W, 3) uint8 RGB, "graph": a name, "out": a .npz to write},
-and answers with {"seconds": [...], one a frame, "processor_s": of a frame in the mean, all threads together}. Graphs
-are `still` and `video`, points of faces in single images and of the one in a video, `small`, boxes of small faces, and
-`person`. The file has `count`, (N,) findings a frame, and `found`, float32: (faces, 478, 3) points or (faces, 5) left,
-top, right, bottom and score, in pixels, or (N, H, W) 0 to 1. This file imports nothing of the studio's.
+`first` prints the seconds from the start of this file to the first face's points. `serve` reads one JSON request per
+line from standard input, {"frames": a .npy of (N, H, W, 3) uint8 RGB, "graph": a name, "out": a .npz to write}, and
+answers with {"seconds": [...], one per frame, "processor_s": mean of a frame, all threads together}. The graphs are
+`still` and `video`, points of the faces in single images and of the one face in a video; `small`, boxes of small faces;
+and `person`, a mask of the person. The .npz has `count`, (N,) findings per frame, and `found`, float32: (faces, 478, 3)
+points, or (faces, 5) left, top, right, bottom and score, all in pixels, or (N, H, W) masks, 0 to 1. This file imports
+nothing from the studio.
 """
 
 import time
@@ -23,11 +24,11 @@ from typing import Any  # noqa: E402
 import numpy as np  # noqa: E402
 
 MAX_FACES = 2  # in single images; a video's face is followed alone
-SMALL_SCORE = 0.6  # its graph takes this whatever it is asked for
+SMALL_SCORE = 0.6  # the graph uses this threshold whatever is requested
 
 
 def opened(graph: str) -> Any:
-    """The peer's graph of this name."""
+    """Open the peer's graph of this name."""
     solutions: Any = import_module("mediapipe.python.solutions")
     if graph == "small":
         return solutions.face_detection.FaceDetection(model_selection=1, min_detection_confidence=SMALL_SCORE)
@@ -39,7 +40,7 @@ def opened(graph: str) -> Any:
 
 
 def findings(result: Any, graph: str, width: int, height: int) -> list[Any]:
-    """What a graph found in one frame."""
+    """Return the findings of a graph in one frame."""
     if graph == "person":
         return [result.segmentation_mask]
     if graph == "small":
@@ -52,7 +53,7 @@ def findings(result: Any, graph: str, width: int, height: int) -> list[Any]:
 
 
 def first(path: str) -> None:
-    """Print the seconds to the first points, without those that reading the frame took."""
+    """Print the seconds to the first face's points, without those for reading the frame."""
     before = time.perf_counter()
     frame = np.load(path)[0]
     reading = time.perf_counter() - before

@@ -1,4 +1,4 @@
-"""mediapipe 0.10.21 in an environment of its own: started, asked, and its errors."""
+"""Client of mediapipe 0.10.21, which runs as a process in a separate Python environment."""
 
 import json
 import subprocess
@@ -20,10 +20,10 @@ Graph = Literal["still", "video", "small", "person"]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a peer found in a video, and how long it took.
+    """Findings in the frames of a video, and the time they took.
 
-    found: for each frame, (478, 3) points a face where those are looked for (see `mediapipe_peer`). seconds: (N,) that
-    each frame took. processor_s: of all threads for a frame, in the mean.
+    found: the findings of each frame, such as (478, 3) points per face (see `mediapipe_peer`). seconds: (N,) for each
+    frame. processor_s: mean of a frame, all threads together.
     """
 
     found: list[list[NDArray[np.float32]]]
@@ -32,7 +32,7 @@ class Found:
 
 
 def printed_seconds(command: list[str]) -> float:
-    """The number that a process prints. Raises StudioError."""
+    """Run a command and return the number that it prints. Raises StudioError."""
     with _peer_errors(command[0]):
         done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, cwd=Path(__file__).parents[2])
         return float(done.stdout)
@@ -51,7 +51,7 @@ def _peer_errors(python: str) -> Iterator[None]:
 
 
 class OriginalGraph:
-    """mediapipe in its own environment, for the length of a `with`."""
+    """Process of mediapipe in its own environment, as a context manager."""
 
     def __init__(self, python: Path) -> None:
         self._python = python
@@ -71,7 +71,7 @@ class OriginalGraph:
         self._process.communicate()
 
     def find(self, frames: Path, graph: Graph) -> Found:
-        """What the graph finds in the frames of a file, and how long each takes. Raises StudioError."""
+        """Return the graph's findings in the frames of a file, and the time of each. Raises StudioError."""
         assert self._process.stdin is not None and self._process.stdout is not None
         out = frames.with_suffix(".npz")
         with _peer_errors(str(self._python)):

@@ -47,7 +47,7 @@ FPS = 25
 ROUNDS, STARTS = 5, 5
 PERFORMANCE = "sample driver"
 STEPS = ("step", "processor")
-# What is asked for: pixels, and the largest difference of a ratio from 1.
+# Bounds of agreement with the peer: pixels, and the largest difference of a ratio from 1.
 STILL_PX, VIDEO_PX, VIDEO_P999_PX, ALIKE = 0.1, 0.15, 1.5, 0.02
 MOVES = 0.02  # a range of the mouth or the eyes below this is noise
 
@@ -97,7 +97,7 @@ def measure(peer: Path | None = None, footage: Sequence[Path] = (), rounds: int 
 
 
 def ours(footage: Footage) -> Found:
-    """What our networks find, and how long each frame takes."""
+    """Return the findings of our networks, and the time of each frame."""
     model = FaceLandmarker(not footage.still, mediapipe_peer.MAX_FACES)
     faces, seconds = [], []
     began = time.process_time()
@@ -109,7 +109,7 @@ def ours(footage: Footage) -> Found:
 
 
 def compare(footage: Footage, here: Found, there: Found) -> BenchmarkFigures:
-    """How far apart two findings on the same footage are, and whether that is as asked for."""
+    """Compare two findings on the same footage: how far apart they are, and whether that is within the bounds."""
     both = [pair for pair in zip(here.found, there.found, strict=True) if len(pair[0]) == len(pair[1])]
     same = len(both) == len(footage.frames)
     figures: BenchmarkFigures = {
@@ -152,9 +152,10 @@ def _signals(faces: Iterable[Points]) -> dict[str, float]:
 
 
 def _step(side: str, rounds: list[Found]) -> dict[str, float]:
-    """Milliseconds of a frame.
+    """Return the milliseconds of a frame, by the clock and in processor time.
 
-    The median over a video's frames of the least over rounds, and of processor time the least mean.
+    By the clock: the least of the rounds for each frame, then the median of the frames. Processor time: the least of
+    the rounds' means.
     """
     times = (
         float(np.median(np.min([each.seconds for each in rounds], axis=0))),

@@ -1,1 +1,1 @@
-"""Benchmarks of how a filmed body is understood."""
+"""Benchmarks of the analysis of a filmed body."""

@@ -1,4 +1,4 @@
-"""A film's frame with its face made to speak or turned away, by as much as is asked for."""
+"""Change a frame of a film so that its face speaks or is turned away, by a given amount."""
 
 import math
 from itertools import pairwise
@@ -15,7 +15,7 @@ from shared.face.skin_triangles import SKIN_TRIANGLES
 from shared.media.array_types import ImageArray
 
 CHIN = 152
-DEPTH = 1.25  # of points' depth: trackers flatten faces
+DEPTH = 1.25  # factor on the points' depth, because trackers flatten faces
 INSIDE = (52, 22, 22)  # RGB between the lips
 SPEECH_HZ, GAP = 4.0, 0.12  # of a mouth that speaks: how often it opens a second, and how far in eye distances
 AROUND = (
@@ -25,14 +25,14 @@ AROUND = (
 
 
 def speech_gap(seconds: float) -> float:
-    """How far lips that speak are apart at a time, in eye distances."""
+    """Return how far speaking lips are apart at a time, in eye distances."""
     return GAP * (0.5 - 0.5 * math.cos(2 * math.pi * SPEECH_HZ * seconds))
 
 
 def opened_mouth(image: ImageArray, face: Face, gap: float) -> ImageArray:
-    """The image with the face's lips further apart by `gap` eye distances.
+    """Return the image with the face's lips further apart by `gap` eye distances.
 
-    What lies below them sinks towards the chin, and darkness shows between.
+    The part below the lips moves towards the chin, and the gap between them is dark.
     """
     points, wide = face.points[:, :2].astype(np.float64), face.eye_distance
     left, right = sorted((points[MOUTH_CORNERS[0], 0], points[MOUTH_CORNERS[1], 0]))
@@ -55,7 +55,10 @@ def opened_mouth(image: ImageArray, face: Face, gap: float) -> ImageArray:
 
 
 def turned_head(image: ImageArray, face: Face, yaw: float) -> ImageArray:
-    """The image with the head turned by `yaw` degrees: its face and what is around it as a surface in depth."""
+    """Return the image with the head turned by `yaw` degrees.
+
+    The face and its surroundings turn as a surface in depth.
+    """
     centre, home = head_centre(face), face.rotation
     skin = face.points[:SURFACE].astype(np.float64)
     middle = skin[OVAL].mean(axis=0)
@@ -86,7 +89,7 @@ def turned_head(image: ImageArray, face: Face, yaw: float) -> ImageArray:
 
 
 def _without_head(image: ImageArray, face: Face) -> ImageArray:
-    """The image with the mean colour around the head painted over the head."""
+    """Return the image with the head painted over with the mean colour around it."""
     hull = cv2.convexHull(face.points[OVAL, :2].astype(np.float32))[:, 0]
     middle = hull.mean(axis=0)
     head: NDArray[np.uint8] = np.zeros(image.shape[:2], np.uint8)

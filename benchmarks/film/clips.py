@@ -1,4 +1,4 @@
-"""Clips put together of a film, of which is known what each frame shows."""
+"""Clips built from a film, with labels that tell what each frame shows."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,25 +20,25 @@ from shared.media.array_types import ImageArray
 from shared.media.reader import VideoReader
 
 FRAMES, MAX_SIDE_PX = 60, 1080
-PART = range(22, 42)  # frames in which something happens
+PART = range(22, 42)  # frames of a clip that are changed
 COVERED_SHARE = 0.1  # of the face's oval that a cover hides
 PLACES = {"forehead": 151, "left_cheek": 280, "right_cheek": 50, "mouth": 14, "eye": 159}
 MICROPHONE = (30, 30, 34)
-HAND = 0.72  # of the skin's levels
+HAND = 0.72  # factor on the levels of the face's skin
 BLUR = 0.025  # of the face's size, the standard deviation
-PASSING = 0.2  # share of the host's face from which on another's before it is to be found
+PASSING = 0.2  # share of the host's face that is hidden from which on the person in front of it must be found
 FPS = 25.0
-CLOSED = 0.04  # eye distances of an opening that closed lips have at most
+CLOSED = 0.04  # largest opening of closed lips, in eye distances
 AWAY_DEGREES, TURNING = 60.0, 12  # how far a head turns away, and in how many frames
 Label = Kind | Literal["cut"]
 
 
 @dataclass(frozen=True, slots=True)
 class BuiltClip:
-    """A clip built from frames, and what is found in it.
+    """A clip built from frames, and what must be found in it.
 
-    name, images: (H, W, 3) uint8 RGB. kinds: what counts as found. truth: frames in which it is to be found. open:
-    frames in which it may be found or not.
+    images: (H, W, 3) uint8 RGB. kinds: labels that count as found. truth: frames in which one of them must be found.
+    open: frames in which one of them may or may not be found.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Base:
 
 
 def base_of(film: Path) -> Base:
-    """Return up to 60 frames. Raises StudioError where one of them shows no face."""
+    """Return a film's first 60 frames. Raises StudioError if there are fewer, or one of them shows no face."""
     finder, images, faces = FaceFinder(), list[ImageArray](), list[Face]()
     with VideoReader(film, max_side=MAX_SIDE_PX) as reader:
         for _, rgb in reader:
@@ -74,7 +74,7 @@ def base_of(film: Path) -> Base:
 
 
 def clips(base: Base) -> Iterator[BuiltClip]:
-    """A clip as it was filmed, and one or more of each kind."""
+    """Yield a clip as it was filmed, and one or more of each kind."""
     images, faces = base.images, base.faces
     yield BuiltClip("plain", images, ("cut", "absent", "other_person", "covered", "blurred"), frozenset())
     yield _cut(images, faces)
@@ -94,7 +94,7 @@ def clips(base: Base) -> Iterator[BuiltClip]:
 
 
 def talking(base: Base) -> BuiltClip:
-    """Lips that are closed, speak, and close again."""
+    """Return a clip of lips that are closed, speak, and close again."""
     shown = [
         opened_mouth(image, face, speech_gap((number - PART.start + 1) / FPS)) if number in PART else image
         for number, (image, face) in enumerate(zip(base.images, base.faces, strict=True))
@@ -103,7 +103,7 @@ def talking(base: Base) -> BuiltClip:
 
 
 def turning(base: Base) -> BuiltClip:
-    """A head that turns away and back; on the way it may count as turned or not."""
+    """Return a clip of a head that turns away and back; in between it may count as turned away or not."""
     number = np.arange(len(base.images))
     away = np.clip(np.minimum(number - PART.start + TURNING, PART.stop - 1 - number + TURNING) / TURNING, 0, 1)
     shown = [
@@ -138,7 +138,7 @@ def _cut(images: list[ImageArray], faces: list[Face]) -> BuiltClip:
 
 
 def _gone(image: ImageArray, face: Face) -> ImageArray:
-    """The head painted over with what is around it; everything else stays."""
+    """Paint over the head with the mean colour around it; leave everything else."""
     left, top, right, bottom = face.box
     centre, axes = (round((left + right) / 2), round(top + 0.4 * (bottom - top))), (
         round(0.75 * (right - left)), round(0.85 * (bottom - top)),
@@ -151,7 +151,7 @@ def _gone(image: ImageArray, face: Face) -> ImageArray:
 
 
 def _away(image: ImageArray, face: Face) -> ImageArray:
-    """The wall behind: nothing of the host is left."""
+    """Return the wall behind, without the host."""
     wall = image[:8, :8].mean(axis=(0, 1))
     grain = np.random.default_rng(int(face.size * 1000)).normal(0, 2, image.shape)
     return np.asarray(np.clip(wall + grain, 0, 255), np.uint8)
@@ -162,7 +162,7 @@ def _oval_area(face: Face) -> float:
 
 
 def _covered(image: ImageArray, face: Face, at: int, colour: tuple[int, int, int] | None) -> ImageArray:
-    """A disc of a tenth of the face; colour: None for a hand's."""
+    """Cover a tenth of the face with a disc. colour: RGB, or None for the colour of a hand."""
     radius = float(np.sqrt(COVERED_SHARE * _oval_area(face) / np.pi))
     x, y = _inside(face, at, radius)
     rows, columns = np.mgrid[0 : image.shape[0], 0 : image.shape[1]]
@@ -173,7 +173,7 @@ def _covered(image: ImageArray, face: Face, at: int, colour: tuple[int, int, int
 
 
 def _inside(face: Face, at: int, radius: float) -> tuple[float, float]:
-    """Where a disc lies on the face, near one of its points: drawn to the middle until all of it does."""
+    """Return the centre of a disc near a point of the face, moved to the middle until the whole disc is on the face."""
     hull = cv2.convexHull(face.points[OVAL, :2].astype(np.float32))
     middle, point = face.points[OVAL, :2].mean(axis=0), face.points[at, :2]
     for share in np.linspace(0, 1, 21):
@@ -191,7 +191,7 @@ def _skin(image: ImageArray, face: Face) -> NDArray[np.float64]:
 
 
 def _crossing(images: list[ImageArray], faces: list[Face]) -> BuiltClip:
-    """Another person's head and shoulders pass before the host, from the right to the left."""
+    """Another person's head and shoulders pass in front of the host, from right to left."""
     cut = sample_portrait()[0:700, 150:750]
     scale = 1.6 * faces[0].size / 260  # the sample's face is about 260 pixels high
     other = np.asarray(cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)

@@ -31,9 +31,9 @@ from shared.media.reader import read_sound
 from shared.media.still import read_image
 from shared.runtime.clock import SOUND_RATE_HZ
 
-APART = 0.03  # eye distances of the portrait's lips, from which on a frame counts
+APART = 0.03  # least opening of the portrait's lips in a frame that counts, in eye distances
 BLOCK_S, QUIET_S = 0.2, 1.0
-FACE_PX, CELL_PX = 150, 240  # of a face as it is read, and of the image around it
+FACE_PX, CELL_PX = 150, 240  # size of a face for the tracker, and side of the image around it
 FACE_BOX = (45.0, 45.0, 195.0, 195.0)
 CELLS = 12  # of a contact sheet
 
@@ -71,7 +71,7 @@ def measure(speech: Path, film: Path, sheet: Path | None = None) -> dict[str, fl
 
 
 def _enlarged(portrait: Path) -> Path:
-    """The portrait twice as large in a file of its own, so that a face that is small in its film can be one."""
+    """Write the portrait at twice its size to another file, so that a face that is small in its film can be used."""
     rgb = read_image(portrait)
     large = portrait.with_name("large.png")
     write_pixels(
@@ -81,7 +81,7 @@ def _enlarged(portrait: Path) -> Path:
 
 
 def _spoken(avatar: Avatar, sound: NDArray[np.int16]) -> Iterator[tuple[float, ImageArray]]:
-    """(opening of the lips, close-up) of each program frame of an avatar that says this."""
+    """Yield (opening of the lips, close-up) for each program frame of an avatar that speaks this sound."""
     session, composer, finder = load_frame_engine("mesh").open(avatar), Composer(avatar), FaceFinder()
     faces = None if avatar.own_plate else kept_body_faces(avatar)
     size = round(BLOCK_S * SOUND_RATE_HZ)
@@ -101,7 +101,7 @@ def _spoken(avatar: Avatar, sound: NDArray[np.int16]) -> Iterator[tuple[float, I
 
 
 def _close_up(rgb: ImageArray, face: Face) -> ImageArray:
-    """Every face as large as any other, or a small one would be read as further open."""
+    """Cut out a face at a common size, because the tracker reads the lips of a small face as further open."""
     left, top, right, bottom = face.box
     scale = FACE_PX / face.size
     if scale < 1.0:

@@ -1,7 +1,7 @@
 """Peak memory of adding a body that lasts so many seconds: `python -m benchmarks.film.memory SECONDS FILM [mattes]`.
 
-The film is played to and fro at 640 pixels a side until it is long enough. Prints the peak in MB, without that of
-making the film, and the seconds it took; with `mattes` those of the cut-out are made too.
+The film is played to and fro at 640 pixels a side until it is long enough. Prints the peak in MB and the
+seconds, both without making the film; with `mattes`, the mattes of the cut-out are made too.
 """
 
 import json
@@ -19,7 +19,7 @@ FPS, SIDE_PX = 25, 640
 
 
 def peak(seconds: float, film: Path, mattes: bool = False) -> dict[str, float]:
-    """MB and seconds, measured in a process of its own."""
+    """Return the peak in MB and the seconds, measured in a separate process."""
     words = [sys.executable, "-m", "benchmarks.film.memory", str(seconds), str(film), *(["mattes"] if mattes else [])]
     done = subprocess.run(words, check=True, capture_output=True, text=True, encoding="utf-8")
     figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -47,7 +47,7 @@ def _main() -> None:
     seconds, film, mattes = float(sys.argv[1]), Path(sys.argv[2]), len(sys.argv) > 3
     with tempfile.TemporaryDirectory(prefix="studio-bench-") as scratch:
         body = Path(scratch, "body.mp4")
-        # In a process of its own, whose memory does not count.
+        # In a separate process, so that its memory does not count.
         subprocess.run(
             [sys.executable, "-c", "import sys, pathlib; from benchmarks.film.memory import _write; "
              "_write(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), float(sys.argv[3]))", str(film), str(body),

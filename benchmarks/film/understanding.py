@@ -52,7 +52,7 @@ def _understood(base: Base) -> BenchmarkFigures:
 
 
 def followed(clip: BuiltClip) -> Film:
-    """The film of a built clip, followed and understood."""
+    """Return the film of a built clip, with its face followed and its frames understood."""
     track = follow_film(clip.name, clip.images, lambda done: None)
     return understand_film(clip.name, track, FPS, clip.images.__getitem__)
 

@@ -1,1 +1,1 @@
-"""Sessions measured: their cost by part, how many fit, what those that ended leave, how soon they are back."""
+"""Benchmarks of sessions: cost by part, how many fit, what ended ones leave behind, how soon killed ones return."""

@@ -1,4 +1,4 @@
-"""Sessions added until the studio refuses one, and how the accepted ones fare."""
+"""Add sessions until the studio refuses one, and measure the accepted ones."""
 
 import time
 
@@ -8,15 +8,14 @@ from harness.channel import wait_for
 from harness.sessions.session_studio import SessionStudio
 
 MOST = 40
-BEAT_S = 1.0  # between two looks at the rates
+BEAT_S = 1.0  # between two readings of the rates
 
 
 def added_until_refused(studio: SessionStudio, watched_s: float) -> BenchmarkFigures:
-    """Add sessions until one is refused; the load after each.
+    """Add sessions until one is refused, and measure all of them after each.
 
-    `steps`: after each session that was taken, for `watched_s` seconds. Sessions, the frames a second of each (the
-    lowest seen once it runs, and the median over them), busy share, what is free. `refused`: the answer to the one that
-    was not.
+    `taken`: number of accepted sessions. `steps`: a measurement of `watched_s` seconds after each accepted session, and
+    one at the end. `refused`: the answer to the refused session, None if none was.
     """
     steps: list[BenchmarkFigures] = []
     with TalkingAgents(studio) as agents:
@@ -40,7 +39,7 @@ def added_until_refused(studio: SessionStudio, watched_s: float) -> BenchmarkFig
 
 
 def burst(studio: SessionStudio, count: int) -> BenchmarkFigures:
-    """Open as many sessions at once as fit by the studio's own answer, and some more; returns how many it took."""
+    """Ask for `count` sessions without a pause; return how many were reported free before, and how many were taken."""
     told = studio.capacity()["free"]
     answers = [studio.ask(f"burst-{number}") for number in range(count)]
     taken = [answer.json()["session_id"] for answer in answers if answer.status_code == 201]
@@ -57,7 +56,7 @@ def _watched(studio: SessionStudio, names: list[str], seconds: float) -> Benchma
         for name in names:
             if fps := studio.row(name)["figures"].get("fps"):
                 rates[name].append(fps)
-    # The encoder's own rate is a mean over its last seconds: the first of a new session is not whole.
+    # The encoder's own rate is a mean over its last seconds, so the first rates of a new session are too low.
     late = {name: seen[len(seen) // 2 :] for name, seen in rates.items()}
     room = studio.capacity()
     drops = studio.pulses()["sessions"].drops

@@ -1,4 +1,4 @@
-"""What a voice-driven session costs, in cores, by what its processes' threads do."""
+"""Cost of a voice-driven session in cores, split by the task of its processes' threads."""
 
 import statistics
 import time
@@ -40,9 +40,9 @@ PARTS = {
 
 
 def session_cost(studio: SessionStudio, seconds: float) -> BenchmarkFigures:
-    """Cores that one session takes while its agent talks, by part, and beside it the gateway and the LiveKit server.
+    """Measure the cores of one session while its agent talks, by part; those of gateway and LiveKit server separately.
 
-    `in_faces`: the same as a multiple of what 25 faces a second of its engine take in this process.
+    `in_faces`: cores of the session as a multiple of those that 25 faces a second take in this process.
     """
     with TalkingAgents(studio) as agents:
         agents.add("cost")
@@ -79,7 +79,7 @@ def session_cost(studio: SessionStudio, seconds: float) -> BenchmarkFigures:
 
 
 def thread_seconds(pid: int) -> dict[tuple[int, str], float]:
-    """Processor seconds of each thread of a process so far, by (id, name)."""
+    """Return the processor seconds of each thread of a process so far, by (id, name)."""
     found = {}
     for folder in Path(f"/proc/{pid}/task").iterdir():
         try:
@@ -92,7 +92,7 @@ def thread_seconds(pid: int) -> dict[tuple[int, str], float]:
 
 
 def face_cost_ms(folder: Path, count: int = 100) -> float:
-    """Median processor milliseconds of one face of a voice, voice included, drawn here by the default engine."""
+    """Return the median processor milliseconds of one voice-driven face, with the voice analysis, of the mesh engine."""
     session = load_frame_engine("mesh", {}).open(load_avatar(folder))
     sound, spent = np.random.default_rng(5).normal(0, 3000, SOUND_RATE_HZ).astype(np.int16), []
     block = SOUND_RATE_HZ // RATE_FPS

@@ -1,4 +1,4 @@
-"""What ended sessions leave behind, and how soon sessions return whose process was killed."""
+"""What ended sessions leave behind, and how soon sessions return after a kill of their process."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from harness.sessions.session_studio import SERVED_BY, SessionStudio
 from harness.sessions.voice_agent import AVATAR, VoiceAgent
 
 AT_ONCE = 5
-WARMS = 4  # rounds before the first count: what is loaded once is loaded
+WARMS = 4  # rounds before the first count, so that everything that is loaded once is loaded
 SETTLES_S = 8.0  # until the last connections are taken down
 MEGABYTE = 1 << 20
-ON_ITS_WAY_S = 0.3  # after a kill: frames that come until then had been sent before
+ON_ITS_WAY_S = 0.3  # frames that arrive within this time after a kill were sent before it
 
 
 def opened_and_closed(studio: SessionStudio, count: int) -> BenchmarkFigures:
@@ -35,7 +35,7 @@ def opened_and_closed(studio: SessionStudio, count: int) -> BenchmarkFigures:
 
 
 def held(studio: SessionStudio) -> BenchmarkFigures:
-    """What each process holds."""
+    """Return the memory (MB), open files and threads of each process."""
     return {
         name: {
             "mb": round(resident_bytes(pid) / MEGABYTE, 1),
@@ -56,10 +56,11 @@ def _round(studio: SessionStudio) -> None:
 
 
 def killed(studio: SessionStudio, service: str, count: int) -> BenchmarkFigures:
-    """`count` kills of a process beside a viewer.
+    """Kill a process `count` times while a viewer watches.
 
-    `back_s`: seconds from each until the viewer gets frames again, drawn ones where it is the faces' process; `gap_s`:
-    the longest without a frame. The others of the studio continue.
+    `back_s`: seconds from each kill until the viewer gets frames again or, for the faces' process, until faces are
+    drawn again. `longest_gap_s`: longest time without a frame after each kill. `others_ended`: kills after which
+    another process had ended too, counted for each such process; wanted is 0.
     """
     back, gaps, others = [], [], 0
     with TalkingAgents(studio) as agents:
@@ -88,7 +89,7 @@ def killed(studio: SessionStudio, service: str, count: int) -> BenchmarkFigures:
 
 
 def back_after_kill(studio: SessionStudio, agent: VoiceAgent, session: str, service: str) -> float:
-    """Kill a service; the seconds until it serves the session again."""
+    """Kill a service; return the seconds until it serves the session again. Raises AssertionError after 20 s."""
     pid, at = studio.pids()[service], time.monotonic()
     os.kill(pid, signal.SIGKILL)
     if service == "sessions":

@@ -1,4 +1,4 @@
-"""All figures of sessions: of a studio that serves nothing else, with a LiveKit server and agents of its own."""
+"""All benchmarks of sessions, on a studio that serves nothing else, with its own LiveKit server and agents."""
 
 from benchmarks.figures import BenchmarkFigures
 from benchmarks.sessions.admission import added_until_refused, burst
@@ -8,15 +8,15 @@ from harness.sessions.session_studio import session_studio
 from services.local.livekit_server import find_server
 
 PARTS = ("cost", "admission", "ends", "kills")
-MANY = 50  # sessions that may be asked for where admission is not what is measured
+MANY = 50  # limit of sessions where admission is not measured
 ENDED, KILLS, BURST = 100, 5, 10
 
 
 def measure(seconds: float = 20.0, parts: tuple[str, ...] = PARTS) -> BenchmarkFigures:
-    """All figures of sessions.
+    """Return all figures of sessions.
 
-    `cost`: one session's, by part. `admission`: sessions added until one is refused. `ends`: what 100 that ended left.
-    `kills`: how soon sessions are back.
+    `cost`: of one session, by part. `admission`: sessions added until one is refused. `ends`: what 100 ended sessions
+    left behind. `kills`: how soon sessions return after kills.
     """
     if find_server() is None:
         return {"skipped": "there is no livekit-server; deploy/livekit.sh builds one"}

@@ -1,4 +1,4 @@
-"""Agents that never stop talking, each in a room of its own, in one event loop of their own."""
+"""Agents that talk without end, each in its own room, all in one event loop on a background thread."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ WAIT_S = 40.0
 
 
 class TalkingAgents:
-    """A context manager; leaving it takes all agents out of their rooms."""
+    """Context manager of the talking agents; on exit, all agents leave their rooms."""
 
     def __init__(self, studio: SessionStudio) -> None:
         self._studio = studio
@@ -37,9 +37,9 @@ class TalkingAgents:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(WAIT_S)
 
     def add(self, room: str, *, watching: bool = False) -> VoiceAgent:
-        """One more agent, in this room; it talks as soon as its avatar is there.
+        """Add an agent to this room; it talks as soon as its avatar has joined.
 
-        watching: whether it is a viewer too, at a viewer's cost.
+        watching: whether it also receives the video, at the cost of a viewer.
         """
         agent: VoiceAgent = self.run(self._add(room, watching))
         return agent

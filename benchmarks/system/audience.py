@@ -24,13 +24,14 @@ LIFE_S = 3600
 
 
 def measure(viewers: int = VIEWERS, seconds: float = RUN_S) -> dict[str, Any]:
-    """The same measurement alone, with viewers who only see, and with viewers who listen too.
+    """Measure a channel without viewers, with viewers who only see, and with viewers who also listen.
 
-    The body is the full `sample-video`.
+    The avatar is `sample-video`, with its full body.
 
-    viewers_a_core: viewers by the processor time that they add to the gateway. fewest_fps: of the viewer that got
-    fewest frames. saved: share of the bytes of whole frames that the ROI saves; plate_bytes: what a viewer fetches
-    once. whole_frames_s: after how many seconds plate and ROI together are fewer bytes than whole frames.
+    viewers_a_core: viewers over the cores that they add to the gateway. fewest_fps: frame rate of the viewer that got
+    the fewest frames. saved: share of the bytes of whole frames that the ROI preview saves. plate_bytes: size of the
+    plate, which a viewer fetches once. whole_frames_s: seconds after which plate and ROI together are fewer bytes than
+    whole frames.
     """
     with sample_channel() as (run, _):
         run.patch(avatar=SAMPLE_VIDEO)
@@ -68,7 +69,7 @@ def measure(viewers: int = VIEWERS, seconds: float = RUN_S) -> dict[str, Any]:
 
 
 def _link(run: Studio, viewers: int) -> str:
-    """The token of a new link."""
+    """Create a watch link and return its token."""
     answer = httpx2.post(
         f"{run.base}/api/v1/channels/{run.channel}/watch-links", headers={"Authorization": f"Bearer {run.token}"},
         json={"viewers": viewers, "expires_s": LIFE_S}, timeout=10, trust_env=False,
@@ -77,7 +78,7 @@ def _link(run: Studio, viewers: int) -> str:
 
 
 def _watched(run: Studio, seconds: float) -> dict[str, Any]:
-    """Program frames a second on the wire, ticks that the gateway made up, and its processor time in cores."""
+    """Measure program frames a second on the wire, ticks that the gateway made up, and its processor time in cores."""
     pid, made_up = run.pids()["gateway"], run.state()["program"]["repeated"]
     begun, used = time.monotonic(), _cpu_s(pid)
     frames = run.collect_messages("program", seconds)

@@ -1,6 +1,6 @@
-"""Sound against video at a LiveKit subscriber: the time from a flash to its beep, once a second, for as long as asked.
+"""Offset of sound to video at a LiveKit subscriber: the time from a flash to its beep, once a second.
 
-Positive is late sound. `--seconds 1200` is the run of twenty minutes; `drift` is what an hour would add.
+Positive values mean late sound. `--seconds 1200` runs for twenty minutes; the drift is extrapolated to an hour.
 """
 
 import tempfile
@@ -35,7 +35,7 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
 
 
 def subscriber_figures(running: FlashGateway, seconds: float) -> subscriber.Received:
-    """What a subscriber gets of it."""
+    """Return what a subscriber receives from the gateway in `seconds`."""
     settings = running.settings
     return subscriber.finished_subscriber(
         subscriber.start(settings.livekit_url, viewer_token(settings, 10).token, seconds)
@@ -43,7 +43,7 @@ def subscriber_figures(running: FlashGateway, seconds: float) -> subscriber.Rece
 
 
 def offsets(got: subscriber.Received) -> dict[str, Any]:
-    """The distribution of flash to beep."""
+    """Return the distribution of the time from flash to beep."""
     rows = [(at, offset) for at, offset in got.offsets() if at > SETTLING_S]
     if len(rows) < 3:
         return {"pairs": len(rows)}

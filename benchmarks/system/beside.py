@@ -1,4 +1,4 @@
-"""A live channel while a job is rendered on the same machine: whether the program notices.
+"""Pace of a live channel's program, alone and while jobs are rendered on the same machine.
 
 `python -m benchmarks.system.beside [--json]`
 """
@@ -22,9 +22,9 @@ RUN_S = 20.0
 
 
 def measure(seconds: float = RUN_S) -> dict[str, Any]:
-    """Figures of the program and its faces, `alone` and `beside` a render.
+    """Measure the program and its faces, `alone` and `beside` a render.
 
-    With them the render's frames a second beside the channel.
+    Returns the render's frames a second beside the channel, too.
     """
     with sample_channel() as (run, _):
         settings = load_settings(home=run.home)
@@ -60,7 +60,7 @@ def rendered(store: Any, jobs: list[Any]) -> int:
 
 
 def watched(run: Studio, seconds: float) -> dict[str, float]:
-    """Rates of the program and of fresh faces, and the program's longest gap."""
+    """Measure the rates of the program and of new faces, and the program's gaps."""
     reader, face = run.read("program"), run.read("face")
     arrived: list[float] = []
     faces = 0

@@ -1,7 +1,7 @@
-"""What placing the face and drawing the label cost, against the obvious way and against copying memory.
+"""Cost of placing the face and drawing the label, compared with the obvious way and with copying memory.
 
 `python -m benchmarks.system.compositor [--json]`: a 512x512 ROI at its own size on a 1080p plate, one core, decoding
-excluded. Every figure is the median of interleaved repeats, so that a busy machine slows all alike.
+excluded. Every figure is the median of interleaved repeats, so that a busy machine slows all of them alike.
 """
 
 import argparse
@@ -30,11 +30,11 @@ PLACEMENT = np.array([[0.998, -0.05, 700.3], [0.05, 0.998, 210.7]])
 def measure(repeats: int = REPEATS) -> dict[str, float]:
     """Milliseconds per frame and PSNR in dB; see the keys.
 
-    foreign_ms: a face on a foreign body, fitted to the light of a plate frame that was shown before; foreign_first_ms:
-    of one that is shown for the first time; foreign_over_plain, foreign_over_first: the former as a multiple of placing
-    the same face as it is, and of the latter. label_us: drawing the label into a frame. labelled_us: the copy that the
-    gateway draws it into, and the label, in microseconds. label_over_copy, labelled_over_copy: the same as a multiple
-    of one copy of the frame.
+    foreign_ms: placing a face on another person's body, matched to the light of a plate frame that was shown before;
+    foreign_first_ms: the same for a plate frame that is shown for the first time. foreign_over_plain: foreign_ms over
+    placing the same face without the match; foreign_over_first: foreign_ms over foreign_first_ms. label_us: drawing the
+    label into a frame. labelled_us: copying a frame as the gateway does, and drawing the label into the copy.
+    label_over_copy, labelled_over_copy: the two as multiples of one copy of the frame.
     """
     plate, roi, mask = _smooth(HEIGHT, WIDTH), _smooth(SIDE, SIDE), own_mask()
     i420, out = rgb_to_i420(plate), rgb_to_i420(plate)
@@ -103,9 +103,9 @@ def measure(repeats: int = REPEATS) -> dict[str, float]:
 
 
 def full_frame(plate: NDArray[np.uint8], roi: NDArray[np.uint8], mask: NDArray[np.uint8]) -> ImageArray:
-    """The obvious way: face and mask warped to the frame's size, and blended in floating-point RGB.
+    """Compose the obvious way: warp face and mask to the frame's size, and blend them in floating-point RGB.
 
-    All of the frame is then converted for the encoder. The colour match is done as ours does it, on the ROI.
+    The whole frame is then converted for the encoder. The colour match is applied to the ROI, as in ours.
     """
     yuv = cv2.cvtColor(roi, cv2.COLOR_RGB2YUV).astype(np.float32)
     # OpenCV's YUV here is full range with chroma scaled by 0.492 and 0.877: luma and chroma are matched alike.

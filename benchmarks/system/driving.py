@@ -21,8 +21,8 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
     """Bytes and messages a second on the stream "driving".
 
     mesh: an engine that needs no image. mesh_watched: the same while a browser shows the driver beside the program.
-    whole: an engine that needs the image. saved: the share of its bytes that `mesh` does without. switch_ms: from the
-    choice of that engine to the first image.
+    whole: an engine that needs the image. saved: the share of those bytes that `mesh` saves. switch_ms: from the
+    choice of that engine to its first image.
     """
     figures: dict[str, Any] = {}
     with sample_channel(engines=ENGINES) as (run, _):
@@ -46,9 +46,9 @@ def _until_whole(run: Studio) -> float:
 
 
 def _sent(run: Studio, image: str, seconds: float) -> dict[str, float]:
-    """Once as much of the driver's image is asked for."""
+    """Measure the stream once the scene asks for this size of the driver's image."""
     wait_for(lambda: run.state()["scene"]["driver_image"] == image, 20, f"image: {image}")
-    run.collect_messages("driving", 1.0)  # what was on its way before
+    run.collect_messages("driving", 1.0)  # discard what was sent before the change
     messages = [message for _, message in run.collect_messages("driving", seconds)]
     sizes = [len(part) for message in messages for part in encode_message(message)]
     return {

@@ -1,6 +1,6 @@
-"""Cost of rendering by a farm compared with one go, how it grows with workers, and how it bears a long queue.
+"""Cost of rendering in segments instead of in one go, speed-up with more workers, and behaviour with a long queue.
 
-The engine sleeps COST_MS a frame where workers are counted, so that their number and not this machine's cores decides.
+To measure the speed-up, the engine sleeps COST_MS per frame, so that the number of workers and not of cores decides.
 """
 
 import json
@@ -58,7 +58,7 @@ def measure() -> dict[str, Any]:
 def overhead(settings: Settings) -> dict[str, Any]:
     """CPU seconds of a job in segments of the usual length over those of the same job in a single segment.
 
-    One worker in this process does them all, with its engine open already.
+    One worker in this process renders all of them, with its engine already open.
     """
     from services.renderer.job.open_job import JobOpener
     from services.renderer.job.step import UnitWorker
@@ -88,7 +88,7 @@ def overhead(settings: Settings) -> dict[str, Any]:
 
 
 def submits(settings: Settings) -> dict[str, Any]:
-    """Milliseconds from a request to a job on disk, fsynced, with a message sent."""
+    """Measure the milliseconds from a request to a job that is on disk, fsynced, and announced by a message."""
     store = LocalStore(settings.home / "submits")
     driver = settings.home / "drivers" / "sample.mp4"
     times = []
@@ -111,7 +111,7 @@ def submits(settings: Settings) -> dict[str, Any]:
 
 
 def scaling(settings: Settings) -> dict[str, Any]:
-    """Seconds that the same job takes with more and more workers, and how near that comes to dividing."""
+    """Measure the seconds of the same job with more and more workers, and how close the speed-up is to linear."""
     home = settings.home
     driver = lengthened(home / "drivers" / "sample.mp4", home / "scaling.mp4", seconds=SEGMENTS)
     settings = settings.model_copy(update={"segment_seconds": 1.0, "jobs": str(home / "scaling")})
@@ -131,7 +131,7 @@ def scaling(settings: Settings) -> dict[str, Any]:
 
 
 def seconds_until_done(settings: Settings, driver: Path, key: str, number: int) -> float:
-    """Seconds until a job is done."""
+    """Submit a job and return the seconds until it is done. Raises RuntimeError if it is parked."""
     store, sender = LocalStore(Path(settings.jobs)), JobQueue(settings)
     request = JobRequest(settings.home / "avatars" / "sample", driver, NAME, key=f"{key}-{number}", output=SMALL)
     made = submit_to_store(store, request, settings)
@@ -147,7 +147,7 @@ def seconds_until_done(settings: Settings, driver: Path, key: str, number: int) 
 
 @contextmanager
 def farm(settings: Settings, workers: int, cost: float = COST_MS) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """A Redis and so many workers."""
+    """Run a Redis server and so many workers; yields the workers' processes."""
     with RedisServer(settings.home) as server:
         environment = child_environment(settings, secrets=True, store=True, redis_url=server.url) | {COST: str(cost)}
         command = [sys.executable, "-m", "cli.app", "worker", "--engines", NAME]
@@ -164,7 +164,7 @@ def farm(settings: Settings, workers: int, cost: float = COST_MS) -> Iterator[li
 
 
 def queue(settings: Settings) -> dict[str, Any]:
-    """A queue of ten thousand: how long a list of it takes, and what grows while it is drained."""
+    """Measure a queue of ten thousand jobs: the time to list them, and memory growth while they are rendered."""
     home = settings.home
     settings = settings.model_copy(update={"jobs": str(home / "queue")})
     store = LocalStore(home / "queue")
@@ -173,7 +173,7 @@ def queue(settings: Settings) -> dict[str, Any]:
     for number in range(QUEUE - 1):
         copy_job(store, made, number)
     with RedisServer(home):
-        summaries(settings, store, 50)  # makes the index
+        summaries(settings, store, 50)  # builds the index
         lists = [elapsed_ms(lambda: summaries(settings, store, QUEUE)) for _ in range(7)]
         pages = [elapsed_ms(lambda: (summaries(settings, store, 50), counts(settings, store))) for _ in range(7)]
     figures = {
@@ -203,7 +203,7 @@ def drain(settings: Settings, store: LocalStore) -> dict[str, Any]:
 
 
 def held_figures(workers: list[subprocess.Popen[bytes]], look: JobQueue) -> dict[str, float]:
-    """What the workers and Redis hold: resident megabytes, keys."""
+    """Return the memory of the workers and of Redis in megabytes, and the number of Redis' keys."""
     processes = [each for worker in workers for each in family(worker.pid)]
     client = look.client()
     assert client is not None
@@ -216,7 +216,7 @@ def held_figures(workers: list[subprocess.Popen[bytes]], look: JobQueue) -> dict
 
 
 def family(pid: int) -> list[int]:
-    """A process and all below it."""
+    """Return the process ids of a process and its descendants."""
     below = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8").split()
     return [pid, *(each for child in below for each in family(int(child)))]
 
@@ -248,7 +248,7 @@ def copy_job(store: LocalStore, made: Manifest, number: int) -> None:
 
 
 def lengthened(driver: Path, path: Path, seconds: float) -> Path:
-    """The driver's frames over and over until it lasts so long, without sound."""
+    """Write a video of `seconds` that repeats the driver's frames, without sound; return its path."""
     if path.exists():
         return path
     with VideoReader(driver) as reader:

@@ -54,7 +54,7 @@ def _stages(run: Studio) -> dict[str, dict[str, float]]:
 
 
 def canvas_latency(run: Studio, mode: str) -> dict[str, float]:
-    """What the console measures itself: driver frame captured to pixels drawn, in milliseconds."""
+    """Return the console's own measurement from capturing a driver frame to drawing its pixels, in milliseconds."""
     with browser.page(f"{run.base}/#token={run.token}") as page:
         wait_for(lambda: page.evaluate("!!window.studio"), 30, "the console has loaded")
         page.evaluate(f"localStorage.setItem('persona-studio-mode', '{mode}'); location.reload()")
@@ -67,7 +67,10 @@ def canvas_latency(run: Studio, mode: str) -> dict[str, float]:
 
 
 def recovery(run: Studio, service: str) -> float:
-    """Seconds from kill -9 of a service to the next program frame with a driven face that it had its part in."""
+    """Return the seconds from kill -9 of a service to a program frame with a driven face made after the kill.
+
+    For the gateway: until the channel is on air again.
+    """
     wait_for(lambda: run.state().get("on_air_state") == "ON AIR", 20, "on air")
     pid = run.pids()[service]
     os.kill(pid, signal.SIGKILL)

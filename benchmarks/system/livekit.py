@@ -43,7 +43,10 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
 
 
 def frame_costs(width: int, height: int) -> dict[str, float]:
-    """Cost of handing one frame to the library, relative to a copy of its I420 planes; interleaved medians."""
+    """Measure the cost of passing one frame to the library, relative to a copy of its I420 planes.
+
+    The figures are medians of interleaved calls.
+    """
     i420 = FlashFrames((width, height)).frame_at(1, Fraction(25))
     rgb = np.asarray(cv2.cvtColor(i420, cv2.COLOR_YUV2RGB_I420), np.uint8)
     rgba = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2RGBA), np.uint8)
@@ -72,7 +75,7 @@ def frame_costs(width: int, height: int) -> dict[str, float]:
 
 
 def _interleaved(ways: dict[str, Callable[[], None]]) -> dict[str, float]:
-    """Median seconds of each, one after the other so that a busy moment hits all."""
+    """Return the median seconds of each, called in turns so that a busy moment affects all."""
     taken: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
@@ -83,7 +86,7 @@ def _interleaved(ways: dict[str, Callable[[], None]]) -> dict[str, float]:
 
 
 def output_costs(running: FlashGateway, seconds: float) -> dict[str, float]:
-    """Percent of a core: the gateway with no output, and what each output adds to that."""
+    """Measure the gateway in percent of a core: without an output, and what each output adds."""
     time.sleep(1)
     nothing = _percent(running, seconds)
     costs = {"no_output": nothing}
@@ -112,7 +115,7 @@ def _percent(running: FlashGateway, seconds: float) -> float:
 
 
 def at_subscriber(running: FlashGateway) -> dict[str, Any]:
-    """Glass to glass: from the capture time that each frame carries to its arrival, on one machine's clock."""
+    """Measure glass to glass: from the capture time that each frame carries to its arrival, on one machine's clock."""
     running.patch(livekit=True).raise_for_status()
     running.wait(lambda: running.livekit()["state"] == "live")
     got = subscriber_figures(running, WATCHED_S)

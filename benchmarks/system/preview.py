@@ -43,7 +43,7 @@ def _shows(run: Studio, avatar: str) -> bool:
 
 
 def watch_preview(address: str, token: str, mode: str, seconds: float) -> tuple[int, int]:
-    """Bytes and frames that a viewer in this mode is sent."""
+    """Watch the preview in this mode and return the bytes and frames received."""
     url = f"ws://{address}/api/v1/channels/main/preview?mode={mode}"
     with connect(url, max_size=None, compression=None) as socket:
         socket.send(json.dumps({"token": token}))
@@ -61,7 +61,7 @@ def watch_preview(address: str, token: str, mode: str, seconds: float) -> tuple[
 
 
 def _next(socket: ClientConnection) -> tuple[int, int]:
-    """Kind and size of the next binary message, acknowledged; acknowledges every plate that it is sent."""
+    """Return kind and size of the next binary message, and acknowledge it and every plate received."""
     while True:
         data: Any = socket.recv(10)
         if isinstance(data, str):

@@ -1,6 +1,6 @@
 """`studio bench rtsp`: from choosing a network camera to its first frame, against FFmpeg's own way of opening one.
 
-The camera is joined at another place each time; what is left is the wait for its next key frame.
+Each start joins the camera's stream at another point between two key frames, so that the wait for the next one varies.
 """
 
 import time
@@ -20,7 +20,7 @@ from shared.runtime.wake import Wake
 STARTS, KEY_FRAMES, LONGEST_S = 8, 50, 30.0
 STEP_S = (
     1.618 * KEY_FRAMES / FPS
-)  # between two joinings: a share of the key frames' distance that does not repeat itself
+)  # between the points of two starts: an odd share of the key frames' distance, so that points do not repeat
 
 
 def measure() -> dict[str, Any]:

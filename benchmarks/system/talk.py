@@ -1,8 +1,8 @@
 """How soon a spoken question is answered, part by part, and how soon the host is silent when a person speaks.
 
-A whole channel on the machine, with servers of its own on loopback that answer at once: what is left is the studio's
-own time. The questions are by espeak-ng, which must be installed, at the pace of a microphone; so are the
-interruptions.
+A whole channel on this machine, with its own servers on loopback that answer immediately: what remains is the studio's
+own time. Questions and interruptions are spoken by espeak-ng, which must be installed, and sent at the pace of a
+microphone.
 """
 
 import json
@@ -22,9 +22,9 @@ from services.gateway.conversation.vad import BLOCK_BYTES, SPEECH_RATE_HZ, load_
 from shared.wire.bus import Reader
 
 TRIALS, INTERRUPTIONS = 8, 8
-BLOCK_S = 0.04  # of a microphone's messages
-LOUD = 300  # of a sample of the program's sound
-SPOKEN = 1500  # of a sample of the question: its first and last sound
+BLOCK_S = 0.04  # length of a microphone's message
+LOUD = 300  # level from which on a sample of the program's sound is loud
+SPOKEN = 1500  # level of the first and the last sample of a question that count as speech
 LONGEST_S = 20.0
 PARTS = ("vad_ms", "speech_to_text_ms", "chat_ms", "voice_ms", "total_ms")
 LONG_REPLY = "This goes on and on without any pause and gives you something to stop " * 6
@@ -33,7 +33,7 @@ LONG_REPLY = "This goes on and on without any pause and gives you something to s
 def measure() -> dict[str, Any]:
     """Milliseconds.
 
-    `parts`: as the studio tells them. `heard`: from the question's last sound to the program's first, measured from
+    `parts`: as the studio reports them. `heard`: from the question's last sound to the program's first, measured from
     outside. `decided`: from an interruption's first sound until the studio knows that a person speaks; `silent`: from
     then until the program's last sound. `vad_block`: what 32 ms of sound cost the gateway.
     """
@@ -71,7 +71,7 @@ def _questions(run: Studio) -> dict[str, Any]:
             socket.send('{"type": "interrupt"}')
             page.close()
         wait_for(lambda: not run.state()["speech"]["queue"], 30, "silent again")
-        if trial and told is not None:  # the first one imports and connects
+        if trial and told is not None:  # left out: the first one imports and connects
             heard.append(1000 * (first - begun - last))
             for name in PARTS:
                 parts[name].append(told[name])
@@ -107,16 +107,17 @@ def _socket(run: Studio) -> ClientConnection:
         try:
             socket.recv(5)
             return socket
-        except ConnectionClosed:  # the one before it is not quite gone
+        except ConnectionClosed:  # the previous socket is not closed yet
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
 
 
 class _Page:
-    """A page with a microphone, and ears at the program.
+    """A page with a microphone that also listens to the program.
 
-    latency: as it was told. states: when each was told last. loud: when each loud block of the program came.
+    latency: as the studio reported it. states: monotonic time in seconds at which each state was last reported. loud:
+    time at which each loud block of the program arrived.
     """
 
     def __init__(self, run: Studio, socket: ClientConnection) -> None:
@@ -128,7 +129,7 @@ class _Page:
         self._reader.read()
 
     def speak(self, pcm: bytes, enough: Callable[[], bool]) -> float:
-        """Send sound at its pace until it is over or it is enough; return when its first sample was."""
+        """Send sound in real time until it ends or `enough` is true; return the monotonic time of its first sample."""
         begun, step = time.monotonic(), 2 * round(BLOCK_S * SPEECH_RATE_HZ)
         for number, at in enumerate(range(0, len(pcm), step)):
             while time.monotonic() < begun + (number + 1) * BLOCK_S:  # a block is sent when its last sample was spoken
@@ -139,7 +140,7 @@ class _Page:
         return begun
 
     def look(self) -> None:
-        """Take in what was told and heard meanwhile, for two milliseconds."""
+        """Read one message, waiting two milliseconds at most, and the program's new sound."""
         try:
             message = json.loads(self._socket.recv(0.002))
             if message["type"] == "latency":

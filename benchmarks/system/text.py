@@ -1,7 +1,7 @@
-"""How soon a text is heard: from the request to the first sound of the program, and what the voice takes by itself.
+"""How soon a text is heard: from the request to the first sound of the program, and how long the voice alone takes.
 
-A whole channel, driven by speech, speaks a sentence by a server of its own on loopback that answers at once, and by
-espeak-ng where it is installed. The voice's own time is measured in the same run, from its call to its first block.
+A whole channel, driven by speech, speaks a sentence with a voice server on loopback that answers immediately, and with
+espeak-ng if it is installed. The voice's own time is measured in the same run, from its call to its first block.
 """
 
 import asyncio
@@ -26,10 +26,11 @@ LONGEST_S = 10.0
 
 
 def measure() -> dict[str, Any]:
-    """Milliseconds of each voice: `own`, its first loud block by itself.
+    """Return the milliseconds of each voice.
 
-    `heard`, from the request to the program's first loud block on the bus; `added`, the difference of their medians,
-    beside the delay at which the program plays every voice.
+    `own_ms`: from the voice's call to its first loud block. `heard_ms`: from the request to the program's first loud
+    block on the bus. `added_ms`: difference of their medians. `voice_delay_ms`: the delay at which the program plays
+    every voice.
     """
     figures: dict[str, Any] = {}
     with speech_server() as server:
@@ -46,9 +47,9 @@ def measure() -> dict[str, Any]:
 def _of_voice(run: Studio, name: str) -> dict[str, Any]:
     own, heard = [], []
     for trial in range(TRIALS + 1):
-        # Side by side, so that what else the machine does falls on both.
+        # In turns, so that other work on the machine affects both.
         mine, theirs = asyncio.run(_first_block_ms(name)), _first_sound_ms(run, name)
-        if trial:  # the first one imports and connects
+        if trial:  # left out: the first one imports and connects
             own.append(mine)
             heard.append(theirs)
     added = float(np.median(heard)) - float(np.median(own))
@@ -67,7 +68,8 @@ async def _first_block_ms(name: str) -> float:
 def _first_sound_ms(run: Studio, name: str) -> float:
     address, head = f"{run.base}/api/v1/channels/main/speech", {"Authorization": f"Bearer {run.token}"}
     reader = run.read("sound")
-    # A client that is there already: reading its certificates takes longer than the studio does.
+    # Made and connected before the measurement: to read its certificates, a client takes longer than the studio to
+    # answer.
     client = httpx2.Client(headers=head, timeout=10, trust_env=False)
     try:
         client.get(f"{run.base}/api/v1/channels/main").raise_for_status()

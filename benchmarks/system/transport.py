@@ -20,15 +20,15 @@ HEIGHT, WIDTH = 1080, 1920
 PACED_FPS, PACED = 50, 150
 FLOOD_S = 1.5
 ROUNDS = 3
-QUIET_MS = 4000  # a sender that says nothing for so long has ended, whatever became of its last word
+QUIET_MS = 4000  # a sender that is silent for so long has ended, even if its last message was lost
 PEERS = ("studio", "imagezmq_pub", "imagezmq_req")
 
 
 def measure() -> dict[str, Any]:
-    """Hop of a 1080p I420 frame over ipc.
+    """Measure the hop of a 1080p I420 frame over ipc.
 
-    Median and 95th percentile in milliseconds when paced, frames a second when sent as fast as they go, each also as a
-    ratio to one memory copy of the same frame.
+    Median and 95th percentile in milliseconds when paced, and frames a second when sent as fast as possible; each also
+    as a ratio to one memory copy of the same frame.
     """
     results: dict[str, list[dict[str, float]]] = {peer: [] for peer in PEERS}
     copies: list[float] = []
@@ -66,7 +66,7 @@ def make_frame() -> NDArray[np.uint8]:
 
 
 def _one(peer: str) -> dict[str, float]:
-    """Receive from a sender in another process: first paced, then flat out."""
+    """Receive from a sender in another process: first paced, then as fast as possible."""
     with tempfile.TemporaryDirectory() as folder:
         received: Any = (
             _studio(Path(folder)) if peer == "studio" else _imagezmq(Path(folder), request_reply=peer.endswith("req"))
@@ -148,7 +148,7 @@ def _send(peer: str, folder: Path) -> None:
     while time.monotonic() < ends:
         send(1)
         time.sleep(0)
-    for _ in range(30):  # a full queue drops what comes last
+    for _ in range(30):  # several times, because a full queue drops the newest messages
         time.sleep(0.05)
         send(2)
 

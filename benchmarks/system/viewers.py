@@ -1,4 +1,4 @@
-"""Joining and leaving is free: program pacing, memory and handles with 200 viewers of the preview coming and going.
+"""Program pacing, memory and handles while 200 preview viewers come and go, which must cost the program nothing.
 
 `python -m benchmarks.system.viewers [--json]`
 """
@@ -16,13 +16,13 @@ RUN_S = 20.0
 
 
 def measure(seconds: float = RUN_S) -> dict[str, Any]:
-    """The same measurement without viewers and with them, and what is left when they have gone.
+    """Measure the program without viewers and with them, and the gateway's memory and handles after they have left.
 
     stall_ms: by how much the longest gap between two program frames was longer than a tick, as the compositor sends
-    them and as the gateway's outputs are given them. visits: viewers that came, watched and left.
+    them and as the gateway's outputs receive them. visits: number of viewers that came, watched and left.
     """
     with sample_channel() as (run, _):
-        with Crowd(run.base, run.token, run.channel) as first:  # the first ones load what stays loaded
+        with Crowd(run.base, run.token, run.channel) as first:  # the first viewers load what stays loaded
             time.sleep(5)
             first.leave()
         time.sleep(12)
@@ -52,7 +52,7 @@ def _pacing(run: Studio, seconds: float) -> dict[str, Any]:
 
 
 def _lock_is_held(run: Studio) -> dict[str, float]:
-    """What the gateway's process holds."""
+    """Return the memory (MB), open files and threads of the gateway's process."""
     pid = run.pids()["gateway"]
     return {
         "resident_mb": round(resident_bytes(pid) / 1e6, 1),

@@ -1,4 +1,4 @@
-"""How well, how early and how cheaply a voice becomes a mouth, in the engine alone and at a viewer.
+"""Accuracy, timing and cost of the mouth that a voice drives, in the engine alone and at a viewer.
 
 Times are processor time of one thread. The speech is synthesised by espeak-ng, in voices and languages that the network
 was not trained on, because its closures are known to the millisecond; without espeak-ng those figures are left out.
@@ -23,7 +23,7 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 
 
 def cost(face: Face) -> dict[str, float]:
-    """Processor milliseconds for the voice of one frame, the image left out."""
+    """Measure the processor milliseconds for the voice of one frame, without drawing the image."""
     speaker, times = Speaker(face, RATE), []
     sound = np.random.default_rng(5).normal(0, 3000, 4 * SOUND_RATE_HZ).astype(np.int16)
     for at in range(0, len(sound), 1920):
@@ -34,7 +34,7 @@ def cost(face: Face) -> dict[str, float]:
 
 
 def measure() -> dict[str, Any]:
-    """All figures. `network`: what training wrote down of voices and languages that it had not heard."""
+    """Return all figures. `network`: those that training recorded for voices and languages that it had not heard."""
     from engines.mesh.motion import MIDDLE, lip_gaps
     from training.visemes.espeak import espeak_installed
 
