@@ -92,7 +92,7 @@ def thread_seconds(pid: int) -> dict[tuple[int, str], float]:
 
 
 def face_cost_ms(folder: Path, count: int = 100) -> float:
-    """Return the median processor milliseconds of one voice-driven face, with the voice analysis, of the mesh engine."""
+    """Return the median processor milliseconds of a voice-driven face of the mesh engine, voice analysis included."""
     session = load_frame_engine("mesh", {}).open(load_avatar(folder))
     sound, spent = np.random.default_rng(5).normal(0, 3000, SOUND_RATE_HZ).astype(np.int16), []
     block = SOUND_RATE_HZ // RATE_FPS

@@ -25,7 +25,7 @@ server = AgentServer()
 
 
 def speech() -> tuple[int, bytes]:
-    """(rate in Hz, 16 bit samples of one channel)."""
+    """Return (rate in Hz, 16-bit samples of one channel)."""
     path = os.getenv("WAV")
     if path:
         with wave.open(path) as file:
@@ -37,7 +37,7 @@ def speech() -> tuple[int, bytes]:
 
 
 async def frames(rate: int, samples: bytes) -> AsyncIterator[rtc.AudioFrame]:
-    """The speech in blocks, as a synthesiser gives it."""
+    """Yield the speech in blocks, as a synthesiser does."""
     step = int(rate * BLOCK_S) * 2
     for start in range(0, len(samples), step):
         block = samples[start : start + step]
@@ -45,7 +45,7 @@ async def frames(rate: int, samples: bytes) -> AsyncIterator[rtc.AudioFrame]:
 
 
 def watch_address(room: str) -> str:
-    """Where a browser sees the room."""
+    """Return the address at which a browser shows the room."""
     token = (
         api.AccessToken()
         .with_identity("viewer")
@@ -59,7 +59,7 @@ def watch_address(room: str) -> str:
 
 @server.rtc_session()
 async def entrypoint(ctx: JobContext) -> None:
-    """One job: a greeting, an interruption, a goodbye."""
+    """Run one job: a greeting, an interruption, a goodbye."""
     print("watch:", watch_address(ctx.room.name), flush=True)
     session: AgentSession[None] = AgentSession(vad=None)
     avatar = personastudio.AvatarSession()

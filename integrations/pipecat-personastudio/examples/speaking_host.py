@@ -3,8 +3,8 @@
     python speaking_host.py
 
 It says a WAV file, is interrupted, and says it again, in the room ROOM ("demo"). WAV names the file (16 bit, one
-channel); without it the bot hums. The address where it can be watched is printed. In a bot of yours a speech service
-stands before the face, in place of the script.
+channel); without it the bot hums. The address where it can be watched is printed. In a bot of your own, a speech
+service precedes the face, in place of the script.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ SIDE_PX = 512
 
 
 def speech() -> tuple[int, bytes]:
-    """(rate in Hz, 16 bit samples of one channel)."""
+    """Return (rate in Hz, 16-bit samples of one channel)."""
     path = os.getenv("WAV")
     if path:
         with wave.open(path) as file:
@@ -50,7 +50,7 @@ def speech() -> tuple[int, bytes]:
 
 
 def spoken() -> list[Frame]:
-    """The speech in frames, as a speech service gives it."""
+    """Return the speech as the frames that a speech service sends."""
     rate, samples = speech()
     step = int(rate * BLOCK_S) * 2
     blocks = [samples[start : start + step] for start in range(0, len(samples), step)]
@@ -58,13 +58,13 @@ def spoken() -> list[Frame]:
 
 
 def token(room: str, identity: str, publishes: bool) -> str:
-    """An access token for one room."""
+    """Return an access token for one room."""
     grants = VideoGrants(room_join=True, room=room, can_publish=publishes)
     return AccessToken().with_identity(identity).with_grants(grants).to_jwt()
 
 
 class Listener(FrameProcessor):
-    """Says when the bot begins to speak and when it ends."""
+    """Reports when the bot begins and stops speaking."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class Listener(FrameProcessor):
 
 
 async def play(worker: PipelineWorker, listener: Listener) -> None:
-    """A greeting, an interruption, a goodbye."""
+    """Play the script: a greeting, an interruption, a goodbye."""
     for words in ("greeting", "interruption", "goodbye"):
         listener.speaks.clear()
         listener.silent.clear()
@@ -98,7 +98,7 @@ async def play(worker: PipelineWorker, listener: Listener) -> None:
 
 
 async def main() -> None:
-    """One bot, from its start to its end."""
+    """Run one bot, from its start to its end."""
     room, url = os.getenv("ROOM", "demo"), os.environ["LIVEKIT_URL"]
     query = urllib.parse.urlencode({"liveKitUrl": url, "token": token(room, "viewer", publishes=False)})
     print(f"watch: https://meet.livekit.io/custom?{query}", flush=True)

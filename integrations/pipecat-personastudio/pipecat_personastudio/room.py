@@ -1,7 +1,7 @@
 """The room that a bot shares with its avatar: the bot's voice goes in, the avatar's frames and sound come out.
 
-It is LiveKit Agents' avatar protocol: a byte stream is a segment of speech, `lk.clear_buffer` interrupts, and the
-avatar reports by RPC which segment has begun and which has ended.
+The protocol is that of avatars in LiveKit Agents: a byte stream is a segment of speech, `lk.clear_buffer` interrupts,
+and the avatar reports by RPC when a segment has begun and when it has ended.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ VOICE_TOPIC, CLEAR = "lk.audio_stream", "lk.clear_buffer"
 STARTED, FINISHED = "lk.playback_started", "lk.playback_finished"
 TOKEN_LIFE = datetime.timedelta(hours=6)
 CLEAR_S = 2.0
-# After which another may speak.
+# Events after which the speaker may change.
 ROOM_EVENTS: tuple[rtc.room.EventTypes, ...] = (
     "participant_active",
     "participant_disconnected",
@@ -27,19 +27,19 @@ ROOM_EVENTS: tuple[rtc.room.EventTypes, ...] = (
     "disconnected",
 )
 SOUND_MS = 20
-QUEUED_FRAMES = 2  # of the avatar, where the pipeline is slower than it
+QUEUED_FRAMES = 2  # frames of the avatar that wait if the pipeline is slower
 
 
 @dataclass(frozen=True)
 class LiveKitServer:
-    """Where rooms are, and the keys that open them."""
+    """Address of a LiveKit server, and the keys that sign tokens for its rooms."""
 
     url: str
     key: str
     secret: str
 
     def token(self, room: str, identity: str, **attributes: str) -> str:
-        """An access token for one room, with every right in it."""
+        """Return an access token for one room, with every right in it."""
         return (
             AccessToken(self.key, self.secret)
             .with_kind("agent")
@@ -54,10 +54,10 @@ class LiveKitServer:
 
 @dataclass(frozen=True)
 class RoomEvents:
-    """What is done with what comes.
+    """Callbacks for what arrives from the room.
 
-    image: (bytes RGB, width, height). sound: 16 bit mono. started: a segment begins. finished: one ends; whether by an
-    interrupt. changed: who is in the room may have changed.
+    image: a frame of the avatar (RGB bytes, width, height). sound: its sound, 16-bit mono. started: a segment begins.
+    finished: a segment ends (whether by an interrupt). changed: the room's participants may have changed.
     """
 
     image: Callable[[bytes, int, int], Awaitable[None]]
@@ -68,19 +68,19 @@ class RoomEvents:
 
 
 class AvatarRoom:
-    """One room, with at most one avatar in it. Lives in one event loop."""
+    """One room, with at most one avatar in it. Use it in a single event loop."""
 
     def __init__(self, server: LiveKitServer, name: str, rate: int, events: RoomEvents) -> None:
-        """rate: of the sound that comes out, Hz."""
+        """rate: of the avatar's sound, Hz."""
         self._server, self.name, self._rate, self._events = server, name, rate, events
         self._room = rtc.Room()
         self._writer: rtc.ByteStreamWriter | None = None
-        self._turn = asyncio.Lock()  # speech that follows an interruption stays behind it
+        self._turn = asyncio.Lock()  # speech that follows an interruption is sent after it
         self._tasks: set[asyncio.Task[None]] = set()
         self._joined = False
 
     async def connect(self) -> None:
-        """Join. Raises rtc.ConnectError."""
+        """Join the room. Raises rtc.ConnectError."""
         self._room.on("track_subscribed", self._subscribed)
         for event in ROOM_EVENTS:
             self._room.on(event, lambda *_: self._events.changed())
@@ -96,15 +96,18 @@ class AvatarRoom:
             task.cancel()
         if self._joined:
             for method in (STARTED, FINISHED):
-                self._room.local_participant.unregister_rpc_method(method)  # each keeps the room in memory
+                self._room.local_participant.unregister_rpc_method(method)  # it keeps the room in memory
         await self._room.disconnect()
 
     def avatar_token(self) -> str:
-        """The token with which the avatar joins, as this bot's."""
+        """Return the token with which the avatar joins on behalf of this bot."""
         return self._server.token(self.name, AVATAR, **{ON_BEHALF: BOT})
 
     def shown_by(self) -> str:
-        """Which avatar shows frames, by LiveKit's own name for each that comes; "" for none."""
+        """Return LiveKit's id of the avatar if it publishes video, otherwise "".
+
+        The id is another one each time that the avatar joins.
+        """
         who = self._room.remote_participants.get(AVATAR) if self._room.isconnected() else None
         if who is None:
             return ""
@@ -112,7 +115,7 @@ class AvatarRoom:
         return who.sid if any(each.kind == rtc.TrackKind.KIND_VIDEO for each in publications) else ""
 
     async def say(self, audio: bytes, rate: int, channels: int) -> None:
-        """A part of a segment, 16 bit; the first one begins it."""
+        """Send a part of a segment, 16-bit samples; the first part begins the segment."""
         async with self._turn:
             if self._writer is None:
                 self._writer = await self._room.local_participant.stream_bytes(
@@ -124,12 +127,12 @@ class AvatarRoom:
             await self._writer.write(audio)
 
     async def end_segment(self) -> None:
-        """No more of it comes."""
+        """End the segment that is being sent."""
         async with self._turn:
             await self._close_writer()
 
     async def clear(self) -> None:
-        """Silence at once. An avatar that does not answer is not waited for."""
+        """Silence the avatar immediately; wait at most CLEAR_S for its answer."""
         async with self._turn:
             await self._close_writer()
             if AVATAR not in self._room.remote_participants:

@@ -1,4 +1,4 @@
-"""What a bot says and has not been heard yet, so that it can be said by the bot where its avatar leaves."""
+"""Speech that was given to the avatar and not heard yet, so that the bot can speak it if the avatar leaves."""
 
 import asyncio
 import time
@@ -12,8 +12,8 @@ from pipecat.frames.frames import Frame, TTSAudioRawFrame, TTSStoppedFrame
 class Segment:
     """Speech between two stops.
 
-    started: wall clock seconds at which the avatar began, 0 while it has not. stop: what follows once it was heard,
-    None while more comes.
+    started: wall clock seconds at which the avatar began, 0 before that. stop: frame that follows once the segment was
+    heard, None while the segment is not complete.
     """
 
     frames: list[TTSAudioRawFrame] = field(default_factory=list)
@@ -21,7 +21,7 @@ class Segment:
     stop: TTSStoppedFrame | None = None
 
     def rest(self, alive: float) -> list[Frame]:
-        """What was not heard until `alive`, wall clock seconds, to the frame."""
+        """Return the frames that were not heard until `alive`, in wall clock seconds."""
         skipped = max(0.0, alive - self.started) if self.started else 0.0
         rest: list[Frame] = []
         for frame in self.frames:
@@ -34,7 +34,7 @@ class Segment:
 
 
 class UnheardSpeech:
-    """The segments that wait, oldest first. quiet: set while there are none."""
+    """Segments that wait to be heard, oldest first. quiet: set while there are none."""
 
     def __init__(self) -> None:
         self._segments: deque[Segment] = deque()
@@ -42,27 +42,27 @@ class UnheardSpeech:
         self.quiet.set()
 
     def add(self, frame: TTSAudioRawFrame) -> None:
-        """A part of what is being said."""
+        """Add a part of the current segment."""
         if not self._segments or self._segments[-1].stop is not None:
             self._segments.append(Segment())
         self._segments[-1].frames.append(frame)
         self.quiet.clear()
 
     def end(self, stop: TTSStoppedFrame) -> bool:
-        """End the speech; returns whether there was any."""
+        """End the current segment; return whether there was one."""
         if not self._segments or self._segments[-1].stop is not None:
             return False
         self._segments[-1].stop = stop
         return True
 
     def begin(self) -> None:
-        """The avatar has begun the next one."""
+        """Note that the avatar has begun the next segment."""
         segment = next((each for each in self._segments if not each.started), None)
         if segment is not None:
             segment.started = time.time()
 
     def finish(self) -> TTSStoppedFrame | None:
-        """The oldest has been heard; what follows it."""
+        """Remove the oldest segment, which has been heard; return the frame that follows it."""
         stop = self._segments.popleft().stop if self._segments else None
         if not self._segments:
             self.quiet.set()
@@ -74,11 +74,11 @@ class UnheardSpeech:
         self.quiet.set()
 
     def taken_rest(self, alive: float) -> list[Frame]:
-        """All that was not heard until `alive`, wall clock seconds; nothing waits then."""
+        """Remove all segments; return the frames that were not heard until `alive`, in wall clock seconds."""
         rest = [frame for segment in self._segments for frame in segment.rest(alive)]
         self.clear()
         return rest
 
     def seconds(self) -> float:
-        """How long it takes to say."""
+        """Return the length of all waiting speech."""
         return sum(frame.num_frames / frame.sample_rate for each in self._segments for frame in each.frames)

@@ -1,4 +1,4 @@
-"""Asks the studio for a session, and after it."""
+"""Client of the studio's API for sessions."""
 
 import asyncio
 import json
@@ -10,11 +10,11 @@ import aiohttp
 ATTEMPTS, PAUSE_S, LONGEST_PAUSE_S = 3, 1.0, 10.0
 OPEN_S = 10.0
 BUILD_S = 120.0  # a portrait is prepared before the studio answers
-ASK_S = 2.0  # for an answer to the question how a session is
+ASK_S = 2.0  # for an answer about a session that is open
 
 
 class PersonaStudioException(Exception):
-    """What is wrong, in one sentence with the way out."""
+    """A failure, described in one sentence that says what to do."""
 
 
 class _RetryableError(PersonaStudioException):
@@ -26,16 +26,16 @@ class _RetryableError(PersonaStudioException):
 
 
 class StudioClient:
-    """One studio's API. Close it when it is no longer needed."""
+    """Client of one studio's API. Close it when it is no longer needed."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url = url.rstrip("/")
         self._http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
 
     async def open(self, fields: dict[str, Any], portrait: bytes | None) -> str:
-        """Open a session, once, however many attempts that takes; returns its id.
+        """Open a single session, however many attempts that takes; return its id.
 
-        fields: as the JSON of `POST /api/v1/sessions` has them. portrait: an image's bytes. Raises
+        fields: as in the JSON of `POST /api/v1/sessions`. portrait: an image's bytes. Raises
         PersonaStudioException.
         """
         key = {"Idempotency-Key": uuid.uuid4().hex}
@@ -49,9 +49,9 @@ class StudioClient:
         raise AssertionError
 
     async def state(self, session: str) -> tuple[str, str]:
-        """(state, note) of a session; one that the studio does not know has ended.
+        """Return (state, note) of a session; a session that the studio does not know has ended.
 
-        Raises PersonaStudioException where the studio does not answer.
+        Raises PersonaStudioException if the studio does not answer.
         """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
@@ -65,9 +65,9 @@ class StudioClient:
             raise PersonaStudioException(self._away(error)) from None
 
     async def end(self, session: str) -> None:
-        """Take the avatar out of its room.
+        """End a session, which takes the avatar out of its room.
 
-        Where the studio does not answer it leaves by itself when the bot has gone.
+        If the studio does not answer, the avatar leaves by itself after the bot has left.
         """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
@@ -77,7 +77,7 @@ class StudioClient:
             pass
 
     async def close(self) -> None:
-        """No further requests."""
+        """Close the connections; no request may follow."""
         await self._http.close()
 
     async def _post(self, fields: dict[str, Any], portrait: bytes | None, headers: dict[str, str]) -> str:
@@ -115,7 +115,7 @@ def _form(fields: dict[str, Any], portrait: bytes) -> aiohttp.FormData:
 
 
 async def _detail(answer: aiohttp.ClientResponse) -> str:
-    """The studio's own sentence where it gives one."""
+    """Return the studio's own sentence from a refusal, or its status if there is none."""
     try:
         detail = (await answer.json()).get("detail")
     except (aiohttp.ClientError, ValueError, AttributeError):

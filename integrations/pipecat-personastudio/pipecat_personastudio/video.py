@@ -34,20 +34,20 @@ from pipecat_personastudio.studio import PersonaStudioException, StudioClient
 
 DEFAULT_URL = "http://127.0.0.1:8750"
 JOIN_TIMEOUT_S = 10.0
-WATCH_S = 1.0  # between two questions how the session is
-MISSED = 2  # answers in a row without which the studio counts as gone
+WATCH_S = 1.0  # between two requests for the session's state
+MISSED = 2  # consecutive requests without an answer after which the studio counts as gone
 RETURN_S = 2.0  # about as long as an avatar takes to come back after its process died
 OVER = "ended"
-TAIL_S = 0.2  # that a segment's last sound is on its way longer than the report of its end
-LAST_WORDS_S = 2.0  # more than a speech takes, for its end to be heard
+TAIL_S = 0.2  # by which a segment's last sound arrives later than the report of its end
+LAST_WORDS_S = 2.0  # beyond the length of the speech, until its end is heard
 
 
 class PersonaStudioVideoService(AIService):
-    """Put it between the voice and the output transport.
+    """Service that gives a bot a face; put it between the voice and the output transport.
 
-    Without the studio, and when the avatar has left, the speech goes through as it comes.
+    Without the studio, and after the avatar has left, the speech passes through unchanged.
 
-    The bot and its avatar meet in a LiveKit room of their own, whatever the transport. The transport wants
+    The bot and its avatar meet in their own LiveKit room, whatever the transport is. The transport needs
     `video_out_enabled`, `video_out_is_live`, and the width and height of this service.
     """
 
@@ -74,14 +74,15 @@ class PersonaStudioVideoService(AIService):
         settings: ServiceSettings | None = None,
         **kwargs: Any,
     ) -> None:
-        """What is not given is the studio's own setting.
+        """Check the arguments. The studio's own settings apply for those that are not given.
 
-        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: a portrait instead, its file or its
-        bytes, for this bot alone; avatar_rights: who may use it, one sentence. engine, options: what draws the face.
-        width, height: of the frames. label: False leaves the "AI-generated" label out, where the studio may. api_url,
-        api_token: the studio's (PERSONASTUDIO_URL, PERSONASTUDIO_TOKEN). livekit_...: a LiveKit server that bot and
-        studio reach (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET). join_timeout: seconds that the pipeline waits
-        for the avatar when it starts. Raises PersonaStudioException for what is missing.
+        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: instead, the file or the bytes of a
+        portrait for this bot only; avatar_rights: who may use it, one sentence. engine, options: what draws the face.
+        width, height: of the frames. label: False leaves out the "AI-generated" label, if the studio allows it.
+        api_url, api_token: the studio's address and token (PERSONASTUDIO_URL, PERSONASTUDIO_TOKEN). livekit_...: a
+        LiveKit server that both bot and studio reach (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET).
+        join_timeout: seconds that the pipeline waits for the avatar when it starts. Raises PersonaStudioException for
+        an argument that is missing or cannot be used.
         """
         chosen = settings or ServiceSettings()
         chosen.model = None
@@ -113,17 +114,17 @@ class PersonaStudioVideoService(AIService):
         self._session = self._shown = self._trouble = ""
         self._unheard = UnheardSpeech()
         self._started = self._transport_ready = self._silent = False
-        self._own_words = False  # the transport speaks what did not come from the avatar, which waits for its turn
+        self._own_words = False  # the transport plays speech that is not the avatar's, which waits for its end
         self._rate = 24_000
         self._changed, self._settled = asyncio.Event(), asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
 
     def can_generate_metrics(self) -> bool:
-        """Time to the first sound."""
+        """Return True: the service measures the time to the first sound."""
         return True
 
     async def setup(self, setup: FrameProcessorSetup) -> None:  # type: ignore[override] # as every processor's
-        """Send the avatar into its room and wait until it is there. A bot without a studio continues by voice."""
+        """Send the avatar into its room and wait until it has joined. Without a studio the bot continues by voice."""
         await super().setup(setup)
         self._rate = setup.audio_out_sample_rate
         events = RoomEvents(self._push_image, self._push_sound, self._on_started, self._on_finished, self._changed.set)
@@ -133,31 +134,31 @@ class PersonaStudioVideoService(AIService):
         await _within(self._join_timeout, self._settled)
 
     async def start(self, frame: StartFrame) -> None:
-        """The pipeline starts, with the avatar or without it."""
+        """Start with the pipeline, with or without the avatar; report why it is missing."""
         await super().start(frame)
         self._started = True
         if self._trouble:
             await self.push_error(self._trouble)
 
     async def stop(self, frame: EndFrame) -> None:
-        """The pipeline ends: what the avatar has been given is heard first."""
+        """Stop with the pipeline, after the avatar's remaining speech has been heard."""
         await super().stop(frame)
         await _within(self._unheard.seconds() + LAST_WORDS_S, self._unheard.quiet)
         await asyncio.sleep(TAIL_S if self._shown else 0)
         await self._close()
 
     async def cancel(self, frame: CancelFrame) -> None:
-        """The pipeline is given up."""
+        """Stop immediately, because the pipeline is cancelled."""
         await super().cancel(frame)
         await self._close()
 
     async def cleanup(self) -> None:
-        """Nothing stays behind, however it ended."""
+        """Release everything, however the pipeline ended."""
         await super().cleanup()  # type: ignore[no-untyped-call]
         await self._close()
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """Speech goes to the avatar while it is there; an interruption silences it; everything else goes through."""
+        """Speech goes to the avatar while it is there; an interruption silences it; everything else passes through."""
         await super().process_frame(frame, direction)
         if isinstance(frame, OutputTransportReadyFrame):
             self._transport_ready = True
@@ -178,13 +179,13 @@ class PersonaStudioVideoService(AIService):
             return
         elif isinstance(frame, TTSStoppedFrame) and self._room is not None and self._unheard.end(frame):
             await self._room.end_segment()
-            return  # it follows when the segment was heard
+            return  # it is pushed when the segment was heard
         elif isinstance(frame, TTSAudioRawFrame):
             self._own_words = True
         await self.push_frame(frame, direction)
 
     async def _silence(self) -> None:
-        """Drop the speech that waits, and what is on its way from the room."""
+        """Drop the speech that waits, and sound that still arrives from the room."""
         self._unheard.clear()
         if self._room is not None and self._shown:
             self._silent = True
@@ -226,7 +227,7 @@ class PersonaStudioVideoService(AIService):
         await self.push_frame(stop)
 
     async def _serve(self, studio: StudioClient, room: AvatarRoom) -> None:
-        """The avatar, from the request for it to its end."""
+        """Open the avatar's session and watch it until it ends."""
         try:
             await room.connect()
             fields = {"livekit_url": self._server.url, "livekit_token": room.avatar_token(), **self._wanted}
@@ -238,7 +239,7 @@ class PersonaStudioVideoService(AIService):
         await self._watch(studio, room)
 
     async def _tell(self, trouble: str) -> None:
-        """Report trouble as an error frame, which the pipeline takes once it has started."""
+        """Report trouble as an error frame, which is pushed once the pipeline has started."""
         logger.warning("session_trouble why={}", trouble)
         self._trouble = trouble
         self._settled.set()
@@ -246,7 +247,7 @@ class PersonaStudioVideoService(AIService):
             await self.push_error(trouble)
 
     async def _watch(self, studio: StudioClient, room: AvatarRoom) -> None:
-        """Whether the avatar speaks, by who is in the room and what the studio says, until the session is over."""
+        """Decide whether the avatar speaks, by the participants and the studio's answers, until the session is over."""
         missed, alive, state = 0, time.time(), ""
         while state != OVER:
             asked = time.monotonic()
@@ -261,7 +262,7 @@ class PersonaStudioVideoService(AIService):
             if state == OVER or missed >= MISSED:
                 why = note or "The avatar has left."
             elif self._shown and shown != self._shown:
-                # By itself it says so at once. One that came back under its name was gone for a while before that.
+                # A departure is noticed immediately; an avatar that has rejoined was gone for a while before that.
                 why, alive = "The avatar has left the room.", time.time() - (RETURN_S if shown else 0.0)
             if why:
                 await self._go_on_by_voice(room, why, alive)
@@ -272,11 +273,11 @@ class PersonaStudioVideoService(AIService):
             self._changed.clear()
 
     async def _go_on_by_voice(self, room: AvatarRoom, why: str, alive: float) -> None:
-        """What the avatar has not said since `alive`, wall clock seconds, goes down the pipeline as it came."""
+        """Push the speech that was not heard until `alive`, in wall clock seconds, down the pipeline unchanged."""
         spoke, self._shown = self._shown, ""
         if not spoke:
             return
-        self.create_task(room.clear())  # as one that has lost its studio: it must not continue
+        self.create_task(room.clear())  # an avatar that has lost its studio must not continue
         for frame in self._unheard.taken_rest(alive):
             self._own_words = True
             await self.push_frame(frame)
@@ -284,7 +285,7 @@ class PersonaStudioVideoService(AIService):
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:
-    """Wait for it, not longer than that."""
+    """Wait for an event, at most so many seconds."""
     try:
         async with asyncio.timeout(seconds):
             await event.wait()

@@ -11,7 +11,7 @@ __all__ = ["AvatarSession", "PersonaStudioException", "__version__"]
 
 
 class PersonaStudioPlugin(Plugin):
-    """What LiveKit Agents knows of this package."""
+    """Registration of this package with LiveKit Agents."""
 
     def __init__(self) -> None:
         super().__init__(__name__, __version__, __package__ or __name__, logger)

@@ -1,4 +1,4 @@
-"""The avatar of an agent: asks a Persona Studio to send one into the room, and keeps the voice when that fails."""
+"""The avatar of an agent, sent into the room by a Persona Studio; without it the agent speaks with its own voice."""
 
 import asyncio
 import os
@@ -26,11 +26,11 @@ from .studio import PersonaStudioException, SessionWish, StudioClient, StudioSes
 DEFAULT_URL = "http://127.0.0.1:8750"
 IDENTITY = "personastudio-avatar-agent"
 JOIN_TIMEOUT_S = 20.0
-WATCH_S = 1.0  # between two questions how the session is
-MISSED = 2  # answers in a row without which the studio counts as gone
+WATCH_S = 1.0  # between two requests for the session's state
+MISSED = 2  # consecutive requests without an answer after which the studio counts as gone
 RETURN_S = 2.0  # about as long as an avatar takes to come back after its process died
 OVER = "ended"
-# After which another may speak.
+# Events after which the speaker may change.
 ROOM_EVENTS: tuple[rtc.room.EventTypes, ...] = (
     "participant_active",
     "participant_disconnected",
@@ -40,10 +40,10 @@ ROOM_EVENTS: tuple[rtc.room.EventTypes, ...] = (
 
 
 class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
-    """One avatar beside one agent.
+    """The avatar of one agent.
 
-    Events: `metrics_collected` as with every avatar; `avatar_joined` when it says what comes next; `avatar_left`, with
-    one sentence, when the agent's own voice does.
+    Events: `metrics_collected` as with every avatar; `avatar_joined` when the avatar speaks from now on; `avatar_left`,
+    with the reason in one sentence, when the agent's own voice speaks from now on.
     """
 
     def __init__(
@@ -64,14 +64,14 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         join_timeout: float = JOIN_TIMEOUT_S,
         conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS,
     ) -> None:
-        """What is not given is the studio's own setting.
+        """Check the arguments. The studio's own settings apply for those that are not given.
 
-        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: a portrait instead, its file or its
-        bytes, for this session alone; avatar_rights: who may use it, one sentence. engine, options: what draws the
-        face. width, height: of the frames. label: False leaves the "AI-generated" label out, where the studio may.
-        api_url: the studio's (PERSONASTUDIO_URL). api_token: its token (PERSONASTUDIO_TOKEN). join_timeout: seconds
-        that the first word waits for the avatar. conn_options: attempts to reach the studio. Raises
-        PersonaStudioException for what cannot be.
+        avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: instead, the file or the bytes of a
+        portrait for this session only; avatar_rights: who may use it, one sentence. engine, options: what draws the
+        face. width, height: of the frames. label: False leaves out the "AI-generated" label, if the studio allows it.
+        api_url: address of the studio (PERSONASTUDIO_URL). api_token: its token (PERSONASTUDIO_TOKEN). join_timeout:
+        seconds that the first word waits for the avatar. conn_options: attempts to reach the studio. Raises
+        PersonaStudioException for an argument that is missing or cannot be used.
         """
         super().__init__()
         token = api_token or os.getenv("PERSONASTUDIO_TOKEN")
@@ -103,7 +103,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         self._session: StudioSession | None = None
         self._output: HostOutput | None = None
         self._changed, self._closed = asyncio.Event(), False
-        self._shown = ""  # who speaks for the agent
+        self._shown = ""  # LiveKit's id of the avatar that speaks for the agent, "" while none does
         self._watching: asyncio.Task[None] | None = None
 
     @property
@@ -116,7 +116,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
 
     @property
     def session_id(self) -> str | None:
-        """The studio's name for the session, None until it is there."""
+        """The studio's name for the session, None until it is open."""
         return None if self._session is None else self._session.id
 
     async def start(
@@ -130,8 +130,8 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
     ) -> None:
         """Send the avatar into the room; call it before the agent session's own start.
 
-        The studio sees a token for this room, never the secret. Raises PersonaStudioException, and then the agent
-        speaks as if there were no avatar.
+        The studio gets a token for this room, never the secret. Raises PersonaStudioException; the agent then speaks
+        as if there were no avatar.
         """
         url = livekit_url or os.getenv("LIVEKIT_URL")
         key = livekit_api_key or os.getenv("LIVEKIT_API_KEY")
@@ -195,7 +195,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         self._changed.set()
 
     async def _watch(self, studio: StudioClient, session: str, output: HostOutput, room: rtc.Room) -> None:
-        """Who speaks, by who is in the room and what the studio says, until the session is over."""
+        """Decide who speaks, by the room's participants and the studio's answers, until the session is over."""
         missed, alive, state = 0, time.time(), ""
         while state != OVER and not self._closed:
             asked = time.monotonic()
@@ -210,7 +210,7 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
             if state == OVER or missed >= MISSED:
                 why = note or "The avatar has left."
             elif self._shown and shown != self._shown:
-                # By itself it says so at once. One that came back under its name was gone for a while before that.
+                # A departure is noticed immediately; an avatar that has rejoined was gone for a while before that.
                 why, alive = "The avatar has left the room.", time.time() - (RETURN_S if shown else 0.0)
             if room.isconnected():
                 await self._settle(output, "" if missed else shown, why, alive)
@@ -222,9 +222,10 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
             self._changed.clear()
 
     async def _settle(self, output: HostOutput, shown: str, why: str, alive: float) -> None:
-        """Switch the agent's sound to the host, or back to its own voice.
+        """Switch the agent's sound to the avatar, or back to its own voice.
 
-        shown: who is there for certain, or "". why: the one before is not, since `alive`, wall clock seconds.
+        shown: LiveKit's id of an avatar that is certainly there, or "". why: the reason for which the previous one is
+        not, or "". alive: wall clock seconds at which that one was last there.
         """
         if why:
             spoke, self._shown = self._shown, ""
@@ -239,9 +240,9 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
 
 
 def _shown_by(room: rtc.Room, identity: str) -> str:
-    """Which participant of that identity shows frames in the room, by LiveKit's own name for each that comes.
+    """Return LiveKit's id of the participant with that identity if it publishes video in the room, otherwise "".
 
-    "" for none.
+    The id is another one each time that the participant joins.
     """
     who = room.remote_participants.get(identity) if room.isconnected() else None
     if who is None:

@@ -1,7 +1,7 @@
-"""The agent's sound: said by the avatar while that is in the room, else by the agent itself.
+"""The agent's sound output: spoken by the avatar while it is in the room, otherwise by the agent itself.
 
-The agent takes over, when the avatar leaves, from where that was. A segment that waits is never lost, and
-each is reported once.
+When the avatar leaves, the agent continues from the point that the avatar had reached. A segment that waits is never
+lost, and each segment is reported once.
 """
 
 import asyncio
@@ -20,8 +20,9 @@ from .voice import RoomVoice
 class Segment:
     """Speech between two flushes.
 
-    heard_s: seconds of it that an earlier speaker said. started: wall clock seconds at which this speaker began, 0
-    while it has not. reported: the agent knows that it has begun. complete: nothing more comes.
+    heard_s: seconds of it that an earlier speaker has spoken. started: wall clock seconds at which the current speaker
+    began, 0 before that. reported: whether its start was reported to the agent. complete: whether it has all its
+    frames.
     """
 
     frames: list[rtc.AudioFrame] = field(default_factory=list)
@@ -31,7 +32,7 @@ class Segment:
     complete: bool = False
 
     def rest(self) -> list[rtc.AudioFrame]:
-        """What has not been heard, to the frame."""
+        """Return the frames that have not been heard."""
         skipped, frames = self.heard_s, []
         for frame in self.frames:
             if skipped < frame.duration / 2:
@@ -41,15 +42,15 @@ class Segment:
         return frames
 
     def seconds(self) -> float:
-        """Length of the segment."""
+        """Return the length of the segment."""
         return sum(frame.duration for frame in self.frames)
 
 
 class HostOutput(AudioOutput):
-    """The tail of an agent's chain of sound. Until the avatar has come or `join_timeout` is over, it waits."""
+    """Last output in an agent's audio chain. It waits until the avatar has joined or `join_timeout` has passed."""
 
     def __init__(self, room: rtc.Room, *, avatar_identity: str, sample_rate: int, join_timeout: float) -> None:
-        """avatar_identity: its own in the room. join_timeout: seconds from the first word."""
+        """avatar_identity: its identity in the room. sample_rate: Hz. join_timeout: seconds from the first word."""
         super().__init__(
             label="PersonaStudio", capabilities=AudioOutputCapabilities(pause=False), sample_rate=sample_rate
         )
@@ -58,12 +59,12 @@ class HostOutput(AudioOutput):
         self._open: Segment | None = None
         self._face: AudioOutput | None = None
         self._voice: RoomVoice | None = None
-        self._speaker: AudioOutput | None = None  # of the segments that wait
-        self._decided = asyncio.Event()  # who speaks
+        self._speaker: AudioOutput | None = None  # speaks the segments that wait
+        self._decided = asyncio.Event()  # set once it is decided who speaks
         self._turn = asyncio.Lock()
 
     def avatar_came(self) -> None:
-        """The avatar is in the room: the next segment goes to it."""
+        """Note that the avatar is in the room: speech goes to it as soon as no earlier segment waits."""
         if self._face is None:
             self._face = DataStreamAudioOutput(
                 self._room, destination_identity=self._identity, sample_rate=self._rate, wait_playback_start=True
@@ -71,7 +72,7 @@ class HostOutput(AudioOutput):
         self._decided.set()
 
     async def avatar_left(self, alive: float) -> None:
-        """It has left, at about `alive`, wall clock seconds: the agent continues by itself."""
+        """Let the agent continue by itself: the avatar has left at about `alive`, in wall clock seconds."""
         face, self._face = self._face, None
         self._decided.set()
         if face is not None and self._speaker is face:
@@ -83,7 +84,7 @@ class HostOutput(AudioOutput):
             await self._decide()
         async with self._turn:
             if self._open is not None and self._open not in self._segments:
-                return  # of what was interrupted
+                return  # it belongs to an interrupted segment
             await super().capture_frame(frame)
             if self._open is None:
                 self._open = Segment()
@@ -106,7 +107,7 @@ class HostOutput(AudioOutput):
             self._speaker.clear_buffer()
 
     async def aclose(self) -> None:
-        """The room is over."""
+        """Close the agent's own voice, because the room is over."""
         if self._voice is not None:
             await self._voice.aclose()
 
@@ -133,7 +134,7 @@ class HostOutput(AudioOutput):
     async def _take_over(self, face: AudioOutput, alive: float) -> None:
         voice = self._own_voice()
         self._listen_to(voice)
-        if self._identity in self._room.remote_participants:  # as one that has lost its studio: it must not continue
+        if self._identity in self._room.remote_participants:  # an avatar that has lost its studio must not continue
             if self._open is not None:
                 face.flush()
             face.clear_buffer()
@@ -165,5 +166,5 @@ class HostOutput(AudioOutput):
         if self._segments:
             segment = self._segments.popleft()
             if segment is self._open and not interrupted:
-                self.flush()  # the speaker gave up waiting for its end; what comes yet is another one
+                self.flush()  # the speaker stopped waiting for its end; further frames are another segment
             self.on_playback_finished(playback_position=segment.heard_s + position, interrupted=interrupted)

@@ -1,4 +1,4 @@
-"""Asks the studio for a session, and after it."""
+"""Client of the studio's API for sessions."""
 
 import asyncio
 import json
@@ -14,25 +14,25 @@ from .log import logger
 
 LONGEST_PAUSE_S = 10.0  # between two attempts, whatever the studio asks for
 BUILD_S = 120.0  # a portrait is prepared before the studio answers
-ASK_S = 2.0  # for an answer to the question how a session is
+ASK_S = 2.0  # for an answer about a session that is open
 
 
 class PersonaStudioException(Exception):
-    """What is wrong, in one sentence with the way out."""
+    """A failure, described in one sentence that says what to do."""
 
 
 @dataclass(frozen=True)
 class SessionWish:
-    """What is asked for: the body of `POST /api/v1/sessions`.
+    """Request for a session: the body of `POST /api/v1/sessions`.
 
-    fields: as its JSON has them. portrait: an image's bytes, for a face of this session alone.
+    fields: as in its JSON. portrait: an image's bytes, for a face of this session only.
     """
 
     fields: dict[str, Any]
     portrait: bytes | None = field(default=None, repr=False)
 
     def form(self) -> aiohttp.FormData:
-        """The same as a form, with the portrait."""
+        """Return the request as a form, with the portrait."""
         form = aiohttp.FormData()
         for name, value in self.fields.items():
             form.add_field(name, value if isinstance(value, str) else json.dumps(value))
@@ -42,22 +42,22 @@ class SessionWish:
 
 @dataclass(frozen=True)
 class StudioSession:
-    """A session that the studio has opened. sample_rate: of the voice that suits it, Hz."""
+    """A session that the studio has opened. sample_rate: of the voice that it expects, Hz."""
 
     id: str
     sample_rate: int
 
 
 class StudioClient:
-    """One studio's API. Close it when it is no longer needed."""
+    """Client of one studio's API. Close it when it is no longer needed."""
 
     def __init__(self, url: str, token: str, options: APIConnectOptions) -> None:
         self._url, self._options = url.rstrip("/"), options
-        # A client of its own: the job's is closed before the last request, which ends the session.
+        # Not the job's HTTP client: that is closed before the last request, which ends the session.
         self._http = aiohttp.ClientSession(headers={"Authorization": f"Bearer {token}"})
 
     async def open(self, wish: SessionWish) -> StudioSession:
-        """Open a session, once, however many attempts that takes. Raises PersonaStudioException."""
+        """Open a single session, however many attempts that takes. Raises PersonaStudioException."""
         key, attempt = {"Idempotency-Key": uuid.uuid4().hex}, 0
         while True:
             try:
@@ -71,9 +71,9 @@ class StudioClient:
                 await asyncio.sleep(pause)
 
     async def state(self, session: str) -> tuple[str, str]:
-        """(state, note) of a session; one that the studio does not know has ended.
+        """Return (state, note) of a session; a session that the studio does not know has ended.
 
-        Raises PersonaStudioException where the studio does not answer.
+        Raises PersonaStudioException if the studio does not answer.
         """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
@@ -87,9 +87,9 @@ class StudioClient:
             raise PersonaStudioException(_away(self._url, error)) from None
 
     async def end(self, session: str) -> None:
-        """Take the avatar out of its room.
+        """End a session, which takes the avatar out of its room.
 
-        Where the studio does not answer it leaves by itself when the agent has gone.
+        If the studio does not answer, the avatar leaves by itself after the agent has left.
         """
         timeout = aiohttp.ClientTimeout(total=ASK_S)
         try:
@@ -99,7 +99,7 @@ class StudioClient:
             logger.warning("session_not_ended", extra={"why": _away(self._url, error)})
 
     async def close(self) -> None:
-        """No further requests."""
+        """Close the connections; no request may follow."""
         await self._http.close()
 
     async def _post(self, wish: SessionWish, headers: dict[str, str]) -> StudioSession:
@@ -132,7 +132,7 @@ class _RetryableError(PersonaStudioException):
 
 
 async def _detail(answer: aiohttp.ClientResponse) -> str:
-    """The studio's own sentence where it gives one."""
+    """Return the studio's own sentence from a refusal, or its status if there is none."""
     try:
         detail = (await answer.json()).get("detail")
     except (aiohttp.ClientError, ValueError, AttributeError):
@@ -146,7 +146,7 @@ def _away(url: str, error: BaseException) -> str:
 
 
 def portrait_bytes(image: str | Path | bytes) -> bytes:
-    """An image's bytes, from the file of that path or as they are. Raises PersonaStudioException."""
+    """Return an image's bytes, read from the file if it is a path. Raises PersonaStudioException."""
     if isinstance(image, bytes):
         return image
     try:

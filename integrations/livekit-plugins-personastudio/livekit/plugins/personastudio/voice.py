@@ -1,4 +1,4 @@
-"""The agent's voice as a track of its own: what is heard while there is no avatar to say it."""
+"""The agent's own voice as a track in the room, for speech while there is no avatar."""
 
 import asyncio
 import time
@@ -6,16 +6,16 @@ import time
 from livekit import rtc
 from livekit.agents.voice.io import AudioOutput, AudioOutputCapabilities
 
-QUEUE_MS = 200  # of sound that waits in LiveKit's own queue
+QUEUE_MS = 200  # of sound in LiveKit's own queue
 SUBSCRIBED_S = 2.0  # for the first listener of a new track, so that the first word is heard
 TRACK = "voice"
 
 
 class RoomVoice(AudioOutput):
-    """Speaks into the room. The track is published with the first word, and stays."""
+    """Audio output into the room. Its track is published with the first word, and stays published."""
 
     def __init__(self, room: rtc.Room, *, sample_rate: int) -> None:
-        """sample_rate: of the frames that come, Hz, one channel."""
+        """sample_rate: of the captured frames, Hz; they have one channel."""
         super().__init__(label="RoomVoice", capabilities=AudioOutputCapabilities(pause=False), sample_rate=sample_rate)
         self._room = room
         self._source = rtc.AudioSource(sample_rate, 1, queue_size_ms=QUEUE_MS)
@@ -54,7 +54,7 @@ class RoomVoice(AudioOutput):
             heard = 0.0
 
     async def aclose(self) -> None:
-        """The room is over: speak no more."""
+        """Stop speaking, because the room is over."""
         for task in (self._speaking, self._publishing):
             if task is not None:
                 task.cancel()
@@ -63,7 +63,7 @@ class RoomVoice(AudioOutput):
     async def _speak(self) -> None:
         if self._publishing is None:
             self._publishing = asyncio.create_task(self._publish())
-        await asyncio.shield(self._publishing)  # an interrupt does not stop it
+        await asyncio.shield(self._publishing)  # an interrupt does not stop the publication
         while True:
             frame = await self._queue.get()
             if frame is None:
@@ -83,7 +83,7 @@ class RoomVoice(AudioOutput):
             async with asyncio.timeout(SUBSCRIBED_S):
                 await publication.wait_for_subscription()
         except TimeoutError:
-            pass  # there is no listener; the words go on all the same
+            pass  # there is no listener; speak all the same
         return publication
 
     def _finish(self, heard_s: float, *, interrupted: bool) -> None:
