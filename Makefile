@@ -1,8 +1,8 @@
 # make live    put a host on air          make check   format, lint, types, import contract, unit tests: about a minute
 # make setup   only install               make test    everything CI runs
-# make bench   the figures of docs/performance.md        make coverage   the same, and the lines that it covers
-# make setup-torch       and what the neural engines run on (several GB; `studio weights` gets their checkpoints)
-# make live LIVEKIT=1    and publish it to a LiveKit server, its own unless LIVEKIT_URL names one
+# make bench   the figures of docs/performance.md        make coverage   make test, and the lines it covers
+# make setup-torch       install with the packages of the neural engines (several GB; `studio weights` gets their checkpoints)
+# make live LIVEKIT=1    also publish it to a LiveKit server, the studio's own unless LIVEKIT_URL names one
 SHELL := /bin/bash
 STUDIO := .venv/bin/studio
 PYTHON := .venv/bin/python
@@ -30,7 +30,7 @@ test: .venv/.installed-test
 coverage:
 	COVERAGE=1 $(MAKE) test
 
-# The unit tests run beside mypy, each on a core. `make test` runs them once too, with all the others.
+# The unit tests run beside mypy, on one core each. `make test` also runs them, with all other tests.
 check: .venv/.installed-dev
 	+$(MAKE) --jobs 2 --output-sync=target static unit
 
@@ -52,8 +52,8 @@ format: .venv/.installed-dev
 bench: .venv/.installed-dev
 	$(STUDIO) bench $(ARGS)
 
-# Versions and hashes of everything, from pyproject.toml. Torch asks for a GPU's libraries; the tests' lock leaves out what
-# a machine without one can do without.
+# Versions and hashes of everything, from pyproject.toml. Torch requires a GPU's libraries; the tests' lock leaves out
+# those that a machine without a GPU does not need.
 LOCK := uv pip compile --universal --python-version 3.11 pyproject.toml --no-emit-index-url --generate-hashes --no-header -q
 lock:
 	$(LOCK) -o requirements.lock
@@ -81,7 +81,7 @@ clean:
 	deploy/setup.sh requirements-torch.lock
 	touch $@ .venv/.installed
 
-# What the tests import is compiled then (tests/run.sh), and all the rest of these gigabytes never.
+# A module is compiled when a test imports it (tests/run.sh); most of these gigabytes are never imported.
 .venv/.installed-test: requirements-test.lock pyproject.toml deploy/setup.sh deploy/python.sh
 	PIP_COMPILE=0 deploy/setup.sh requirements-test.lock $(TEST_PACKAGES)
 	touch $@ .venv/.installed-dev .venv/.installed

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Gets what publishing to LiveKit needs and the clone does not carry, once, into ~/.cache/persona-studio:
+# Gets what publishing to LiveKit needs and the repository does not contain, once, into ~/.cache/persona-studio:
 # the server (the one on the path, else built with Go) and the library of the page that viewers open (from npm).
-# Usage: deploy/livekit.sh [--library]; with --library only the latter. Says in one line what is not available; the exit code is 1 when that is the server.
+# Usage: deploy/livekit.sh [--library]; with --library only the library. Prints one line for what is not available; the exit code is 1 if that is the server.
 set -euo pipefail
 server_version=v1.13.5
 client_version=2.23.0
-# Of the package's archive, as published for this version.
+# SHA-512 of the package's archive, as published for this version.
 client_sha512=j9Kg86nJjBjNFUD+ukp2jwMCGa0k+YD5gU//RzAM+ZY3pbG631QCte7fQjwqWMmtBzhDJL9nKYuOLMv/9IbAxg==
 cache=${PERSONA_STUDIO_CACHE:-$HOME/.cache/persona-studio}
 mkdir -p "$cache/bin"

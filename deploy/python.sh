@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Prints the Python that the studio is installed with: the machine's own where it is new enough, else the first of these.
+# Prints the Python to install the studio with: python3 if its version is supported, otherwise the first of the others that is.
 set -euo pipefail
 for candidate in python3 python3.13 python3.12 python3.11 python3.14; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null; then

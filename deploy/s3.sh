@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds a small S3 server with Go, once, into ~/.cache/persona-studio: the tests keep jobs in it.
-# Usage: deploy/s3.sh. Says in one line what is missing; the exit code is 1 then.
+# Builds a small S3 server with Go, once, into ~/.cache/persona-studio; the tests store jobs in it.
+# Usage: deploy/s3.sh. If something is missing, it prints one line and the exit code is 1.
 set -euo pipefail
 version=v1.8.0
 cache=${PERSONA_STUDIO_CACHE:-$HOME/.cache/persona-studio}

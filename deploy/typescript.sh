@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the pages' JavaScript with TypeScript, as tsconfig.json says. TypeScript is fetched once into
-# ~/.cache/persona-studio, at the version and hash of deploy/typescript/package-lock.json, by the Node.js that the
-# development environment brings. Says in one line what was not checked where either is not available.
+# ~/.cache/persona-studio, at the version and hash of deploy/typescript/package-lock.json, by the Node.js of the
+# development environment. If either is not available, it prints one line that says what was not checked.
 # Usage: deploy/typescript.sh [PYTHON]; PYTHON is the environment's, .venv/bin/python unless given.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -24,6 +24,6 @@ if [ ! -x "$installed/node_modules/.bin/tsc" ]; then
         echo "JavaScript was not checked: npm could not get TypeScript; run make check again when the network is there." >&2
         exit 0
     fi
-    mv -T "$made" "$installed" 2>/dev/null || [ -x "$installed/node_modules/.bin/tsc" ] # another check was first
+    mv -T "$made" "$installed" 2>/dev/null || [ -x "$installed/node_modules/.bin/tsc" ] # another check installed it first
 fi
 "$installed/node_modules/.bin/tsc" --project .

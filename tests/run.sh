@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Every check, in parts: tests of the live program, which go by the clock; beside them, one by one, the parts that give way to
-# them: `make static`, tests of the farm, of each engine, and all others. When the live ones are through, their core takes of
-# these too, until none is left. Failures are printed when they happen, then each part's slowest tests.
-# Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it is plain pytest. COVERAGE=1 prints the lines covered too,
-# which costs a fifth more processor time (`make coverage`).
+# Runs every check, in parts. The tests of the live program, which depend on the clock, run on one core. Beside them the other
+# parts run one by one at a lower priority: `make static`, and the tests of the farm, of each engine, and all others. When the
+# live tests have ended, their core takes further parts too, until none is left. Failures are printed when they happen, and
+# after each part its slowest tests.
+# Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it runs plain pytest. COVERAGE=1 also prints the share of
+# lines covered, which costs a fifth more processor time (`make coverage`).
 set -uo pipefail
 cd "$(dirname "$0")/.."
 python=$1
 shift
-unset PYTHONDONTWRITEBYTECODE  # as containers set it: every process that a test starts would compile all it imports
+unset PYTHONDONTWRITEBYTECODE  # containers set it; every process that a test starts would then compile all that it imports
 if [ $# -gt 0 ]; then
     exec "$python" -m pytest "$@"
 fi
@@ -19,7 +20,7 @@ set -m  # every part is a process group, which ends with this script
 trap 'for each in $(jobs -p); do kill -- "-$each" 2>/dev/null; done; rm -rf "$data"' EXIT
 trap 'exit 130' INT TERM
 
-# part NAME COMMAND ...: each line of its output with its name, its exit status in a file.
+# part NAME COMMAND ...: run a part; print its output with NAME before each line, and write its exit status to a file.
 part() {
     local name=$1
     shift
@@ -27,9 +28,9 @@ part() {
     echo "${PIPESTATUS[0]}" >"$data/$name.status"
 }
 
-# tests NAME [pytest argument ...]: a part of the tests. Lines are counted in the tests' own processes: in those they start it
-# costs a third more processor time, and services go by the clock. Native tracebacks: pytest cannot show its own for some frames
-# that coverage traced (Python 3.11 gives them no line number).
+# tests NAME [pytest argument ...]: run a part of the tests. Coverage is measured in the tests' own processes only: in those that
+# they start it costs a third more processor time, and services depend on the clock. Tracebacks are Python's: pytest cannot show
+# its own for some frames that coverage traced (Python 3.11 gives them no line number).
 tests() {
     local name=$1 counted=()
     shift
@@ -38,12 +39,12 @@ tests() {
         --tb=native --durations=15 -o "cache_dir=.pytest_cache/$name" "$@"
 }
 
-# Each engine's tests are a part of their own: collecting them takes seconds, and they need not be read for the others.
+# Each engine's tests are a separate part: collecting them takes seconds, which the other parts then do not spend.
 mapfile -t engines < <(cd tests && du -s -- engines/*/ | sort -rn | cut -f2 | sed 's,/$,,' | grep -v __pycache__)
 parts=(computing farm "${engines[@]}" static)  # the longest first, so that both cores end at about the same time
 others=("${engines[@]/#/--ignore=tests/}")
 
-# give_way: run parts that are left, one by one.
+# give_way: run the remaining parts one by one, at a lower priority.
 give_way() {
     renice -n 15 $BASHPID >/dev/null
     local name
