@@ -1,4 +1,4 @@
-"""A conversation beside a queue that runs, with a voice that is a tone, and all messages to its talker."""
+"""A conversation with a running speech queue and a voice that is a tone, and all messages to its talker."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -48,7 +48,7 @@ async def until(true: Callable[[], object]) -> None:
 
 
 class TalkStage:
-    """A conversation beside a queue that runs, and all that its talker was told."""
+    """A conversation with a running speech queue, and all messages to its talker."""
 
     def __init__(self, server: TalkServer) -> None:
         self.server, self.voice = server, ShortVoice()
@@ -104,7 +104,7 @@ class TalkStage:
         return [m for m in self.told if isinstance(m, ConversationLine) and m.final]
 
     def heard(self) -> str:
-        """What of the answer the page shows now."""
+        """Return the part of the answer that the page shows now."""
         return next((m.text for m in reversed(self.told) if isinstance(m, ConversationLine) and m.role == "host"), "")
 
     def states(self) -> list[str]:
@@ -117,5 +117,5 @@ class TalkStage:
         await until(lambda: self.states() and self.states()[-1] == "listening")
 
     def asked(self) -> list[list[tuple[str, str]]]:
-        """What the chat server was given each time: (role, text)."""
+        """Return the (role, text) messages of each request to the chat server."""
         return [[(each["role"], each["content"]) for each in asked["messages"]] for asked in self.server.asked]

@@ -1,6 +1,6 @@
-"""A failure is printed when it happens, not at the end of the run: `pytest -p tests.support.failures_at_once`.
+"""Pytest plugin that prints a failure when it happens: `pytest -p tests.support.failures_at_once`.
 
-Its last lines also go into the file that FAILURES_FILE names, for a summary after everything else.
+The failure's last lines are also appended to the file that FAILURES_FILE names, for a summary after everything else.
 """
 
 import os
@@ -46,5 +46,5 @@ class FailuresAtOnce:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the printer; hooks of a module could not know the terminal."""
+    """Register the printer as an object, because the hooks of a module could not reach the terminal reporter."""
     config.pluginmanager.register(FailuresAtOnce(config), "failures-at-once")

@@ -1,8 +1,8 @@
-"""The kinds of test, which `pytest -m` selects by.
+"""The kinds of tests, by which `pytest -m` selects.
 
-`live`: a live program's, which go by the machine's clock. `unit`: of the code in this process alone; `make check` runs
-them. Where a test differs from the others in its folder it marks itself `unit` or, because it takes many seconds or
-starts a process, `apart`.
+`live`: tests of a live program, which depend on the machine's clock. `unit`: tests of code in this process only; `make
+check` runs them. A test that differs from the others in its folder is marked `unit` or, because it takes many seconds
+or starts a process, `apart`.
 """
 
 import sys
@@ -59,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """While a unit test runs, starting a process fails."""
+    """Let every start of a process fail while a unit test runs."""
     if item.get_closest_marker("unit"):
         _unit.append(item.nodeid)
     try:

@@ -21,7 +21,7 @@ ARGUMENTS = [
     "--disable-sync", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream",
     "--autoplay-policy=no-user-gesture-required",
 ]  # fmt: skip
-LOOK_S = 0.05  # between two looks at a page
+LOOK_S = 0.05  # between two checks of a page
 DROP = """([base64, name]) => {
     const data = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
     const carried = new DataTransfer();
@@ -33,10 +33,10 @@ DROP = """([base64, name]) => {
 
 @contextmanager
 def launched(microphone: Path | None = None) -> "Iterator[Browser]":
-    """The browser, without a window.
+    """Run the browser, without a window.
 
-    While it runs, this thread has an event loop that runs: no asyncio.run beside it.
-    microphone: a WAV file that is heard once whenever a page opens the microphone, in place of a beep.
+    While it runs, this thread has a running event loop, so that asyncio.run fails in it.
+    microphone: a WAV file that is played once whenever a page opens the microphone, in place of a beep.
     """
     heard = [f"--use-file-for-fake-audio-capture={microphone}%noloop"] if microphone else []
     sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -49,7 +49,7 @@ def launched(microphone: Path | None = None) -> "Iterator[Browser]":
 
 
 def _make_patient(browser: "Browser") -> None:
-    """Have every page of the browser wait as long as these tests do: Playwright has no such setting for all of them."""
+    """Make every page of the browser wait as long as these tests do; Playwright has no such setting for all pages."""
     new_context, new_page = browser.new_context, browser.new_page
 
     def patient_context(**options: Any) -> "BrowserContext":
@@ -69,13 +69,16 @@ def _make_patient(browser: "Browser") -> None:
 def drop_file(page: "Page", data: bytes, name: str) -> None:
     """Drop a sound file on the page as a person would.
 
-    As base64: Playwright checks a list number by number in Python.
+    The data is passed as base64, because Playwright checks a list number by number in Python.
     """
     page.evaluate(DROP, [base64.b64encode(data).decode(), name])
 
 
 def until(page: "Page", expression: str) -> None:
-    """Playwright's own waiting evaluates strings inside the page, which the page's policy forbids."""
+    """Wait until a JavaScript expression is true in the page.
+
+    Playwright's own wait evaluates strings inside the page, which the page's policy forbids.
+    """
     for _ in range(round(PATIENCE_S / LOOK_S)):
         if page.evaluate(expression):
             return

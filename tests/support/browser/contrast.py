@@ -65,7 +65,7 @@ MEASURE = """() => {
 
 
 def poor(page: "Page") -> list[str]:
-    """What falls short; a page on which little was measured is no proof."""
+    """Return what has too little contrast. Fails on a page on which little could be measured."""
     found = page.evaluate(MEASURE)
     assert len(found) > 60
     return [f"{row['what']} {row['ratio']:.2f}" for row in found if row["ratio"] < row["least"]]

@@ -1,4 +1,4 @@
-"""Whether video and sound come to a viewer together."""
+"""Check that video and sound reach a viewer in sync."""
 
 from collections.abc import Callable
 
@@ -10,11 +10,11 @@ EARLY, LATE = -45, 125  # milliseconds of sound after video beyond which viewers
 
 
 def in_sync(look: Callable[[], list[float]], early: float = EARLY) -> bool:
-    """Whether the median of a few offsets in a row is one that no viewer notices.
+    """Return whether the median of a few consecutive offsets is one that no viewer notices.
 
-    look: watches for a while and says by how many milliseconds the sound was after the frame, time by time. A receiver
-    that was starved of processor time keeps more sound in hand to make up for it and takes its time to come back, so it
-    is looked at again; how close it comes to 0, and how long that takes, `studio bench av` measures.
+    look: watches for a while and returns the offsets in milliseconds by which the sound was after the frame. It is
+    called several times, because a receiver that was short of processor time buffers more sound and recovers slowly.
+    `studio bench av` measures how close to 0 the offset comes, and how long that takes.
     """
     for _ in range(LOOKS):
         late = look()

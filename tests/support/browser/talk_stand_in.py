@@ -1,4 +1,4 @@
-"""The studio's end of a conversation as a page sees it: what a test has it say, and what the page sent."""
+"""Stand-in for the studio in a page's conversation: sends what a test wants, and keeps what the page sent."""
 
 import json
 from collections.abc import Callable
@@ -16,10 +16,10 @@ AVAILABLE = {"available": True, "why": "", "viewers_may_talk": True}
 
 @dataclass
 class TalkStandIn:
-    """Answers on the conversation's route and socket of one page.
+    """Answers the requests of one page to the conversation's route and socket.
 
-    facts: what the route says. greets: whether a new socket hears at once that the host listens.
-    tokens: the first message of each socket. words, sound: what the page sent after it.
+    facts: answer of the route. greets: whether a new socket immediately gets the state of a host that listens.
+    tokens: token of each socket, from its first message. words, sound: later messages of the page, JSON and sound.
     """
 
     page: "Page"
@@ -35,7 +35,7 @@ class TalkStandIn:
         self.page.route_web_socket("**/conversation", self._open)
 
     def wait(self, condition: Callable[[], bool]) -> None:
-        """Until what the page sent fulfils a condition; messages come in while Playwright waits."""
+        """Wait until a condition is true; the page's messages arrive while Playwright waits."""
         for _ in range(round(PATIENCE_S / LOOK_S)):
             if condition():
                 return

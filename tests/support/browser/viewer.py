@@ -41,7 +41,7 @@ class Head(NamedTuple):
 
 @contextmanager
 def open_socket(running: GatewayStudio, path: str, token: str | None = None, **more: Any) -> Iterator[ClientConnection]:
-    """One of the channel's sockets with the token sent."""
+    """Open one of the channel's sockets and send the token."""
     url = f"ws://{running.address}/api/v1/channels/main/{path}"
     with connect(url, max_size=None, compression=None, open_timeout=PATIENCE_S, **more) as connection:
         connection.send(json.dumps({"token": running.token if token is None else token}))
@@ -50,7 +50,7 @@ def open_socket(running: GatewayStudio, path: str, token: str | None = None, **m
 
 @dataclass
 class Viewer:
-    """Draws what it is sent, as the page does."""
+    """Draws the frames that it receives, as the page does."""
 
     connection: ClientConnection
     plates: list[Rgb] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Viewer:
         self.connection.send(json.dumps(words))
 
     def frame(self) -> tuple[Head, Rgb]:
-        """The next frame as (H, W, 3) RGB, acknowledged."""
+        """Return the next frame's header and its pixels, (H, W, 3) RGB; acknowledge the frame."""
         while True:
             data = self.connection.recv(PATIENCE_S)
             if isinstance(data, str):
@@ -103,14 +103,14 @@ class Viewer:
 
 
 def decoded(jpeg: bytes) -> Rgb:
-    """A JPEG as (H, W, 3) RGB."""
+    """Decode a JPEG to (H, W, 3) RGB."""
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return np.asarray(image[..., ::-1], np.uint8)
 
 
 def fetch_plates(running: GatewayStudio, avatar: str) -> list[Rgb]:
-    """What a page fetches once."""
+    """Fetch the frames of an avatar's plate, as a page does once."""
     starts = running.http.get(f"/avatars/{avatar}/plate/index").json()["starts"]
     plate = running.http.get(f"/avatars/{avatar}/plate").content
     return [decoded(plate[begin:end]) for begin, end in itertools.pairwise(starts)]
@@ -118,7 +118,7 @@ def fetch_plates(running: GatewayStudio, avatar: str) -> list[Rgb]:
 
 @contextmanager
 def watching(running: GatewayStudio, mode: str, avatar: str = "sample") -> Iterator[Viewer]:
-    """A viewer in this mode; in ROI mode it has the plate."""
+    """Watch the preview in this mode; in ROI mode the viewer has the plate already."""
     with open_socket(running, f"preview?mode={mode}") as connection:
         viewer = Viewer(connection)
         if mode == "roi":

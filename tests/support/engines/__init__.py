@@ -1,1 +1,1 @@
-"""Engines made for tests, and tiny networks of the real ones."""
+"""Engines made for tests, and the real engines with tiny networks."""

@@ -1,8 +1,9 @@
-"""A clip engine that costs next to nothing.
+"""A clip engine that takes hardly any time.
 
-One unit makes grey levels, two a half of the frames each, the last the clip.
+One unit makes grey levels, two units make a half of the frames each, and the last one makes the clip.
 
-Reached by the setting `engines`, as a user's own is. A file in the folder of ORDERS says what a unit is to do besides.
+The engine is reached by the setting `engines`, as a user's own is. Files in the folder of ORDERS give its units further
+orders.
 """
 
 import os
@@ -21,13 +22,13 @@ from tests.support.engines.job_engines import ORDERS, ordered
 
 UNITS = (UnitSpec("a"), UnitSpec("b", ("a",), 3.0), UnitSpec("c", ("a",), 4.0), UnitSpec("d", ("b", "c"), 2.0))
 STEPS = 20  # of each unit but the last
-RATE_FPS = 5.0  # that it is measured to make, so to speak
+RATE_FPS = 5.0  # rate that its estimate claims
 LEVEL_STEP, LOWEST_LEVEL = 3, 40
 ENGINES = {"clip": "tests.support.engines.clip_engine:GreyClip"}
 
 
 def level(tick: int) -> int:
-    """The grey of a frame."""
+    """Return the grey level of a frame."""
     return LOWEST_LEVEL + LEVEL_STEP * tick % 180
 
 
@@ -85,7 +86,7 @@ class GreyClip(ClipEngine):
                 context.progress(tick + 1, clip.ticks)
 
     def _load(self) -> None:
-        """A model, so to speak: each time it is loaded leaves a line."""
+        """Stand in for loading a model: write a line each time it is loaded."""
         if self._loaded or ORDERS not in os.environ:
             return
         self._loaded = True
@@ -107,5 +108,5 @@ class GreyClip(ClipEngine):
         while ordered(f"check-{unit}") is not None:  # waits, and is ready to stop
             context.raise_if_cancelled()
             time.sleep(0.05)
-        while ordered(f"deaf-{unit}") is not None:  # hears nothing
+        while ordered(f"deaf-{unit}") is not None:  # waits, and never checks whether to stop
             time.sleep(0.05)

@@ -46,7 +46,7 @@ WRONG_CLIPS: dict[str, tuple[type[GoodClip], str]] = {}
 
 
 def breaks(rule: str, words: str) -> Callable[[type[GoodClip]], type[GoodClip]]:
-    """Register an engine as what breaks a rule, and the words that say so."""
+    """Register an engine that breaks a rule, with words of the failure that must report it."""
 
     def register(wrong: type[GoodClip]) -> type[GoodClip]:
         WRONG_CLIPS[rule] = (wrong, words)

@@ -1,4 +1,4 @@
-"""An engine that costs next to nothing, moved by a voice: each frame shows its number, which it carries along."""
+"""An engine that takes hardly any time, driven by voice: each frame shows its number, which is the engine's state."""
 
 import os
 import time
@@ -23,13 +23,13 @@ from shared.avatar.model import Avatar
 from shared.runtime.clock import SOUND_RATE_HZ, US, tick_pts
 
 CARD = "FARM_TEST_CARD"
-SLOW = "FARM_TEST_SLOW"  # a file: while there is one, these frames take so many seconds each, and the last does not end
+SLOW = "FARM_TEST_SLOW"  # a file: while it exists, each of these frames takes so long, and the last one never ends
 SLOW_FRAMES, SLOW_FRAME_S = range(20, 40), 0.4
 ROI_SIDE_PX = 64
 
 
 class Counter(FrameEngine):
-    """Reached by the setting `engines`, as a user's own is."""
+    """The engine. It is reached by the setting `engines`, as a user's own is."""
 
     info = EngineInfo(
         name="counter", title="Counter", inputs=frozenset({"voice"}), roi_size=ROI_SIDE_PX, depends_on="motion"
@@ -40,7 +40,7 @@ class Counter(FrameEngine):
 
 
 class Elsewhere(Counter):
-    """Runs where a variable says so, as an engine runs where there is a GPU."""
+    """`Counter` that runs only where a variable is set, as other engines run only where there is a GPU."""
 
     info = replace(Counter.info, name="elsewhere", title="Elsewhere")
 

@@ -1,4 +1,4 @@
-"""What DH_live's tests share: an avatar with a body film, stand-ins of every file, the engine on them."""
+"""Shared material of DH_live's tests: an avatar with a body film, stand-ins for every file, engines that use them."""
 
 import atexit
 import shutil
@@ -25,7 +25,7 @@ BODY_FRAMES = 20
 
 
 def folder() -> Path:
-    """One that goes when the process ends."""
+    """Make a folder that is removed when the process ends."""
     made = Path(tempfile.mkdtemp(prefix="studio-dhlive-"))
     atexit.register(shutil.rmtree, made, ignore_errors=True)
     return made
@@ -33,7 +33,7 @@ def folder() -> Path:
 
 @cache
 def stand_ins() -> dict[str, Path]:
-    """Every file by its name in the manifest."""
+    """Return the stand-ins for all files, by their names in the manifest."""
     return write_stand_ins(folder())
 
 
@@ -58,7 +58,7 @@ class OldStandIn(OldDhliveEngine):
 
 
 class NarrowOldStandIn(OldStandIn):
-    """The same with a network of a thirty-second of the channels."""
+    """`OldStandIn` with a network that has a thirty-second of the channels."""
 
     def network(self, files: dict[str, Path]) -> OldNetwork:
         narrow = by_rule(OldNetwork(4), "old")
@@ -69,7 +69,7 @@ class NarrowOldStandIn(OldStandIn):
 
 @cache
 def filmed() -> Avatar:
-    """The sample portrait on a film of itself, swaying, prepared."""
+    """Return the sample portrait on a film of itself that sways, prepared for both engines."""
     home = folder()
     portrait = sample_portrait()
     cv2.imwrite(str(home / "portrait.png"), np.ascontiguousarray(portrait[..., ::-1]))

@@ -1,4 +1,4 @@
-"""What the tests of batches share: a session opened by hand, a clock that is driven, and a driver by that clock."""
+"""Shared material of the tests of batches: an opened session, a driven clock, and a driver that follows the clock."""
 
 import threading
 from dataclasses import replace
@@ -20,9 +20,10 @@ PIXELS: NDArray[np.uint8] = np.zeros((4, 4, 3), np.uint8)
 
 
 class DrivenClock:
-    """The channel clock, in a test's hands.
+    """The channel clock, set by a test.
 
-    at: microseconds. until: when a thread that sleeps by this clock is to go on, None while none does.
+    at: time in microseconds. until: time at which a thread that sleeps by this clock is to wake, None while none
+    sleeps.
     """
 
     def __init__(self) -> None:
@@ -46,16 +47,16 @@ class DrivenClock:
 
 
 def opened(session: Any, size: int = SIZE, options: LadderOptions | None = None) -> OpenedSession:
-    """A session of an engine that takes `size` frames at a time and holds four calls' worth back."""
+    """Return a session of an engine that takes `size` frames a call and holds back the frames of four calls."""
     engine = LadderEngine()
     engine.info = replace(INFO, frames_per_step=size, frames_held=4 * size - 1)
     return OpenedSession(engine, None, session, None, options)  # type: ignore[arg-type]
 
 
 def drive(batch: EngineThread, clock: DrivenClock, seconds: float, pause: int = 0) -> tuple[list[tuple[int, int]], int]:
-    """A driver of 25 frames a second by this clock, after a pause of microseconds.
+    """Offer 25 driving frames a second by this clock, after a pause in microseconds.
 
-    Returns (handed on at, pts) of what comes out, and how many went in.
+    Returns (time of output, pts) of each frame that came out, and the number of frames offered.
     """
     out: list[tuple[int, int]] = []
     began = clock.at + pause

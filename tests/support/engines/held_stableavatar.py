@@ -1,8 +1,8 @@
-"""StableAvatar whose units can be counted by the process that does them, and held in their middle.
+"""StableAvatar whose units report the process that does them, and can be held halfway.
 
-Reached by the setting `engines`, as a user's own is. In the folder of ORDERS every unit leaves lines, and a file HOLD
-has the beginning of the names of units that go no further than their first block: not in processes whose environment
-has FREE.
+The engine is reached by the setting `engines`, as a user's own is. Every unit writes lines into the folder of ORDERS. A
+file HOLD in it has a prefix of unit names: these units go no further than their first block, except in processes whose
+environment has FREE.
 """
 
 import os
@@ -18,7 +18,7 @@ from tests.support.engines.job_engines import ORDERS, ordered
 
 ENGINES = {
     "heldavatar": "tests.support.engines.held_stableavatar:HeldStableAvatar",
-    "aloneavatar": "tests.support.engines.held_stableavatar:AloneStableAvatar",  # for the worker that does all engines
+    "aloneavatar": "tests.support.engines.held_stableavatar:AloneStableAvatar",  # for the worker with all engines
 }
 HOLD, FREE = "hold", "HELD_STABLEAVATAR_FREE"
 LINES = "unit-lines"
@@ -27,7 +27,7 @@ UnitMoment = Literal["begun", "held", "loaded", "ended"]
 
 @dataclass(frozen=True, slots=True)
 class UnitEvent:
-    """What happened to a unit. process: of the child that does it."""
+    """An event of a unit. process: id of the child that does the unit."""
 
     event: UnitMoment
     unit: str
@@ -35,7 +35,7 @@ class UnitEvent:
 
 
 def unit_events(orders: Path) -> list[UnitEvent]:
-    """All of them, in order."""
+    """Return all events of units, in order."""
     path = orders / LINES
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     words = (line.split() for line in lines)
@@ -43,7 +43,7 @@ def unit_events(orders: Path) -> list[UnitEvent]:
 
 
 class HeldStableAvatar(StableAvatarEngine):
-    """The engine under a name of its own: an installed engine's name goes before."""
+    """The engine under another name, because an installed engine's name takes precedence."""
 
     info = replace(StableAvatarEngine.info, name="heldavatar")
 
@@ -57,14 +57,14 @@ class HeldStableAvatar(StableAvatarEngine):
 
 
 class AloneStableAvatar(HeldStableAvatar):
-    """The same under another name."""
+    """`HeldStableAvatar` under a second name."""
 
     info = replace(StableAvatarEngine.info, name="aloneavatar")
 
 
 @dataclass(slots=True)
 class _Held:
-    """Progress that stands still at its first report while the unit is held."""
+    """Progress callback that blocks at its first report while the unit is held."""
 
     unit: UnitSpec
     progress: ClipProgress

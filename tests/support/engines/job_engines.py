@@ -1,4 +1,4 @@
-"""Engines that fail on command, cost what they are told, or carry what they have drawn, for jobs to be tried on.
+"""Engines for tests of jobs: they fail on command, take as long as they are ordered, or depend on what they have drawn.
 
 They are reached as a user's own engines are: by the setting `engines`.
 """
@@ -32,7 +32,7 @@ from shared.errors import OutOfMemoryError
 from shared.face.landmarks import SURFACE
 
 INFO = EngineInfo(name="card", title="Test card", inputs=frozenset({"motion"}), roi_size=64, depends_on="motion")
-# A folder in which the tests leave orders for the engines in the workers: a file's name is the order.
+# The environment names a folder in which tests leave orders for the engines in the workers: a file's name is the order.
 ORDERS = "FARM_TEST_ORDERS"
 ENGINES = {
     name: f"tests.support.engines.job_engines:{name.title()}" for name in ("card", "seer", "chain", "player", "dyed")
@@ -40,13 +40,13 @@ ENGINES = {
 
 
 def ordered(name: str) -> str | None:
-    """The content of an order, None where it was not given."""
+    """Return the content of an order, None if it was not given."""
     path = Path(os.environ.get(ORDERS, "/nonexistent")) / name
     return path.read_text(encoding="utf-8") if path.exists() else None
 
 
 class Card(FrameEngine):
-    """Draws a frame of its own state: a sum over everything it was shown. Carries motion."""
+    """Draws its own state: a sum over everything it was shown. The state depends on motion."""
 
     info = INFO
 
@@ -59,19 +59,19 @@ class Card(FrameEngine):
 
 
 class Seer(Card):
-    """The same, and it looks at the driver's frame."""
+    """`Card` that also reads the driver's frame."""
 
     info = replace(INFO, name="seer", needs_image=True)
 
 
 class Chain(Card):
-    """The same, but its state comes about by drawing only, and frames come out two ticks late."""
+    """`Card` whose state changes only by drawing, and whose frames come out two ticks late."""
 
     info = replace(INFO, name="chain", depends_on="frames", frames_held=2)
 
 
 class Player(Card):
-    """The same, and it plays LivePortrait's motion templates."""
+    """`Card` that also plays LivePortrait's motion templates."""
 
     info = replace(INFO, name="player", inputs=frozenset({"motion", "template"}))
     template_suffixes = frozenset({".npz", ".pkl"})
@@ -97,7 +97,7 @@ class DyedSettings(EngineSettings, DyedOptions):
 
 
 class Dyed(Card):
-    """The same, in the blue that its own options say."""
+    """`Card` in the blue that its own options choose."""
 
     info = replace(INFO, name="dyed", title="Dyed card")
     Settings = DyedSettings

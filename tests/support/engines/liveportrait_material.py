@@ -1,4 +1,4 @@
-"""What LivePortrait's tests share: narrow networks whose weights follow from their names, and a driver."""
+"""Shared material of LivePortrait's tests: narrow networks whose weights follow from their names, and a driver."""
 
 from dataclasses import replace
 from functools import cache
@@ -24,11 +24,11 @@ from tests.parity.ruled import published_shapes, state
 
 MS = 1_000
 
-torch.set_num_threads(1)  # narrow networks gain nothing from more, and on a busy machine they wait for each other
+torch.set_num_threads(1)  # more threads gain nothing in narrow networks, and wait for each other on a busy machine
 
 
 def networks(dtype: torch.dtype = torch.float32) -> LivePortraitNetworks:
-    """Narrow ones, ready to run on the CPU."""
+    """Return narrow networks, ready to run on the CPU."""
     nets = LivePortraitNetworks.empty(NARROW)
     for name in ("appearance", "motion", "warping", "decoder", "stitching", "lips", "eyes"):
         net = getattr(nets, name)
@@ -46,7 +46,7 @@ def avatar(own_plate: bool = True) -> Avatar:
 
 
 def swaying_body(folder: Path) -> Avatar:
-    """A body that sways: the portrait's face on a plate of four frames, each with a light of its own.
+    """Make a body that sways: the portrait's face on a plate of four frames, in another light.
 
     Its eyes and mouth are marked as open in some and not in others.
     """
@@ -73,7 +73,7 @@ def session(
 
 
 def move(number: int) -> NDArray[np.float64]:
-    """Where the driver's head is in a frame: at home in frame 0."""
+    """Return the 2x3 movement of the driver's head in a frame: none in frame 0."""
     angle, scale = 0.1 * np.sin(number / 3), 1 + 0.05 * np.sin(number / 4)
     c, s = scale * np.cos(angle), scale * np.sin(angle)
     linear = np.array([[c, -s], [s, c]])
@@ -82,7 +82,7 @@ def move(number: int) -> NDArray[np.float64]:
 
 
 def driving(pts: int, number: int | None, neutral: int = 0) -> Driving:
-    """Frame `number` of a driver who moves, at `pts`; without a number there is no face."""
+    """Return frame `number` of a driver who moves, at `pts`; without a number it has no face."""
     roi, face = avatar().roi, avatar().face
     if number is None:
         return Driving(pts, None, None, roi)

@@ -1,4 +1,4 @@
-"""What the mesh engine's tests share: one avatar, its frame under a gesture, and a look at it."""
+"""Shared material of the mesh engine's tests: an avatar, its frame for a gesture, and the face tracked in it."""
 
 from functools import cache
 
@@ -26,7 +26,7 @@ def avatar(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> Av
 
 
 def masked_portrait(colour: tuple[int, int, int]) -> ImageArray:
-    """The avatar's ROI with a mask of this colour painted over nose, mouth and chin."""
+    """Return the avatar's ROI with a mask of this colour painted over nose, mouth and chin."""
     image = avatar().roi.copy()
     hull = cv2.convexHull(avatar().face.points[list(LOWER_FACE), :2].astype(np.float32))
     cv2.fillConvexPoly(image, hull.astype(np.int32), colour)
@@ -40,14 +40,14 @@ def session(own_plate: bool = True, rest: tuple[float, float] = (0.0, 0.0)) -> M
 
 
 def driving(pts: int = 0, gesture: Gesture | None = None, neutral: Face | None = None) -> Driving:
-    """The avatar's own face making a gesture; no gesture is no face."""
+    """Return a driving frame of the avatar's own face making a gesture; without a gesture it has no face."""
     own = avatar().face
     face = None if gesture is None else shape(own, gesture)
     return Driving(pts, face, None if gesture is None else neutral or own)
 
 
 def frame(of: MeshSession, gesture: Gesture) -> NDArray[np.uint8]:
-    """(512, 512, 3 or 4) uint8 of a session that forgets what was before."""
+    """Reset the session and return its frame for a gesture, (512, 512, 3 or 4) uint8."""
     of.reset()
     return of.step(driving(0, gesture))[0].pixels
 

@@ -1,4 +1,4 @@
-"""What PersonaLive's tests share: weights of tiny networks, an engine on them, and a driver."""
+"""Shared material of PersonaLive's tests: weights of tiny networks, an engine that uses them, and a driver."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -27,9 +27,9 @@ from shared.avatar.model import Avatar  # noqa: E402
 from shared.runtime.arrays import to_bytes  # noqa: E402
 from tests.parity.personalive_networks import EchoModule  # noqa: E402
 
-torch.set_num_threads(1)  # such small networks gain nothing by more
+torch.set_num_threads(1)  # such small networks gain nothing from more
 FRAME_US = int(1_000_000 / Fraction(25))
-SMALLEST = Rung("256", "small", 128, True, 1)  # smaller than any of the ladder: the machinery is the same
+SMALLEST = Rung("256", "small", 128, True, 1)  # smaller than any rung of the ladder, with the same machinery
 
 
 @cache
@@ -39,9 +39,9 @@ def avatar() -> Avatar:
 
 @cache
 def networks(fresh: int = 0) -> PersonaLiveNetworks:
-    """Of tiny size; the motion encoder, of which half of the work would be, is a glance.
+    """Return networks of tiny size, with a stand-in for the motion encoder, which would be half of the work.
 
-    fresh: those of another number were never used by what used these.
+    fresh: a number; networks for different numbers are separate objects.
     """
     with TemporaryDirectory() as folder:
         make_weights(Path(folder))
@@ -77,7 +77,7 @@ def same(a: list[RoiFrame], b: list[RoiFrame]) -> bool:
 
 
 def driver(count: int, start: int = 0, seed: int = 0) -> Iterator[Driving]:
-    """A face that moves along, frame by frame."""
+    """Yield a driver whose image moves from frame to frame."""
     own = avatar()
     for i in range(start, start + count):
         frame = np.roll(own.roi, (5 * i + 40 * seed, 3 * i), (0, 1))
@@ -85,5 +85,5 @@ def driver(count: int, start: int = 0, seed: int = 0) -> Iterator[Driving]:
 
 
 def state(of: PersonaLiveSession) -> bytes:
-    """Everything that frames to come owe to those before."""
+    """Return the session's state as bytes: all that later frames depend on."""
     return to_bytes(of.save())

@@ -1,4 +1,4 @@
-"""An engine that paints into each frame which plate frame it was made for, and eyes that read it off the program."""
+"""An engine that paints the number of its plate frame into each frame, and functions that read it from the program."""
 
 import os
 import time
@@ -29,7 +29,7 @@ CELL = (64, 128)
 
 
 class Plated(FrameEngine):
-    """Every frame belongs to one plate frame."""
+    """Engine whose every frame belongs to one plate frame."""
 
     info = EngineInfo(name="plated", title="Plated", inputs=frozenset({"motion"}), output="region")
 
@@ -38,7 +38,7 @@ class Plated(FrameEngine):
 
 
 class PlatedSession(EngineSession):
-    """Stateless, but for the frames it counts."""
+    """Session without a state, except for a count of its frames."""
 
     def __init__(self, avatar: Avatar, context: SessionContext) -> None:
         self._plate_at = context.plate_at or avatar.plate.index
@@ -62,7 +62,7 @@ def painted(index: int) -> NDArray[np.uint8]:
 
 
 def read_index(i420: ImageArray, plate: Plate, index: int) -> int:
-    """The index that was painted into a program frame which shows plate frame `index`."""
+    """Read the index that was painted into a program frame that shows plate frame `index`."""
     middles = [(x + CELL[0] / 2, y + CELL[1] / 2) for x, y in BITS]
     points = similarity.apply_similarity(plate.placements[index], middles)
     return sum(int(i420[round(y), round(x)] > 125) << bit for bit, (x, y) in enumerate(points))

@@ -1,4 +1,4 @@
-"""An engine with every ability that keeps every rule of the conformance suite, and one that breaks each of them."""
+"""An engine with every ability that keeps every rule of the conformance suite, and for each rule one that breaks it."""
 
 import json
 import sys
@@ -107,7 +107,7 @@ def moved(driving: Driving) -> float | None:
 
 
 class RuleSession(EngineSession):
-    """State: the bar, and what was heard. restless: how often the host has waited."""
+    """State: the bar, and the voice heard. restless: number of frames in which the host waited."""
 
     quality = "full"
 
@@ -180,7 +180,7 @@ class RuleSession(EngineSession):
 
 
 class Still(Good):
-    """Keeps the rules too: depends on nothing, and draws the plate's own pixels."""
+    """Keeps the rules too: its frames depend on nothing, and each belongs to one plate frame."""
 
     info = EngineInfo(
         name="still",
@@ -218,13 +218,13 @@ class StillSession(RuleSession):
         return None
 
 
-# What breaks each rule: changes to the engine, changes to its session, and the words that say so.
+# By rule: an engine that breaks it, and words of the failure that must report it.
 Wrong = tuple[type[Good], str]
 WRONG: dict[str, Wrong] = {}
 
 
 def breaks(rule: str, words: str) -> Callable[[type[Any]], type[Any]]:
-    """Register an engine, or the good one with this session, as what breaks a rule."""
+    """Register an engine, or the good one with this session, that breaks a rule, with words of the failure."""
 
     def register(wrong: type[Any]) -> type[Any]:
         def opened(self: Good, avatar: Avatar, context: SessionContext = DEFAULT_CONTEXT) -> RuleSession:

@@ -1,7 +1,8 @@
 """Engines that are slow, or hard to open.
 
-One takes plain Python until it may open, one never opens, one breaks, one waits for its weights; one never finishes a
-frame, one has a ladder, one's calls overlap, and one plays motion templates without a network to draw them.
+One keeps the interpreter busy until it may open, one never opens, some fail while they open or on air, one lacks its
+weights, some never finish a frame, one has a ladder of qualities, one has little memory, one has calls that overlap,
+and one plays motion templates without a network to draw them.
 """
 
 import os
@@ -36,7 +37,7 @@ from shared.avatar.model import ROI_SIZE_PX, Avatar
 from shared.errors import OutOfMemoryError, StudioError
 from shared.wire.message import Message
 
-GATE = "SLOW_ENGINE_GATE"  # environment: a file; the slow engine is at its opening until it is there
+GATE = "SLOW_ENGINE_GATE"  # environment: a file; the slow engine does not finish opening before the file exists
 UNLUCKY = 13
 RED = np.array([255, 0, 0], np.uint8)
 
@@ -49,7 +50,7 @@ def work(until: Callable[[], bool]) -> None:
 
 
 class RedSession(MeshSession):
-    """The mesh with a red corner, to be told by."""
+    """The mesh engine's session with a red corner, by which tests recognise it."""
 
     def step(self, driving: Driving) -> list[RoiFrame]:
         return [marked(frame) for frame in super().step(driving)]
@@ -65,7 +66,7 @@ def marked(frame: RoiFrame) -> RoiFrame:
 
 
 class SlowEngine(MeshEngine):
-    """Opens when the file that GATE names is there, or at once without one. In the settings it has another name."""
+    """Opens when the file that GATE names exists, or immediately without GATE. The settings give it another name."""
 
     info = replace(INFO, name="red", title="Red", inputs=frozenset({"motion"}))
 
@@ -75,7 +76,7 @@ class SlowEngine(MeshEngine):
 
 
 class BrokenEngine(MeshEngine):
-    """Breaks while it opens, after a while, with an unexpected error."""
+    """Fails while it opens, after half a second, with an unexpected error."""
 
     info = replace(INFO, name="broken", title="Broken")
 
@@ -86,7 +87,7 @@ class BrokenEngine(MeshEngine):
 
 
 class FaultySession(EngineSession):
-    """Fails once the host waits."""
+    """Fails as soon as the host waits."""
 
     def idle(self, pts: int) -> list[RoiFrame]:
         return [RoiFrame(round(pts / 0.0), UNDRAWN)]
@@ -102,7 +103,7 @@ class FaultyEngine(FrameEngine):
 
 
 class WaitingEngine(MeshEngine):
-    """Lacks a file, which the environment names."""
+    """Is unavailable until the file that the environment names exists."""
 
     info = replace(INFO, name="waiting", title="Waiting", inputs=frozenset({"motion"}))
 
@@ -139,10 +140,10 @@ class PlayingEngine(MeshEngine):
 
 
 class HeavySession(RedSession):
-    """Quick at its first frame, which is tried while it opens.
+    """Draws its first frame quickly, which is tried while the engine opens.
 
-    After that none is ever finished, but not for want of a processor. under_way: one has begun. released: set by a test
-    that is over, so that its threads end.
+    It never finishes another one, but uses no processor time for that. under_way: set when another one has begun.
+    released: set by a test at its end, so that the threads end.
     """
 
     tried = False
@@ -173,7 +174,7 @@ class HeavyEngine(MeshEngine):
 
 
 class DrawlSession(RedSession):
-    """Quick at its first block of voice, which is tried while it opens; after that none is ever answered."""
+    """Answers its first block of voice quickly, which is tried while the engine opens, and never another one."""
 
     tried = False
 
@@ -186,7 +187,7 @@ class DrawlSession(RedSession):
 
 
 class DrawlEngine(MeshEngine):
-    """Moved by a voice that it never answers."""
+    """Driven by a voice that it never answers."""
 
     info = replace(INFO, name="drawl", title="Drawl", inputs=frozenset({"voice"}))
 
@@ -213,9 +214,9 @@ class LadderOptions(EngineOptions):
 
 
 class LadderSession(RedSession):
-    """Has two rungs, and memory for the lower one alone; where others have taken it, for none.
+    """Has two qualities, and memory for the lower one only; while `taken`, for neither.
 
-    options: what it was opened with. applied: the qualities that it took over since.
+    options: those of its opening. applied: qualities that were applied since.
     """
 
     taken = False
@@ -259,7 +260,7 @@ class LadderSession(RedSession):
 
 
 class LadderEngine(MeshEngine):
-    """Goes down a rung while it opens."""
+    """Steps down to the lower quality while it opens."""
 
     info = replace(INFO, name="ladder", title="Ladder", inputs=frozenset({"motion"}))
     Options = LadderOptions
@@ -273,7 +274,7 @@ class LadderEngine(MeshEngine):
 
 
 class TightEngine(MeshEngine):
-    """Has the memory to be opened only where it makes do with little."""
+    """Has too little memory to open, except with `low_memory`."""
 
     info = replace(INFO, name="tight", title="Tight", inputs=frozenset({"motion"}))
 
@@ -284,10 +285,11 @@ class TightEngine(MeshEngine):
 
 
 class OverlappingSession(EngineSession):
-    """Takes four frames a call: it takes a while to begin one, and a while longer until its frames are there.
+    """Takes four frames a call, which begins after `begins` seconds and has its frames `waits` seconds later.
 
-    gate: the frames are there when it is open. breaks: what waiting for the frames of one call raises. outstanding:
-    calls whose frames are not there; most: of them, when another was begun; overlapped: how often there were any.
+    gate: frames are held back until it is set. breaks: errors that waiting for the frames of a call raises, one each.
+    outstanding: calls without their frames yet; most: the most of them when another call began; overlapped: how often
+    there were any then.
     """
 
     def __init__(self, begins: float = 0.0, waits: float = 0.0) -> None:

@@ -1,4 +1,4 @@
-"""What StableAvatar's tests share: weights of tiny networks, a short speech, and units done in any order."""
+"""Shared material of StableAvatar's tests: weights of tiny networks, a short speech, and units in any order."""
 
 import hashlib
 import wave
@@ -27,7 +27,7 @@ from shared.jobs.graph import UnitSpec  # noqa: E402
 from shared.media.reader import VideoReader  # noqa: E402
 from shared.runtime.clock import SOUND_RATE_HZ  # noqa: E402
 
-torch.set_num_threads(1)  # such small networks gain nothing by more
+torch.set_num_threads(1)  # such small networks gain nothing from more
 RATE = Fraction(25)
 SIZE = (160, 160)
 
@@ -39,7 +39,7 @@ def avatar() -> Avatar:
 
 @contextmanager
 def tiny_weights() -> Iterator[Path]:
-    """A weights folder with tiny networks, which the settings name."""
+    """Make a weights folder with tiny networks, which the settings name."""
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
         folder = Path(name, "weights")
         make_weights(folder)
@@ -51,7 +51,7 @@ def tiny_weights() -> Iterator[Path]:
 
 
 def clip_of(folder: Path, ticks: int, rate: Fraction = RATE, **options: Any) -> Clip:
-    """A clip of so many frames."""
+    """Return a clip of so many frames."""
     driver = folder / f"speech-{ticks}.wav"
     with wave.open(str(driver), "wb") as file:
         file.setparams((1, 2, SOUND_RATE_HZ, 0, "NONE", ""))
@@ -61,11 +61,11 @@ def clip_of(folder: Path, ticks: int, rate: Fraction = RATE, **options: Any) -> 
 
 
 class Cut(Exception):
-    """A worker that is gone."""
+    """Stand-in for the death of a worker."""
 
 
 class Units:
-    """A clip's units, done one by one in a folder each."""
+    """A clip's units, which are done one by one, each in a separate folder."""
 
     def __init__(self, clip: Clip, folder: Path, low_memory: bool = False) -> None:
         self.clip, self.folder, self.low_memory = clip, folder, low_memory
@@ -73,7 +73,7 @@ class Units:
         self.previews: list[np.ndarray[Any, Any]] = []
 
     def do(self, unit: UnitSpec, engine: StableAvatarEngine, cut_after: int | None = None) -> None:
-        """cut_after: how often progress is reported before the worker is gone."""
+        """Do one unit. cut_after: number of progress reports after which Cut is raised."""
         self.attempts += 1
         scratch, said = self.folder / f"{unit.name}.{self.attempts}", 0
         scratch.mkdir(parents=True)
@@ -101,13 +101,13 @@ class Units:
         scratch.rename(self.folder / unit.name)
 
     def all(self, units: Iterable[UnitSpec], engine: StableAvatarEngine) -> str:
-        """Every unit by one engine; the hash of the frames."""
+        """Do every unit with one engine; return the hash of the frames."""
         for unit in units:
             self.do(unit, engine)
         return self.frames()
 
     def frames(self) -> str:
-        """A hash of the clip's frames, and how many there are."""
+        """Return the number of the clip's frames, and a hash of them."""
         digest, count = hashlib.sha256(), 0
         with VideoReader(self.folder / "clip" / CLIP_FILE) as reader:
             for _, rgb in reader:

@@ -25,10 +25,10 @@ def write_film(
     tags: Mapping[str, str] | None = None,
     light: tuple[ColorTrc, ColorPrimaries] | None = None,
 ) -> Path:
-    """A film of these frames at 25 a second.
+    """Write a film of these frames at 25 a second.
 
-    matrix: the nine numbers of its display matrix. aspect: of a pixel, width to height. tags: of the stream. light: how
-    the frames are tagged, beside their matrix and range.
+    matrix: the nine numbers of its display matrix. aspect: of a pixel, width to height. tags: of the stream. light:
+    (transfer, primaries) with which the stream is tagged, besides the frames' matrix and range.
     """
     with av.open(str(path), "w") as container:
         stream: av.VideoStream | None = None
@@ -57,7 +57,7 @@ def write_film(
 def yuv_frame(
     y: CodedPlane, u: CodedPlane, v: CodedPlane, pixels: str = "yuv444p", matrix: int = 2, full: bool = False
 ) -> av.VideoFrame:
-    """A frame of three planes, (H, W) each, of 8 bits or, in a format of more, uint16."""
+    """Return a frame of three planes, (H, W) each: uint8 or, in a format of more than 8 bits, uint16."""
     frame = av.VideoFrame(y.shape[1], y.shape[0], pixels)
     for plane, values in zip(frame.planes, (y, u, v), strict=True):
         rows = np.zeros((plane.height, plane.line_size // values.itemsize), values.dtype)

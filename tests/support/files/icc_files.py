@@ -32,7 +32,7 @@ def grey_profile(gamma: float) -> bytes:
 
 
 def cmyk_profile() -> bytes:
-    """A printer whose inks are paler than they could be: cyan of a third absorbs no red to speak of."""
+    """Return the profile of a printer with pale inks: a third of cyan absorbs hardly any red."""
     steps = 9
     grid = np.linspace(0, 1, steps)
     to_lab = b"".join(_lab16(_ink_lab(np.array(cmyk))) for cmyk in product(grid, repeat=4))

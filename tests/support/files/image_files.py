@@ -19,7 +19,7 @@ def turn(path: Path) -> Path:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that promises a frame of this size and has hardly any data: what a decompression bomb looks like."""
+    """Return a PNG that claims this size and has hardly any data, as a decompression bomb does."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

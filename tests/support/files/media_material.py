@@ -1,4 +1,4 @@
-"""Frames, sound and drivers that the renderer's tests make for themselves."""
+"""Synthetic frames, sound and drivers for the renderer's tests."""
 
 import hashlib
 from fractions import Fraction
@@ -23,7 +23,7 @@ NTSC = Fraction(30000, 1001)
 
 
 def moving(count: int, width: int = 160, height: int = 96) -> list[ImageArray]:
-    """I420 frames with soft shapes that move and a bright bar that counts, so that each differs."""
+    """Return I420 frames with soft shapes that move and a bright bar that counts, so that each differs."""
     noise = np.random.default_rng(5).integers(0, 256, (height // 8, width // 4, 3)).astype(np.uint8)
     scene = cv2.resize(noise, (width * 2, height), interpolation=cv2.INTER_CUBIC)
     frames = []
@@ -37,7 +37,7 @@ def moving(count: int, width: int = 160, height: int = 96) -> list[ImageArray]:
 def segment(
     path: Path, frames: list[ImageArray], rate: Fraction = NTSC, output: OutputSpec = OutputSpec(), **how: int
 ) -> Path:
-    """One finished segment of these frames."""
+    """Write a finished segment of these frames."""
     width, height = frames[0].shape[1], frames[0].shape[0] * 2 // 3
     with SegmentWriter(path, width, height, rate, output, **how) as writer:
         for number, frame in enumerate(frames):
@@ -64,13 +64,13 @@ def packets(path: Path, kind: str) -> list[tuple[Fraction, bytes]]:
 
 
 def chirp(seconds: float, rate: int) -> NDArray[np.int16]:
-    """(n,) a tone that rises, loud enough to be told from silence anywhere."""
+    """Return a tone that rises, (n,) int16, loud enough everywhere to be distinguished from silence."""
     t = np.arange(round(seconds * rate)) / rate
     return (12_000 * np.sin(2 * np.pi * (300 + 40 * t) * t)).astype(np.int16)
 
 
 def first_frames(film: Path, to: Path, count: int, rate: Fraction = Fraction(25)) -> Path:
-    """The first frames of a film, at another rate, without sound."""
+    """Write the first frames of a film, at another rate, without sound."""
     with av.open(str(film)) as source:
         frames = [frame.to_ndarray(format="yuv420p") for frame in islice(source.decode(video=0), count)]
     with Mp4Writer(to, frames[0].shape[1], frames[0].shape[0] * 2 // 3, rate, sound=False) as writer:
@@ -95,7 +95,7 @@ def write_driver(
     layout: str = "mono",
     sound_options: dict[str, str] | None = None,
 ) -> Path:
-    """A driver with so many frames and so many seconds of sound, each beginning at its given time."""
+    """Write a driver with so many frames and so many seconds of sound, each beginning at its given time."""
     with av.open(str(path), "w") as container:
         seen = cast(VideoStream, container.add_stream(video, rate=rate, options=options or {})) if frames else None
         heard = (

@@ -1,4 +1,4 @@
-"""Music for the tests: instruments made here from arithmetic, on one scale, the same every time."""
+"""Synthetic music for tests: instruments on one scale, the same every time."""
 
 from collections.abc import Callable
 
@@ -63,7 +63,7 @@ INSTRUMENTS: dict[str, Callable[[Sound, float], None]] = {"pad": _pad, "piano": 
 
 
 def music(kind: str, seconds: float, loud: float = 0.3) -> Sound:
-    """Seconds of an instrument, or of a `band` of all of them, its peak being `loud`."""
+    """Return so many seconds of an instrument, or of a `band` of all of them, with the peak `loud`."""
     parts = []
     for name in INSTRUMENTS if kind == "band" else (kind,):
         out = np.zeros(round(seconds * SOUND_RATE_HZ))

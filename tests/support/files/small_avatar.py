@@ -1,4 +1,4 @@
-"""An avatar of a few small frames, made in a moment: for what is done with plates and faces, not for how they look."""
+"""An avatar of a few small frames that is made quickly, for tests that handle plates and faces but not their look."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,10 +26,10 @@ def small_avatar(
     mattes: Sequence[ImageArray] = (),
     own_plate: bool = True,
 ) -> Avatar:
-    """The avatar `small`, whose plate frames are grey, the next one lighter, with the ROI in the middle.
+    """Make the avatar `small`: its plate frames are grey, each lighter than the last, with the ROI in the middle.
 
-    cut_outs: alpha of each frame that the source brings along. mattes: of each frame, as if measured before.
-    own_plate: False for a foreign body, of which the ROI covers a disc.
+    cut_outs: alpha of each frame, as if the source had it. mattes: of each frame, as if measured before. own_plate:
+    False for another person's body, of which the ROI covers a disc.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with PlateFrameWriter(folder) as plate:
@@ -65,7 +65,7 @@ def small_avatar(
 
 
 def textured() -> ImageArray:
-    """(512, 512, 3) uint8 RGB in which every part looks different."""
+    """Return (512, 512, 3) uint8 RGB in which every part looks different."""
     noise = np.random.default_rng(4).integers(0, 256, (ROI_SIZE_PX, ROI_SIZE_PX, 3)).astype(np.uint8)
     blurred = cv2.GaussianBlur(noise, (0, 0), 5)
     return np.asarray(cv2.normalize(blurred, np.empty_like(blurred), 20, 235, cv2.NORM_MINMAX), np.uint8)

@@ -30,7 +30,7 @@ def wav(samples: AudioSamples, rate: int = SOUND_RATE_HZ, channels: int = 1) -> 
 
 
 def write_holed_sound(path: Path, parts: Iterable[tuple[float, AudioSamples]]) -> Path:
-    """A Matroska file of 16-bit sound at 48 kHz, each part at its time in seconds and nothing at all between them."""
+    """Write a Matroska file of 16-bit sound at 48 kHz, each part at its time in seconds and nothing between them."""
     with av.open(str(path), "w", format="matroska") as container:
         stream = container.add_stream("pcm_s16le", rate=SOUND_RATE_HZ, layout="mono")
         for at, samples in parts:
@@ -43,7 +43,7 @@ def write_holed_sound(path: Path, parts: Iterable[tuple[float, AudioSamples]]) -
 
 
 def silent_spans(samples: NDArray[np.generic], rate: int = SOUND_RATE_HZ) -> list[tuple[float, float]]:
-    """Where a hundredth of a second or more is silent: from and to in seconds, to the hundredth."""
+    """Return (begin, end) of each silent span of a hundredth of a second or more, in seconds, to the hundredth."""
     step = rate // 100
     blocks = np.abs(samples[: len(samples) // step * step].astype(np.float64)).reshape(-1, step).max(axis=1, initial=0)
     edges = np.diff(np.concatenate([[0], blocks < 0.02 * blocks.max(), [0]]).astype(np.int8))

@@ -1,4 +1,4 @@
-"""Voices for the tests: made here from arithmetic, so that the times of every sound are known."""
+"""Synthetic voices for tests, in which the times of every sound are known."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ SOUNDS = {"a": (750, 1150, 2500), "i": (280, 2300, 3000), "m": (250, 1100, 2200)
 
 
 def voiced(sound: str, seconds: float, loud: float = 0.3, pitch: float = 120.0) -> NDArray[np.float64]:
-    """A sung sound: harmonics shaped by its resonances, softly begun and ended."""
+    """Return a sung sound: harmonics shaped by its resonances, with a soft beginning and end."""
     t = np.arange(round(seconds * SOUND_RATE_HZ)) / SOUND_RATE_HZ
     out = np.zeros(len(t))
     for n in range(1, int(4000 / pitch)):
@@ -29,7 +29,7 @@ def silence(seconds: float) -> NDArray[np.float64]:
 
 
 def babble(syllables: int, period: float = 0.4, length: float = 0.2) -> NDArray[np.float64]:
-    """Voice that says "ah" after "ah", with silence between them."""
+    """Return a voice that says "ah" repeatedly, with silence in between."""
     once = np.concatenate([voiced("a", length), silence(period - length)])
     return np.tile(once, syllables)
 

@@ -1,4 +1,4 @@
-"""A worker of the farm as the studio sees it: its beats, and nothing behind them."""
+"""A stand-in for a worker of the farm that publishes beats and does nothing else."""
 
 import itertools
 import threading
@@ -15,7 +15,7 @@ PERIOD_S = 0.5
 
 @contextmanager
 def beating_worker(settings: Settings, *engines: str) -> Iterator[None]:
-    """A Redis of the studio's home, in which a worker that can do jobs of these engines beats."""
+    """Run a Redis in the studio's home, with beats of a worker that can do jobs of these engines."""
     over = threading.Event()
 
     def beat(queue: JobQueue) -> None:

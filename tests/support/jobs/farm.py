@@ -1,6 +1,6 @@
-"""A whole farm in processes of its own, and what the tests ask it.
+"""A whole farm in separate processes, and the questions that tests ask it.
 
-How jobs stand, who is at what, how often it was tried.
+The state of jobs, the worker of each unit, the number of attempts.
 """
 
 import json
@@ -41,32 +41,32 @@ PATIENCE_S = 300.0  # seconds that a busy machine may take for what takes a few
 
 
 def wait(until: Callable[[], object], what: str, patience: float = PATIENCE_S, every: float = 0.05) -> None:
-    """Fails when something does not come about."""
+    """Wait until `until` is true; fail after `patience` seconds."""
     wait_for(until, patience, what, every)
 
 
 def alive(process: psutil.Process) -> bool:
-    """Whether it still runs: one that has ended and is not reaped, as an orphan may be, does not."""
+    """Whether a process still runs; one that has ended and is not reaped, as an orphan may be, does not."""
     with suppress(psutil.NoSuchProcess):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     return False
 
 
 def wait_ended(processes: Iterable[psutil.Process], what: str) -> None:
-    """Wait until none of them runs."""
+    """Wait until none of these processes runs."""
     all_of_them = list(processes)
     wait(lambda: not any(alive(each) for each in all_of_them), what)
 
 
 def kill(process: psutil.Process) -> None:
-    """End it with all its processes, at once."""
+    """Kill a process and all its descendants."""
     for each in (process, *descendants(process)):
-        with suppress(psutil.NoSuchProcess):  # the end of another took it along
+        with suppress(psutil.NoSuchProcess):  # it ended together with another one
             each.kill()
 
 
 def speech(path: Path, seconds: float) -> Path:
-    """A tone, for an engine that only counts."""
+    """Write a tone, which is enough for an engine that only counts."""
     samples = (np.sin(np.arange(int(seconds * 48_000)) * 0.05) * 8000).astype("<i2")
     path.write_bytes(wav(samples.astype(np.int16)))
     return path
@@ -86,7 +86,7 @@ class Running:
 
     @contextmanager
     def process(self, *arguments: str, **more: str) -> Iterator[psutil.Process]:
-        """A process of the studio, ended with all its children afterwards."""
+        """Run a process of the studio; it is killed with all its descendants afterwards."""
         log = (self.home / "log").open("ab")
         command = [sys.executable, "-m", *arguments]
         started = subprocess.Popen(
@@ -103,7 +103,7 @@ class Running:
     def submit(
         self, driver: Path, priority: Priority = "normal", *, quietly: bool = False, engine: str = "counter"
     ) -> str:
-        """Hand a job in; quietly: without waking a worker."""
+        """Submit a job and return its id. quietly: without waking a worker."""
         request = JobRequest(self.home / "avatars" / "sample", driver, engine=engine, priority=priority)
         manifest = submit_to_store(self.store, request, self.settings)
         if not quietly:
@@ -111,7 +111,7 @@ class Running:
         return manifest.id
 
     def look(self, job: str) -> bool:
-        """Note which claims there are; whether the job is done."""
+        """Note the claims that exist; return whether the job is done."""
         seen = self.claims.setdefault(job, set())
         for name in self.store.list(f"jobs/{job}/units"):
             state = units.read_unit_state(self.store, job, name)
@@ -128,24 +128,24 @@ class Running:
         return state.open and not state.done
 
     def process_at(self, job: str, unit: str, workers: Sequence[psutil.Process]) -> psutil.Process:
-        """Which of these workers' processes is at a unit. workers: as `process` gave them."""
+        """Return the process of these workers that does a unit. workers: as yielded by `process`."""
         state = units.read_unit_state(self.store, job, unit)
         beat = units.read_beat(self.store, job, unit, state.claim)
         assert beat is not None
         return next(at_work for each in workers if beat.worker.endswith(f".{(at_work := child(each)).pid}"))
 
     def finish(self, job: str, patience: float = PATIENCE_S) -> list[str]:
-        """Wait for the job; the hashes of its frames."""
+        """Wait for the job; return the hashes of its frames."""
         wait(lambda: self.look(job), f"job {job} done; {self.said()}", patience, every=0.03)
         return decoded(self.store.fetch(f"jobs/{job}/result.mp4"))[1]
 
     def again(self, job: str) -> int:
-        """How often a segment was begun to be rendered that had been before."""
+        """Return how many renders of segments were repetitions."""
         tried = [name for name, _ in self.claims[job] if name.startswith("render")]
         return len(tried) - len(set(tried))
 
     def said(self) -> str:
-        """The end of what the processes logged."""
+        """Return the end of the processes' log."""
         return (
             (self.home / "log").read_text(errors="replace", encoding="utf-8")[-3000:]
             if (self.home / "log").exists()
@@ -158,7 +158,7 @@ class Running:
         return any(all(word in line for word in words) for line in lines)
 
     def redis(self) -> psutil.Process:
-        """The studio's own Redis, once it is up again."""
+        """Return the process of the studio's own Redis; wait until it runs."""
 
         def found() -> psutil.Process | None:
             facts = json.loads((self.home / "redis" / "redis.json").read_text(encoding="utf-8"))
@@ -170,13 +170,13 @@ class Running:
         return wait_for(found, PATIENCE_S, f"a Redis that runs; {self.said()}")
 
     def redis_url(self) -> str | None:
-        """Where it is."""
+        """Return the address of the studio's own Redis."""
         return own_redis(self.home)
 
 
 @contextmanager
 def running(home: Path, avatars: Path, jobs: str = "", **told: str) -> Iterator[Running]:
-    """A studio folder with an avatar of `avatars`, and an engine that counts."""
+    """Make a studio folder with the avatars of `avatars`, and an engine that counts."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "avatars").symlink_to(avatars / "avatars")
     plain = {key: value for key, value in os.environ.items() if not key.startswith(("STUDIO_", "REDIS_"))}
@@ -205,7 +205,7 @@ def running(home: Path, avatars: Path, jobs: str = "", **told: str) -> Iterator[
 
 
 def descendants(process: psutil.Process) -> list[psutil.Process]:
-    """Its children and theirs."""
+    """Return the children of a process, and theirs."""
     try:
         return list(process.children(recursive=True))
     except psutil.NoSuchProcess:
@@ -213,7 +213,7 @@ def descendants(process: psutil.Process) -> list[psutil.Process]:
 
 
 def find(process: psutil.Process, word: str) -> psutil.Process | None:
-    """The first descendant whose command line has this word."""
+    """Return the first descendant whose command line has this word."""
     for each in descendants(process):
         try:
             if word in " ".join(each.cmdline()):
@@ -224,13 +224,13 @@ def find(process: psutil.Process, word: str) -> psutil.Process | None:
 
 
 def celery(process: psutil.Process) -> psutil.Process:
-    """Celery's main process below a farm or a worker."""
+    """Return Celery's main process below a farm or a worker."""
     found = partial(find, process, "services.renderer --name")
     return wait_for(found, PATIENCE_S, "Celery's main process")
 
 
 def child(process: psutil.Process) -> psutil.Process:
-    """The process that does the work."""
+    """Return the child process of Celery that does the work."""
 
     def found() -> psutil.Process | None:
         with suppress(psutil.NoSuchProcess):
@@ -241,6 +241,6 @@ def child(process: psutil.Process) -> psutil.Process:
 
 
 def stop(process: psutil.Process, number: signal.Signals) -> None:
-    """Send a signal and wait for the end."""
+    """Send a signal and wait until the process has ended."""
     process.send_signal(number)
     wait_ended([process], f"{process} ends on {number.name}")

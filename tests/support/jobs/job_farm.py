@@ -1,4 +1,4 @@
-"""A jobs folder, and what is done in it."""
+"""A jobs folder, and functions to submit jobs and to do them."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from shared.jobs.store import LocalStore
 
 @dataclass
 class JobFarm:
-    """A jobs folder, and what is done in it."""
+    """A jobs folder, and functions to submit jobs and to do them. orders: folder of orders for engines."""
 
     home: Path
     store: LocalStore
@@ -35,7 +35,7 @@ class JobFarm:
         return submit_to_store(self.store, request, self.settings)
 
     def finish(self, job: str, worker: UnitWorker | None = None) -> list[StepResult]:
-        """Go on until there is nothing to do."""
+        """Advance a job until nothing is left to do; return the steps."""
         worker = worker or self.worker()
         steps: list[StepResult] = []
         while not steps or steps[-1].outcome != "nothing":
@@ -47,7 +47,7 @@ class JobFarm:
 
     @contextmanager
     def meanwhile(self, job: str, unit: str, do: Callable[[], object]) -> Iterator[None]:
-        """Do something in another thread once a unit is at work."""
+        """Call `do` in another thread as soon as a worker is at the unit."""
 
         def work() -> None:
             wait_for(lambda: read_unit_state(self.store, job, unit).open, what=f"{unit} is at work")

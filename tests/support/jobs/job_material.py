@@ -19,7 +19,7 @@ def job(
     store: Store, number: int, *, segments: int = 8, driver: str = "interview.mp4", priority: str = "normal",
     engine: str = "mesh", units: tuple[UnitSpec, ...] = (),
 ) -> str:  # fmt: skip
-    """A job that has not begun; a higher number is younger. units: of a clip engine."""
+    """Create a job that has not begun; a higher number is younger. units: of a clip engine."""
     made = datetime.datetime(2026, 5, 4, 12, tzinfo=datetime.UTC) + datetime.timedelta(seconds=number)
     name = f"{made:%Y%m%d-%H%M%S}-{number:06x}"
     plan = Plan(driven="motion", rate="25", ticks=segments * SEGMENT, segment=SEGMENT, chained=False)
@@ -38,7 +38,7 @@ WINDOWS = (UnitSpec("encode"), UnitSpec("step-1-window-1", ("encode",)),
 
 
 def begin_windows(store: Store, name: str) -> None:
-    """Of the units WINDOWS the first is done and the next two are at work."""
+    """Finish the first of the units WINDOWS, and begin the next two."""
     finish(store, name, WINDOWS[0].name)
     for number in (1, 2):
         held = claim(store, name, f"step-1-window-{number}")
@@ -47,7 +47,7 @@ def begin_windows(store: Store, name: str) -> None:
 
 
 def begin(store: Store, name: str, done: int, at_work: int = 0) -> None:
-    """The first `done` segments are there and the next `at_work` are being rendered."""
+    """Finish the first `done` segments, and begin the next `at_work`."""
     for index in range(done + at_work):
         finish(store, name, follow_name(index))
     for index in range(done):
@@ -59,14 +59,14 @@ def begin(store: Store, name: str, done: int, at_work: int = 0) -> None:
 
 
 def fail(store: Store, name: str, index: int, reason: str, times: int = claims.ATTEMPTS) -> None:
-    """A segment fails, again and again."""
+    """Let a segment fail, `times` times."""
     finish(store, name, follow_name(index))
     for _ in range(times):
         claims.record_failure(store, claim(store, name, render_name(index)), reason, "failed")
 
 
 def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
-    """The job's result is there."""
+    """Write the job's result."""
     frame(store, name)
     store.write(f"{folder(name)}/result.mp4", content)
     facts = {"file": "result.mp4", "bytes": len(content), "ticks": 8 * SEGMENT}
@@ -74,19 +74,19 @@ def complete(store: Store, name: str, content: bytes = b"film" * 1000) -> None:
 
 
 def claim(store: Store, name: str, unit: str) -> claims.Claim:
-    """The next claim of a unit."""
+    """Make the next claim of a unit."""
     held = claims.claim_unit(store, name, unit, claims.read_unit_state(store, name, unit), "box-1")
     assert held
     return held
 
 
 def finish(store: Store, name: str, unit: str) -> None:
-    """A unit that is done."""
+    """Claim a unit and publish it as done."""
     assert claims.publish_unit(store, claim(store, name, unit), {"frames": SEGMENT})
 
 
 def frame(store: Store, name: str, tint: int = 90) -> None:
-    """A preview."""
+    """Write a preview image of the job."""
     y, x = np.mgrid[0:320, 0:180]
     rgb = np.stack([x % 256, (y * 200 // 320 + tint) % 256, np.full_like(x, tint)], axis=2).astype(np.uint8)
     to = io.BytesIO()

@@ -24,7 +24,7 @@ SEGMENT_S = 0.4  # seconds: five frames in each of two segments and three in the
 
 @dataclass
 class TemplateFarm:
-    """A jobs folder, and how jobs in it are done."""
+    """A jobs folder, and functions to submit jobs and to render them."""
 
     home: Path
     store: LocalStore
@@ -35,7 +35,7 @@ class TemplateFarm:
         return submit_to_store(self.store, request, self.settings).id
 
     def result(self, job: str) -> Path:
-        """What comes of it when another worker does every step: nothing is carried over but what stands on disk."""
+        """Do each step of a job with a new worker, so that only the state on disk is carried over; return its file."""
         while (
             step := UnitWorker(self.store, JobOpener(self.store, self.settings), "w").advance(job)
         ).outcome != "nothing":
@@ -61,7 +61,7 @@ def template(frames: int = FRAMES, fps: float = FPS) -> LivePortraitTemplate:
 
 
 def published(path: Path, made: LivePortraitTemplate) -> Path:
-    """The same in the original's own format."""
+    """Write a template in the original's own format."""
     motion = [
         {"scale": m.scale[None, None], "R": m.rotation[None], "exp": m.exp[None], "t": m.t[None]} for m in made.motions
     ]

@@ -1,1 +1,1 @@
-"""Services that run for tests, and what is around them."""
+"""Services that run for tests, and their clients, receivers and proxies."""

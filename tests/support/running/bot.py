@@ -1,4 +1,4 @@
-"""A voice bot in a process and an environment of its own, and who is heard in its room."""
+"""A voice bot in a separate process and environment, and a listener that tells who is heard in its room."""
 
 import asyncio
 import json
@@ -26,15 +26,15 @@ from tests.support.running.gateway import ROOT
 INTEGRATIONS = ROOT / "integrations"
 WAIT_S = 180.0
 BLOCK_S = 0.01  # of sound as a room's SDK gives it
-SCENE_S = 400.0  # below the limit of a test: what the bot printed is shown then
+SCENE_S = 400.0  # below the time limit of a test, so that a failure shows what the bot printed
 
 
 @dataclass(slots=True)
 class RoomEars:
-    """Hears and sees everyone in a room.
+    """Participant that hears and sees everyone in a room.
 
-    loud: by identity, monotonic times of blocks of BLOCK_S. still: by identity, how many that were not since.
-    frames: by identity, how many that show something. gone: who left.
+    loud: by identity, monotonic times of loud blocks of BLOCK_S. still: by identity, number of silent blocks since the
+    last loud one. frames: by identity, number of frames that show something. gone: identities that have left.
     """
 
     still: dict[str, int] = field(default_factory=dict)
@@ -56,15 +56,15 @@ class RoomEars:
         await self.room.disconnect()
 
     def heard(self, identity: str, since: float, until: float) -> bool:
-        """Whether it was loud in between."""
+        """Whether a participant was loud in between."""
         return any(since <= at < until for at in self.loud.get(identity, ()))
 
     def heard_seconds(self, identity: str, since: float = 0.0) -> float:
-        """How much loud sound came, by the sound's own time."""
+        """Return the seconds of loud sound, by the sound's own time."""
         return sum(at >= since for at in self.loud.get(identity, ())) * BLOCK_S
 
     def silent_seconds(self, identity: str) -> float:
-        """For how long it has been silent, by the sound's own time."""
+        """Return the seconds of silence since the last loud block, by the sound's own time."""
         return self.still.get(identity, 0) * BLOCK_S
 
     def _subscribed(self, track: rtc.Track, publication: object, participant: rtc.RemoteParticipant) -> None:
@@ -73,7 +73,7 @@ class RoomEars:
         self.tasks[track.sid] = asyncio.get_running_loop().create_task(work)
 
     def _end(self, track: str) -> None:
-        """Listen no longer: another's sound may come by the same way next."""
+        """Stop listening to a track: another participant's sound may reuse it."""
         if (task := self.tasks.pop(track, None)) is not None:
             task.cancel()
 
@@ -96,21 +96,21 @@ class RoomEars:
 
 @dataclass(slots=True)
 class StudioDoor:
-    """The studio's address as a bot knows it, which can be shut while the studio goes on."""
+    """Forwarder between a bot and the studio, which can be closed while the studio runs on."""
 
     server: asyncio.Server | None = None
     writers: set[asyncio.StreamWriter] = field(default_factory=set)
     studio: int = 0
 
     async def open(self, studio: int) -> int:
-        """studio: its port. Returns the door's."""
+        """Listen on a port, which is returned. studio: the studio's port."""
         self.studio = studio
         self.server = await asyncio.start_server(self._enter, "127.0.0.1", 0)
         port: int = self.server.sockets[0].getsockname()[1]
         return port
 
     def shut(self) -> None:
-        """For new connections and for those that there are."""
+        """Refuse new connections, and close the existing ones."""
         assert self.server
         self.server.close()
         for writer in self.writers:
@@ -137,8 +137,8 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 class Bot:
     """A bot that runs.
 
-    door: by which it knows the studio. going: a file with a byte for each time that it was to go on. said: its lines
-    after "BOT", as they came. text: all that it printed.
+    door: through which it reaches the studio. going: a file with a byte for each pause that was ended. said: the JSON
+    of its lines with "BOT", in order. text: all its output.
     """
 
     process: asyncio.subprocess.Process
@@ -171,7 +171,7 @@ class Bot:
 
 
 def speech_file(folder: Path) -> Path:
-    """A WAV file of 1.6 s: longer than the examples' interruption comes after."""
+    """Write a WAV file of 1.6 s, longer than the time after which the examples interrupt."""
     path = folder / "speech.wav"
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
@@ -211,7 +211,7 @@ async def bot(python: Path, serving: SessionStudio, *command: str, **environment
             except TimeoutError:
                 pass
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # its jobs are processes of their own, which hold its output
+                os.killpg(process.pid, signal.SIGKILL)  # its jobs are separate processes, which keep its output open
             await process.wait()
             await reading
             door.shut()
@@ -224,9 +224,9 @@ def play(
     scene: Callable[[Bot, RoomEars], Awaitable[None]],
     **environment: str,
 ) -> None:
-    """A bot in a room of its own, from its start to the end of the scene.
+    """Run a bot in a new room, from its start to the end of the scene.
 
-    words: its program and what comes before the room.
+    words: the arguments before the room, its program first.
     """
     room = f"room-{uuid.uuid4().hex[:8]}"
 

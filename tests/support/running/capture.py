@@ -1,4 +1,4 @@
-"""A capture service in this thread, with a gateway's sockets and a listener's."""
+"""A capture service in this thread, with the sockets of a gateway and of a listener."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ from shared.wire.message import Message
 
 
 class CaptureChannel:
-    """heard, seen: what came on "voice" and on "driving"."""
+    """The service and its sockets. heard, seen: messages received on "voice" and on "driving"."""
 
     def __init__(self, run_root: Path, home: Path) -> None:
         settings = Settings(run_root=run_root, home=home)
@@ -45,7 +45,7 @@ class CaptureChannel:
         wait_for(turned, every=0)
 
     def choose(self, scene: Scene) -> None:
-        """Turn until it has this scene."""
+        """Turn the service until it has this scene."""
 
         def chosen() -> bool:
             self.scene.send(now(), facts=scene.as_dict())

@@ -1,4 +1,4 @@
-"""What a test sees of a running channel, for as long as it takes: nothing here goes by the machine's speed."""
+"""Observations of a running channel, which wait as long as needed: nothing here depends on the machine's speed."""
 
 import os
 import signal
@@ -9,12 +9,12 @@ from typing import Any
 from harness.channel import Studio, wait_for
 from shared.wire.message import Message
 
-IN_A_ROW = 5  # messages of a stream that show what it has come to
+IN_A_ROW = 5  # consecutive messages that show the state which a stream has reached
 ENDS_S = 300  # seconds after which a process that does not end by itself has failed its test
 
 
 def next_messages(run: Studio, stream: str, count: int, wanted: Callable[[Message], bool] = bool) -> list[Message]:
-    """All that comes on a stream from now on, until `count` of it are wanted."""
+    """Return all new messages of a stream, until `count` of them are wanted."""
     reader = run.read(stream)
     found: list[Message] = []
 
@@ -28,7 +28,7 @@ def next_messages(run: Studio, stream: str, count: int, wanted: Callable[[Messag
 
 
 def until_state(run: Studio, state: str, stream: str = "program") -> None:
-    """Wait until some messages in a row have this state."""
+    """Wait until IN_A_ROW consecutive messages have this state."""
     reader = run.read(stream)
     last: list[str] = []
 
@@ -42,7 +42,7 @@ def until_state(run: Studio, state: str, stream: str = "program") -> None:
 
 
 def service_row(run: Studio, service: str) -> dict[str, Any]:
-    """What the API says of a service; {} while the gateway cannot answer."""
+    """Return the state of a service from the API; {} while the gateway cannot answer."""
     return dict(run.state().get("services", {}).get(service, {}))
 
 
@@ -52,18 +52,18 @@ def note_of(run: Studio, service: str) -> str:
 
 
 def recorded_seconds(run: Studio) -> float:
-    """How much of the program has been recorded so far."""
+    """Return the seconds of the program that have been recorded so far."""
     return float(run.state().get("outputs", {}).get("record", {}).get("figures", {}).get("seconds", 0.0))
 
 
 def left_out(run: Studio) -> int:
-    """How much all services have left out so far; it is more when a machine has not kept up."""
+    """Return how much all services have dropped so far, which is more on a machine that has not kept up."""
     rows = run.state().get("services", {}).values()
     return sum(sum(row["drops"].values()) for row in rows)
 
 
 def refusal(run: Studio) -> str:
-    """What a channel that does not start says, as one line."""
+    """Return the output of a channel that does not start, as one line."""
     assert run.process.wait(ENDS_S) == 1
     said = " ".join(run.log.read_text(encoding="utf-8").split())
     assert "Traceback" not in said
@@ -72,7 +72,7 @@ def refusal(run: Studio) -> str:
 
 @contextmanager
 def unwatched(run: Studio) -> Iterator[None]:
-    """While this lasts, no service that dies is started again."""
+    """Stop the supervisor meanwhile, so that it does not restart a service that dies."""
     run.process.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, run.process.pid, os.WSTOPPED | os.WNOWAIT)
     try:

@@ -1,4 +1,4 @@
-"""An event loop whose clock goes on only while nothing else is left to do, and then at once to the next timer."""
+"""An event loop whose clock advances only when nothing else is left to do, and then directly to the next timer."""
 
 import asyncio
 import selectors
@@ -9,7 +9,7 @@ Result = TypeVar("Result")
 
 
 class _LeapingSelector(selectors.DefaultSelector):
-    """Does not wait for what a timer waits for: it sets the loop's clock to it."""
+    """Selector that advances the loop's clock to the next timer instead of waiting for it."""
 
     loop: "DrivenLoop"
 
@@ -21,7 +21,7 @@ class _LeapingSelector(selectors.DefaultSelector):
 
 
 class DrivenLoop(asyncio.SelectorEventLoop):
-    """at: its clock, in seconds."""
+    """Event loop with a driven clock. at: its time in seconds."""
 
     def __init__(self) -> None:
         self.at = 1000.0
@@ -34,6 +34,6 @@ class DrivenLoop(asyncio.SelectorEventLoop):
 
 
 def run_driven(work: Coroutine[Any, Any, Result]) -> Result:
-    """`asyncio.run` on such a loop: seconds of waiting take none, and are exact."""
+    """Run a coroutine as `asyncio.run` does, on such a loop: waiting takes no time, and is exact."""
     with asyncio.Runner(loop_factory=DrivenLoop) as runner:
         return runner.run(work)

@@ -1,4 +1,4 @@
-"""A channel without its other services: what they would send, from real publishers, to a real gateway process."""
+"""A channel whose other services are simulated: real publishers send what they would to a real gateway process."""
 
 import json
 import math
@@ -40,11 +40,11 @@ ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 480, 640
 FACE = (160, 120, 160, 176)
 PLATES = 4
-REPEATED = 25  # frames of one plate, of which the last is repeated while no other comes: four seconds
+REPEATED = 25  # last frames of one plate frame that may have been repeated: four seconds
 
 
 def make_avatar(home: Path, name: str, image: NDArray[np.uint8], frames: int = PLATES) -> list[NDArray[np.uint8]]:
-    """An avatar's folder as the gateway needs it, its plate moving a little; returns the plate as limited I420."""
+    """Make an avatar's folder as the gateway needs it; its plate moves a little. Returns the plate as limited I420."""
     folder = home / "avatars" / name
     folder.mkdir(parents=True)
     jpegs, plates = [], []
@@ -87,7 +87,7 @@ def image(width: int = WIDTH, height: int = HEIGHT) -> NDArray[np.uint8]:
 
 @dataclass(frozen=True, slots=True)
 class SentFrame:
-    """The image of a tick: plate and, where there is a face, a ball that moves in it.
+    """The program frame of a tick: the plate and, if there is a face, a ball that moves in it.
 
     label: whether the outputs draw the label on it.
     """
@@ -103,7 +103,7 @@ class SentFrame:
         return self.tick % len(self.plates)
 
     def compose(self) -> NDArray[np.uint8]:
-        """As the compositor sends it: I420 without the label."""
+        """Compose the frame as the compositor sends it: I420 without the label."""
         program = self.plates[self.plate].copy()
         x, y, w, h = self.face
         if self.state != "plate":
@@ -118,7 +118,7 @@ class SentFrame:
         return program
 
     def shown(self) -> NDArray[np.uint8]:
-        """As an output shows it."""
+        """Compose the frame as an output shows it."""
         program = self.compose()
         if self.label:
             draw_label(program)
@@ -126,7 +126,7 @@ class SentFrame:
 
 
 class GatewayChannel:
-    """Plays capture, generator and compositor; `start` and `stop` the compositor as one would kill and restart it."""
+    """Simulates capture, generator and compositor; `stop` and `start` act as a kill and a restart of the compositor."""
 
     def __init__(self, settings: Settings, plates: list[NDArray[np.uint8]], avatar: str) -> None:
         self.settings, self.plates, self.avatar = settings, plates, avatar
@@ -178,9 +178,9 @@ class GatewayChannel:
             self._thread.join()
 
     def shown(self, tick: int, plate: int, captured: float) -> list[NDArray[np.uint8]]:
-        """The images that a viewer may see as this tick's: its own, and where the gateway repeated one those before.
+        """Return the frames that a viewer may see in this tick: its own or, if the gateway repeated one, those before.
 
-        plate, captured: as the preview says; captured is 0 for what was repeated, and where no driver is.
+        plate, captured: from the preview's header; captured is 0 for a repeated frame, and without a driver.
         """
         if captured:
             return [self.sent[tick].shown()]
@@ -194,7 +194,7 @@ class GatewayChannel:
         return box
 
     def _send_driver(self, driving: Publisher, pts: int, rgb: NDArray[np.uint8]) -> None:
-        """As much of the driver's image as the scene asks for."""
+        """Send as much of the driver's image as the scene asks for."""
         facts = {"present": True, "pose": [0.0, 0.0, 0.0]}
         wanted = self.scene.driver_image if self.scene else "whole"
         if wanted == "whole":
@@ -254,7 +254,7 @@ class GatewayChannel:
 
 
 class GatewayStudio:
-    """A gateway process with its clients and its channel. http: with the operator's token. stranger: without."""
+    """A gateway process with its channel and clients. http: client with the operator's token. stranger: without."""
 
     def __init__(self, settings: Settings, channel: GatewayChannel) -> None:
         self.settings, self.channel = settings, channel
@@ -287,7 +287,7 @@ class GatewayStudio:
         return self.http.patch(f"/channels/{self.settings.channel}/scene", json=changes)
 
     def wait(self, true: Callable[[], Any]) -> Any:
-        """Ask until it is true, and return it; a gateway that is not there yet is asked again."""
+        """Call `true` until its result is true, and return that; a gateway that does not answer yet is asked again."""
 
         def asked() -> Any:
             try:
@@ -298,7 +298,7 @@ class GatewayStudio:
         return wait_for(asked, PATIENCE_S, every=0.05)
 
     def on_air(self) -> None:
-        """Wait until it is on air; a machine that stood still for a moment had it recover first."""
+        """Wait until the channel is on air; after a stall of the machine it recovers first."""
         self.wait(lambda: self.state()["on_air_state"] == "ON AIR")
 
     def kill(self) -> None:
@@ -324,7 +324,7 @@ class GatewayStudio:
 
 @contextmanager
 def studio(folder: Path, rgb: NDArray[np.uint8] | None = None, **changes: Any) -> Iterator[GatewayStudio]:
-    """A studio on air in a folder with a short path."""
+    """Run a studio on air in a folder, whose path must be short."""
     home = folder / "home"
     made = image() if rgb is None else rgb
     plates = make_avatar(home, "sample", made)

@@ -21,9 +21,9 @@ HOST = "127.0.0.1:8750"
 
 
 class GatewayApp:
-    """The application with a client that stands on its loopback address.
+    """The application with a client on its loopback address.
 
-    bearer: the header with the operator's token. gateway: what the routes speak to.
+    bearer: the header with the operator's token. gateway: the object that the routes use.
     """
 
     def __init__(self, client: TestClient, gateway: Gateway, token: str) -> None:
@@ -33,7 +33,7 @@ class GatewayApp:
 
     @contextmanager
     def socket(self, path: str, **headers: str) -> Iterator[WebSocketTestSession]:
-        """A WebSocket to a path of the application, whose route has ended afterwards."""
+        """Open a WebSocket to a path of the application; at the end, wait until its route has ended."""
         session = self.client.websocket_connect(f"ws://{HOST}{path}", headers=headers)
         app, ended = session.app, threading.Event()
 
@@ -52,19 +52,19 @@ class GatewayApp:
                 assert ended.wait(PATIENCE_S), "the route goes on without its page"
 
     def get(self, path: str, **headers: str) -> Any:
-        """The JSON of a route, asked for with the token."""
+        """Return the JSON of a route, requested with the token."""
         answer = self.client.get(path, headers=self.bearer | headers)
         answer.raise_for_status()
         return answer.json()
 
     def said(self) -> list[str]:
-        """The sentences of the console's log."""
+        """Return the sentences of the console's log."""
         return [event.text for event in self.gateway.event_log.events()]
 
 
 @contextmanager
 def gateway_app(scene: Scene | None = None, **settings: Any) -> Iterator[GatewayApp]:
-    """A gateway in a home of its own; it is closed afterwards. scene: that it finds saved."""
+    """Run the gateway's application in a new home. scene: saved scene that it finds there."""
     with tempfile.TemporaryDirectory(prefix="studio-", dir="/tmp") as folder:
         made = Settings(home=Path(folder) / "home", run_root=Path(folder) / "run", **settings)
         made.run_dir.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""A generator in this thread, with its neighbours' sockets."""
+"""A generator in this thread, with the sockets of its neighbours."""
 
 from collections.abc import Callable
 
@@ -14,7 +14,7 @@ from shared.wire.message import Message
 
 
 class GeneratorChannel:
-    """A generator in this thread, with its neighbours' sockets."""
+    """A generator in this thread, with the sockets of its neighbours. faces: messages received on "face"."""
 
     def __init__(self, settings: Settings) -> None:
         settings.run_dir.mkdir(parents=True)

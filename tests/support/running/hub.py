@@ -1,4 +1,4 @@
-"""A hub of the tests' own: a real HTTP server that speaks Range, breaks off, lies and stumbles on request."""
+"""A model hub for tests: a real HTTP server that supports Range and, on request, breaks off, lies or fails."""
 
 import hashlib
 import threading
@@ -8,19 +8,19 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Hub:
-    """What it serves, by path, and how it behaves. `asked` keeps (method, path, Range) of every request."""
+    """The files that it serves, by path, and its behaviour. `asked` keeps (method, path, Range) of every request."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.asked: list[tuple[str, str, str]] = []
         self.url = ""
         self.break_after: list[int] = []  # bytes after which the next answers break off, one entry each
-        self.stumbles = 0  # answers of 503 that come first
+        self.stumbles = 0  # first answers, which are 503
         self.ranges = True
-        self.hashes = True  # tells the SHA-256 of its files
-        self.claims: int | None = None  # a length that is not true
+        self.hashes = True  # whether it sends the SHA-256 of its files
+        self.claims: int | None = None  # a wrong length that it claims
         self.swapped: dict[str, bytes] = {}  # bytes sent in place of the file
-        self.away = ""  # address that every file is sent on to
+        self.away = ""  # address to which requests for every file are redirected
 
     def add(self, repository: str, name: str, content: bytes) -> None:
         self.files[f"/{repository}/resolve/main/{name}"] = content
@@ -85,7 +85,7 @@ class _Answer(BaseHTTPRequestHandler):
 
 @contextmanager
 def running_hub() -> Iterator[Hub]:
-    """A hub on a port that the system chose."""
+    """Run a hub on a port that the system chooses."""
     hub = Hub()
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Answer", (_Answer,), {"hub": hub}))
     server.daemon_threads = True

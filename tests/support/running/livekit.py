@@ -27,7 +27,7 @@ def keys(server: LiveKitServer) -> dict[str, Any]:
 
 @contextmanager
 def viewer(settings: Settings) -> Iterator[Received]:
-    """One who watches the room from a thread of this process; what it has received so far."""
+    """Watch the room from a thread of this process; yields what was received so far."""
     got, loop, leave = Received(begun=time.monotonic()), asyncio.new_event_loop(), asyncio.Event()
     token = viewer_token(settings, 5).token
 

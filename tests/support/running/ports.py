@@ -8,12 +8,12 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-PORTS = range(20_000, 32_000)  # below those that the system gives to who asks for any, or connects
+PORTS = range(20_000, 32_000)  # below the ephemeral ports of the system
 _given: set[int] = set()
 
 
 def free_port() -> int:
-    """A port that nothing listens on, and that no other process of the tests is given before this one ends."""
+    """Return a port that nothing listens on, and that no other process of the tests gets before this one ends."""
     for port in random.SystemRandom().sample(PORTS, len(PORTS)):
         if port not in _given and _is_ours(port) and _is_free(port):
             _given.add(port)
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @cache
 def _register() -> int:
-    """A file of which each byte stands for a port; locked by the process that has it, until that ends."""
+    """Open the file in which each byte stands for a port and is locked by the process that has the port."""
     path = Path(tempfile.gettempdir()) / f"persona-studio-test-ports-{os.getuid()}"
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 

@@ -1,4 +1,4 @@
-"""The proxies of `deploy/`, each with its own example file: only addresses and certificates are others."""
+"""The proxies of `deploy/`, each with its example file, in which only addresses and certificates are replaced."""
 
 import os
 import shutil
@@ -25,12 +25,12 @@ CADDY = "{\n\tadmin off\n\tauto_https disable_redirects\n\tskip_install_trust\n}
 
 
 def program(name: str) -> str | None:
-    """The path of a proxy that is installed; Debian keeps them where only root looks."""
+    """Return the path of a proxy that is installed; Debian installs them outside of a user's PATH."""
     return shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
 
 
 def edited(name: str, changes: Mapping[str, str]) -> str:
-    """An example file with these changes, each of which must be of something that stands there."""
+    """Return an example file with these replacements, each of which must apply."""
     text = (DEPLOY / name).read_text(encoding="utf-8")
     for old, new in changes.items():
         assert old in text, f"{name} has no {old}"
@@ -39,7 +39,7 @@ def edited(name: str, changes: Mapping[str, str]) -> str:
 
 
 def certificate(folder: Path) -> Path:
-    """Key and certificate for localhost in one file."""
+    """Make a key and a certificate for localhost, in one file."""
     key, made, both = folder / "key.pem", folder / "cert.pem", folder / "both.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
     names = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
@@ -50,7 +50,7 @@ def certificate(folder: Path) -> Path:
 
 @contextmanager
 def proxy(name: str, folder: Path, studio: str, token: str) -> Iterator[str]:
-    """A proxy with TLS in front of the studio at this address; the address to ask for, without a prefix."""
+    """Run a proxy with TLS in front of the studio at this address; yields the proxy's address, without a prefix."""
     pem, port = certificate(folder), free_port()
     command = {"nginx": nginx, "caddy": caddy, "haproxy": haproxy}[name](folder, pem, port, studio)
     path = program(name)
@@ -93,7 +93,7 @@ def haproxy(folder: Path, pem: Path, port: int, studio: str) -> list[str]:
 
 
 def listening(port: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until it can be connected to."""
+    """Wait until the proxy accepts connections."""
 
     def listens() -> bool:
         assert process.poll() is None, "the proxy has ended"

@@ -10,7 +10,7 @@ from tests.support.running.gateway import GatewayStudio
 
 
 def record(own: GatewayStudio, seconds: float) -> Path:
-    """Start a recording and let it run; its path."""
+    """Start a recording and wait until it has `seconds`; return its path."""
     name = own.http.post("/channels/main/recording").json()["id"]
     path = own.settings.home / "recordings" / f"{name}.mp4"
     own.wait(lambda: recorded_s(own) >= seconds)
@@ -18,18 +18,18 @@ def record(own: GatewayStudio, seconds: float) -> Path:
 
 
 def frame_times(path: Path) -> list[float]:
-    """When each frame of a file is shown, in seconds."""
+    """Return the time at which each frame of a file is shown, in seconds."""
     with av.open(str(path)) as container:
         return [frame.time for frame in container.decode(video=0) if frame.time is not None]
 
 
 def recorded_s(own: GatewayStudio) -> float:
-    """Seconds that are recorded so far."""
+    """Return the seconds that are recorded so far."""
     return float(own.state()["outputs"]["record"]["figures"].get("seconds", 0))
 
 
 def lost_frames(gateway: dict[str, Any]) -> int:
-    """How many ticks a gateway has counted as missing in its recording.
+    """Return how many ticks a gateway has counted as missing in its recording.
 
     gateway: its entry among the state's services.
     """
@@ -51,7 +51,7 @@ def is_whole(own: GatewayStudio, path: Path) -> bool:
 
 
 def played(path: Path) -> tuple[float, float, int, float]:
-    """(seconds of video, seconds of sound, frames, loudness where there is sound) of a file, all of it decoded."""
+    """Decode all of a file: (seconds of video, seconds of sound, number of frames, loudness where there is sound)."""
     frames, samples, peaks = [], 0, []
     with av.open(str(path)) as container:
         for frame in container.decode(video=0):
@@ -61,6 +61,7 @@ def played(path: Path) -> tuple[float, float, int, float]:
         for block in container.decode(audio=0):
             samples += block.samples
             peaks.append(float(np.abs(block.to_ndarray()).max()))
-    # The median: where the sound begins in the middle of a wave, AAC overshoots. What was made up for is silent.
+    # The median, because AAC overshoots where sound begins in the middle of a wave. Missing sound was filled with
+    # silence.
     loud = [peak for peak in peaks if peak > 0.01]
     return frames[-1] + 0.04, samples / 48_000, len(frames), float(np.median(loud)) if loud else 0.0

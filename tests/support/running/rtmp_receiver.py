@@ -1,8 +1,8 @@
-"""A real RTMP receiver: FFmpeg's own server in a process of its own, which decodes what it gets and says what it saw.
+"""A real RTMP receiver: FFmpeg's own server in a separate process, which decodes the stream and reports what it has.
 
-`python -m tests.support.running.rtmp_receiver PORT`: takes one stream, prints one JSON object for every SECONDS of it:
-{"period", "width", "height", "moved", "corner", "hz", "apart"}; period: the least time from one frame to the next, in
-seconds of the stream; corner: luma of CORNER_PX at the bottom left.
+`python -m tests.support.running.rtmp_receiver PORT`: takes one stream, prints one JSON object for every RECEIVE_S
+seconds of it: {"period", "width", "height", "moved", "corner", "hz", "apart"}; period: the least time from one frame to
+the next, in seconds of the stream; corner: luma of CORNER_PX at the bottom left.
 """
 
 import json
@@ -22,12 +22,12 @@ import numpy as np
 from harness.channel import PATIENCE_S
 
 RECEIVE_S = 1.0
-CORNER_PX = 40, 140  # height and width; the label lies in it
+CORNER_PX = 40, 140  # height and width; the label is inside
 KEY = "s3cr3t-stream-key"
 
 
 class Receiver:
-    """The process and what it said."""
+    """The receiver's process, and its reports."""
 
     def __init__(self, port: int) -> None:
         self.said: Queue[dict[str, Any]] = Queue()
@@ -44,7 +44,7 @@ class Receiver:
             self.said.put(json.loads(line))
 
     def next(self) -> dict[str, Any]:
-        """What it saw in the next stretch."""
+        """Return the report of the next RECEIVE_S seconds of the stream."""
         return self.said.get(timeout=PATIENCE_S)
 
     def close(self) -> None:
@@ -65,7 +65,7 @@ def receiver(port: int) -> Iterator[Receiver]:
 
 
 def hertz(wave: np.ndarray, rate: int) -> float:
-    """The strongest frequency."""
+    """Return the strongest frequency, in Hz."""
     spectrum = np.abs(np.fft.rfft(wave * np.hanning(len(wave))))
     return float(spectrum.argmax() * rate / len(wave))
 
@@ -101,7 +101,7 @@ if __name__ == "__main__":
 
 @contextmanager
 def black_hole() -> Iterator[tuple[int, list[socket.socket]]]:
-    """A server that accepts connections and then neither reads nor answers: its port, and those that came."""
+    """Run a server that accepts connections and then neither reads nor answers; yields its port and the connections."""
     listener = socket.create_server(("127.0.0.1", 0))
     came: list[socket.socket] = []
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from harness.sessions.session_studio import SessionStudio
 from services.local.livekit_server import LiveKitServer
 
-MOST = 20  # as many as are asked for, however busy the machine is with other tests
+MOST = 20  # so many that none is refused, however busy the machine is with other tests
 
 
 @contextmanager
 def small_session_studio(server: LiveKitServer, small_home: Path) -> Iterator[SessionStudio]:
-    """With the avatars of the small home, in a home of its own."""
+    """Run a studio of sessions in a new home, with the avatars of the small home."""
     with tempfile.TemporaryDirectory(prefix="s", dir="/tmp") as folder:
         home = Path(folder) / "home"
         home.mkdir()

@@ -6,7 +6,7 @@ from harness.channel import command
 
 
 def services_running(run_root: Path) -> list[int]:
-    """Processes anywhere on this machine that belong to studios below this folder."""
+    """Return the ids of processes on this machine that belong to studios below this folder."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and any(

@@ -1,1 +1,1 @@
-"""Duix-Avatar: a stand-in for its service, what its clients need, and clients to be killed."""
+"""Duix-Avatar: a stand-in for its service, material for its clients, and clients that can be killed."""

@@ -1,10 +1,10 @@
-"""Forks clients of a service, to be killed at a step.
+"""Fork clients of a service that kill themselves at a given step.
 
-`python -m tests.support.engines.duix.kills` reads a line of JSON for each.
+`python -m tests.support.engines.duix.kills` reads one line of JSON per client, {folder, url, code, kill_at}.
 
-A line is {folder, url, code, kill_at}. A step is a file opened, renamed, removed, locked or a socket connected, as
-Python's audit events tell them; the client kills itself at the step `kill_at`, 0 for none. Its time passes by waiting
-alone. Prints its process id, and its exit code when it has ended.
+A step is an audit event of Python, such as for a file that is opened, renamed, removed or locked, or for a socket that
+is connected. The client kills itself at the step `kill_at`, or never if that is 0. Its clock advances only while it
+waits. For each client its process id is printed, and its exit code when it has ended.
 """
 
 import json
@@ -24,7 +24,7 @@ EVENTS = frozenset(
 
 
 def client(folder: Path, url: str, code: str, kill_at: int) -> None:
-    """Get the video and clean up, as the last two units do; be killed at a step."""
+    """Get the video and clean up, as the last two units do; kill this process at a step."""
     steps = 0
 
     def count(event: str, arguments: tuple[object, ...]) -> None:
@@ -41,21 +41,21 @@ def client(folder: Path, url: str, code: str, kill_at: int) -> None:
     pool = Pool([Service(url, DataFolder(folder / "data"))], lambda percent: None, 10.0, RARE, clock, clock.sleep)
     if kill_at:
         sys.addaudithook(count)
-    if not out.exists():  # else the unit is published
+    if not out.exists():  # otherwise the unit has been published
         pool.video(asked, out.with_suffix(".part"))
         out.with_suffix(".part").rename(out)
     pool.clean(code)
 
 
 def main() -> None:
-    """A child for each line."""
+    """Fork a client for each line of standard input."""
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()
         if not child:
             try:
                 client(Path(asked["folder"]), asked["url"], asked["code"], asked["kill_at"])
-            except BaseException as error:  # the parent goes on alone
+            except BaseException as error:  # only the parent may continue
                 print(repr(error), file=sys.stderr, flush=True)
                 os._exit(1)
             os._exit(0)

@@ -1,4 +1,4 @@
-"""Duix-Avatar with a stand-in service: short waits, a clock that is driven, and a film and a speech to hand in."""
+"""Duix-Avatar with a stand-in service: short waits, a driven clock, and a film and a speech for a task."""
 
 import wave
 from collections.abc import Callable
@@ -35,19 +35,19 @@ ENGINES = {
     "quickduix": "tests.support.engines.duix.material:QuickDuix",
     "rareduix": "tests.support.engines.duix.material:RareDuix",
 }
-client.TIMEOUT = httpx2.Timeout(120.0)  # a stand-in on a busy machine is no service that does not answer
+client.TIMEOUT = httpx2.Timeout(120.0)  # a stand-in may be slow on a busy machine
 CODE = "0f9d3c1e-5a3e-4c3b-9a51-2f2f6d8a7b10"
 
 
 class QuickSettings(DuixSettings):
-    """A table of its own."""
+    """The engine's settings in another table."""
 
     TABLE: ClassVar[str] = "quickduix"
     model_config = SettingsConfigDict(env_prefix="STUDIO_QUICKDUIX_")
 
 
 class QuickDuix(DuixEngine):
-    """The engine with short waits, under a name of its own: an installed engine's name goes before."""
+    """The engine with short waits, under another name, because an installed engine's name takes precedence."""
 
     info = replace(DuixEngine.info, name="quickduix", aliases=frozenset({"quickgem"}))
     Settings = QuickSettings
@@ -55,7 +55,7 @@ class QuickDuix(DuixEngine):
 
 
 class RareDuix(QuickDuix):
-    """The same, which asks the service once an hour: in between nothing but its own wait keeps it."""
+    """`QuickDuix` that queries the service only once an hour, and just waits in between."""
 
     info = replace(QuickDuix.info, name="rareduix", aliases=frozenset())
     patience = replace(QUICK, poll=3600.0)
@@ -63,7 +63,7 @@ class RareDuix(QuickDuix):
 
 @dataclass
 class PollerClock:
-    """Time that passes by sleeping alone."""
+    """A clock that advances only by sleeping."""
 
     now: float = 1000.0
     due: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
@@ -82,15 +82,15 @@ class PollerClock:
 
 
 class Cancelled(Exception):
-    """What the studio raises in a unit that must stop."""
+    """Stand-in for the exception that the studio raises in a unit that must stop."""
 
 
 @dataclass
 class Client:
     """One process's view of the services, on a clock.
 
-    patience: the engine's, but that it looks less often at what is wished. percents: what it was told. stop_at: percent
-    at which it is stopped.
+    patience: the engine's, but with fewer checks for a cancellation. percents: reported progress. stop_at: percent at
+    which the client is cancelled.
     """
 
     services: list[DuixStandIn]
@@ -110,9 +110,9 @@ class Client:
 
 
 def small_avatar(folder: Path, *, own_plate: bool = True) -> Avatar:
-    """An avatar of flat colours on a plate of four frames, 96x64.
+    """Make an avatar of flat colours on a plate of four frames, 96x64.
 
-    With `own_plate=False` a green face in an oval, placed on them a step further to the right each.
+    With `own_plate=False` its face is a green oval, placed a step further to the right on each frame.
     """
     folder.mkdir(parents=True)
     shades, placements = (60, 90, 120, 150), []
@@ -137,7 +137,7 @@ def small_avatar(folder: Path, *, own_plate: bool = True) -> Avatar:
 
 
 def task(folder: Path, code: str = CODE, frames: int = FRAMES) -> Task:
-    """A small film and a speech of its length."""
+    """Return a task with a small film and a speech of its length."""
     film, speech = folder / "film.mp4", folder / "speech.wav"
     if not film.exists():
         with Mp4Writer(film, 32, 32, Fraction(FPS), sound=False) as writer:

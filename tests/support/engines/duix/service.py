@@ -1,7 +1,7 @@
-"""A stand-in for the Duix-Avatar service: its HTTP contract, with knobs for all that goes wrong with the real one.
+"""A stand-in for the Duix-Avatar service: its HTTP contract, with knobs for all failures of the real one.
 
-One task at a time; the result is on the disk before a query hears of the end, which one query does. Its video is the
-film that it was given, with the speech as its sound.
+It does one task at a time. The result is on disk before a query reports the end, which a single query does. The
+resulting video is the film of the task, with the speech as its sound.
 """
 
 import json
@@ -23,14 +23,15 @@ REQUIRED = ("audio_url", "video_url", "code")
 
 @dataclass
 class Knobs:
-    """What goes wrong.
+    """Failures to produce.
 
-    fail_at, hang_at, lose_at: percent at which the task fails, stands still, or is forgotten. status: of a failure.
-    keep_file: what is forgotten is finished all the same. drop_result: no file. late: seconds until the file appears.
-    prefix, name: how the result is called. shorter: frames left out at its end. cut: bytes left of it. unknown: queries
-    that do not know a new task. submits, queries: codes, HTTP statuses as negative numbers, or "garbage", that answer
-    the next requests in place of the right ones. before, after: called with "submit" or "query" when a request has
-    come, and when it has taken effect and is not answered yet.
+    fail_at, hang_at, lose_at: percent at which the task fails, stops advancing, or is forgotten. status: of a failure.
+    keep_file: the file of a forgotten task is written all the same. drop_result: no file is written. late: seconds
+    until the file appears. prefix, name: of the reported result. shorter: frames left out at its end. cut: bytes that
+    are kept of it. unknown: number of queries that do not find a new task. submits, queries: codes, HTTP statuses as
+    negative numbers, or "garbage", with which the next requests are answered in place of the right answers. before,
+    after: called with "submit" or "query" when a request has arrived, and when it has taken effect but is not answered
+    yet.
     """
 
     fail_at: int | None = None
@@ -53,7 +54,7 @@ class Knobs:
 
 @dataclass
 class GivenTask:
-    """A task that was taken."""
+    """A task that was accepted. told: number of its queries."""
 
     code: str
     audio: Path
@@ -66,8 +67,8 @@ class GivenTask:
 class DuixStandIn:
     """The service behind an address.
 
-    data: the folder that it mounts. seconds: that a task takes, by `clock`. later: calls something after seconds of
-    that clock.
+    data: the folder that it mounts. seconds: duration of a task by `clock`. later: calls a function after so many
+    seconds of that clock.
     """
 
     def __init__(
@@ -77,27 +78,27 @@ class DuixStandIn:
         self._later = later
         self.data, self.temp, self.seconds, self.clock = data, data / "temp", seconds, clock
         self.knobs = Knobs()
-        self.taken: list[str] = []  # codes, each as often as it was taken
+        self.taken: list[str] = []  # codes, each as often as it was accepted
         self.bodies: list[dict[str, Any]] = []  # of all submits
         self.times: list[float] = []  # of all submits
         self.asked: list[str] = []  # codes of all queries
-        self.ends: list[str] = []  # codes whose end was told
+        self.ends: list[str] = []  # codes whose end was reported
         self._task: GivenTask | None = None
         self._lock = threading.Lock()
         self.url = ""
 
     def restart(self) -> None:
-        """As of its container: what it was at is forgotten."""
+        """Forget the current task, as a restart of the container does."""
         self._task = None
 
     @property
     def busy(self) -> bool:
-        """Whether it is at a task."""
+        """Whether it works on a task."""
         return self._task is not None
 
     @contextmanager
     def serving(self, port: int = 0) -> Iterator["DuixStandIn"]:
-        """Answer on loopback."""
+        """Answer requests on loopback."""
         (self.temp).mkdir(parents=True, exist_ok=True)
         server = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
         server.daemon_threads = True
@@ -112,7 +113,7 @@ class DuixStandIn:
             thread.join()
 
     def submit(self, body: Any) -> dict[str, Any]:
-        """The answer to a POST."""
+        """Return the answer to a POST."""
         with self._lock:
             self.bodies.append(body)
             self.times.append(self.clock())
@@ -129,7 +130,7 @@ class DuixStandIn:
             return _answer(10000, "success")
 
     def query(self, code: str) -> dict[str, Any]:
-        """The answer to a GET."""
+        """Return the answer to a GET."""
         with self._lock:
             self.asked.append(code)
             knobs, task = self.knobs, self._task
@@ -182,7 +183,7 @@ class DuixStandIn:
 
 
 def mux(video: Path, audio: Path, out: Path, shorter: int = 0) -> None:
-    """The frames of a video as they are, and a sound as AAC. shorter: frames left out at the end."""
+    """Write a video's frames unchanged, with a sound as AAC. shorter: frames left out at the end."""
     with av.open(str(video)) as film, av.open(str(audio)) as sound, av.open(str(out), "w") as made:
         frames = made.add_stream_from_template(film.streams.video[0])
         voice = made.add_stream("aac", rate=48_000, layout="mono")
@@ -203,7 +204,7 @@ def _handler(service: DuixStandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         """Paths and methods of the contract."""
 
-        disable_nagle_algorithm = True  # its body follows its head at once
+        disable_nagle_algorithm = True  # the body is sent right after the head
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -246,6 +247,6 @@ def _handler(service: DuixStandIn) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 self.wfile.write(content)
             except OSError:
-                pass  # who asked is gone
+                pass  # the client is gone
 
     return Handler
