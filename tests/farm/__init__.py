@@ -1,1 +1,1 @@
-"""A whole render farm: workers, Redis, and what can happen to them."""
+"""Tests of a whole render farm: workers, Redis, and their failures."""

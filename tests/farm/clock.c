@@ -1,5 +1,5 @@
-/* A wall clock that can be moved while a program runs: preloaded, it adds the seconds that lie in the file $MOVED_CLOCK.
-   Only the wall clock: sleeping and the monotonic clock stay what they are. (libfaketime 0.9.10 breaks clock_nanosleep.) */
+/* A wall clock that can be moved while a program runs: preloaded, it adds the seconds stored in the file $MOVED_CLOCK.
+   It changes the wall clock only, not sleeping and not the monotonic clock. (libfaketime 0.9.10 breaks clock_nanosleep.) */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>

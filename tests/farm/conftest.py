@@ -21,13 +21,13 @@ S3_KEYS = {"ROOT_ACCESS_KEY": "studio", "ROOT_SECRET_KEY": "a-secret-of-the-test
 
 @pytest.fixture
 def redis_home(tmp_path: Path) -> Iterator[Path]:
-    """A studio folder whose Redis runs."""
+    """Run the Redis of a studio folder; yields the folder."""
     with RedisServer(tmp_path):
         yield tmp_path
 
 
 def s3_program() -> Path | None:
-    """The S3 server on the path, or the one that deploy/s3.sh built."""
+    """Return the S3 server on the path, or the one that deploy/s3.sh built."""
     found = shutil.which("versitygw")
     cached = cache_folder() / "bin" / "versitygw"
     return Path(found) if found else cached if os.access(cached, os.X_OK) else None
@@ -35,7 +35,7 @@ def s3_program() -> Path | None:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a bucket of a real S3 server; the environment knows the way and the keys."""
+    """Run a real S3 server; yields a bucket's URL. The environment has the server's address and keys."""
     program = s3_program()
     if program is None:
         pytest.skip("no S3 server: deploy/s3.sh builds one")
@@ -67,5 +67,5 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def s3_store(s3_server: str) -> str:
-    """The URL of a folder in a bucket that no other test uses."""
+    """Return the URL of a folder in the bucket that no other test uses."""
     return f"{s3_server}/{secrets.token_hex(4)}"

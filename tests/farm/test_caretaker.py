@@ -1,4 +1,4 @@
-"""Who cares for jobs that wait: leases by one's own time, messages that were lost, and what that costs."""
+"""The caretaker of waiting jobs: leases by the observer's own time, lost messages, and the cost of its sweeps."""
 
 import json
 import time
@@ -22,17 +22,17 @@ from shared.jobs.store import LocalStore
 from shared.jobs.workers import GONE_S, SILENT_S, WorkerBeat, WorkerFiles, Workers
 from tests.support.jobs.stored_job import job
 
-LOOKS_A_JOB = 7  # at a job that waits: its names and the few files that say how it stands
+LOOKS_A_JOB = 7  # reads per waiting job: its names, and the few files that tell its state
 
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Redis that runs is waited for: on a busy machine it may take longer than a worker waits."""
+    """Wait longer for Redis, which may be slow on a busy machine."""
     monkeypatch.setattr(queue, "REDIS_TIMEOUT_S", 60.0)
 
 
 class CaretakerClock:
-    """Time as the test says."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -52,7 +52,7 @@ def test_a_lease_ends_by_the_observers_time_alone() -> None:
     clock.now += 9.0
     assert leases.stale_claims({key: 5}) == [key]
     assert leases.stale_claims({key: 6}) == [], "it beats again"
-    clock.now += 3600.0  # the observer was frozen, perhaps with everybody else
+    clock.now += 3600.0  # the observer was frozen, perhaps together with the workers
     assert leases.stale_claims({key: 6}) == []
 
 
@@ -72,7 +72,7 @@ def test_what_was_lost_is_sent_again(tmp_path: Path) -> None:
         assert caretaker.sweep().sent == 1
         assert client.llen(new) == 1
         client.flushall()
-        # A worker begins, and dies: known to be dead at once, or after the lease.
+        # A worker begins and dies; it is known to be dead immediately, or after its lease.
         seen = claims.read_unit_state(store, first, follow_name(0))
         claims.claim_unit(store, first, follow_name(0), seen, "ghost")
         clock.now += 5
@@ -119,7 +119,7 @@ def test_a_job_without_room_goes_on_when_there_is_some(tmp_path: Path, monkeypat
 
 
 class CountingStore(LocalStore):
-    """How often it was read."""
+    """A store that counts its reads."""
 
     looks = 0
 
@@ -134,7 +134,7 @@ class CountingStore(LocalStore):
 
 @pytest.mark.parametrize("count", [300, 1200])
 def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path, count: int) -> None:
-    """What a sweep and a list read of the store is bounded, however many jobs there are."""
+    """The number of reads by a sweep and by a list is bounded, however many jobs there are."""
     settings, store, clock = load_settings(home=tmp_path), CountingStore(tmp_path / "jobs"), CaretakerClock()
     for number in range(count):
         job(store, number)
@@ -159,7 +159,7 @@ def test_ten_thousand_jobs_are_listed_and_cared_for_cheaply(tmp_path: Path, coun
 
 
 def redis_time_ms(client: redis.Redis) -> float:
-    """Redis's own clock."""
+    """Return Redis' own time, in milliseconds."""
     seconds, microseconds = client.time()
     return 1000 * seconds + microseconds / 1000
 

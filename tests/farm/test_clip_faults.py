@@ -1,4 +1,4 @@
-"""What kills a worker at a clip engine's unit costs that unit alone; cancelling reaches it, by force where it must."""
+"""A worker killed at a clip engine's unit costs only that unit; cancelling stops a unit, by force if needed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from tests.support.jobs.farm import Running, alive, child, running, speech, wait
 
 @dataclass
 class ClipFarm:
-    """Two workers, their orders, and what an undisturbed job looks like."""
+    """Two workers, the folder of their orders, and the frames of an undisturbed job."""
 
     here: Running
     workers: list[psutil.Process]
@@ -23,7 +23,7 @@ class ClipFarm:
     undisturbed: list[str]
 
     def begun(self, unit: str, **orders: str) -> str:
-        """A job with a unit that is being done."""
+        """Submit a job with these orders, and wait until its unit is at work."""
         for name, content in orders.items():
             (self.orders / name.replace("_", "-")).write_text(content, encoding="utf-8")
         job = self.here.submit(self.driver, engine="clip")
@@ -31,13 +31,13 @@ class ClipFarm:
         return job
 
     def whole(self, job: str, again: dict[str, int]) -> None:
-        """The job ends in the right file. again: how often each unit was begun, where it was not once."""
+        """Check that the job ends with the right file. again: number of starts of each unit that did not start once."""
         assert self.here.finish(job) == self.undisturbed
         begun = [name for name, _ in self.here.claims[job]]
         assert {name: begun.count(name) for name in set(begun) if begun.count(name) != 1} == again
 
     def cancel(self, job: str, unit: str) -> None:
-        """Cancel it and wait until the unit is at an end."""
+        """Cancel the job and wait until the unit has ended."""
         set_wanted_state(self.here.store, job, "cancelled")
         wait(lambda: not self.here.at_work(job, unit), "its end", every=0.02)
 
@@ -69,7 +69,7 @@ def farm(module_farm: ClipFarm) -> Iterator[ClipFarm]:
 
 @pytest.mark.parametrize("unit", ["a", "b", "c", "d"])
 def test_a_worker_killed_in_the_middle_costs_one_unit(farm: ClipFarm, unit: str) -> None:
-    job = farm.begun(unit, **{f"check_{unit}": ""})  # goes no further than its middle
+    job = farm.begun(unit, **{f"check_{unit}": ""})  # the unit stops halfway
     farm.here.process_at(job, unit, farm.workers).kill()
     (farm.orders / f"check-{unit}").unlink()
     farm.whole(job, {unit: 2})

@@ -1,8 +1,8 @@
 """StableAvatar on a farm.
 
-Three workers, one killed in the middle of a window and one added, make the clip that one makes.
+Three workers, of which one is killed in the middle of a window and one is added, make the clip of a single worker.
 
-CLIP_SECONDS in the environment says how long the speech is; `-s` shows what each worker did.
+CLIP_SECONDS in the environment is the length of the speech; `-s` shows what each worker did.
 """
 
 import json
@@ -28,7 +28,7 @@ WORKER = ("cli.app", "worker", "--engines", "heldavatar")
 
 @dataclass
 class HeldFarm:
-    """A farm whose own worker does every engine; others do the engine that is held alone."""
+    """A farm whose own worker serves every engine, while the others serve only the engine that is held."""
 
     here: Running
     orders: Path
@@ -47,11 +47,11 @@ class HeldFarm:
         return [each for each in unit_events(self.orders) if each.event == event]
 
     def units(self, event: UnitMoment) -> Counter[str]:
-        """How often it happened to each unit."""
+        """Count the events of each unit."""
         return Counter(each.unit for each in self.events(event))
 
     def by_process(self, event: UnitMoment) -> Counter[int]:
-        """How often it happened in each process."""
+        """Count the events in each process."""
         return Counter(each.process for each in self.events(event))
 
     def wait(self, until: Callable[[], object], what: str) -> None:

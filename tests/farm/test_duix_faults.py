@@ -1,4 +1,4 @@
-"""Duix-Avatar on a farm: a worker that is killed at the service's task, or cancelled, costs nothing there."""
+"""Duix-Avatar on a farm: a worker that is killed or cancelled during a task does not make the service do it twice."""
 
 import json
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DuixFarm]:
 
 @pytest.mark.parametrize("moment", ["submit", "query"])
 def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: DuixFarm, moment: str) -> None:
-    """After the service has taken it and before the worker hears of it; and in the middle of it."""
+    """The kill comes after the service accepted the task and before the worker knows, or in the middle of the task."""
     killed = list[int]()
 
     def after(what: str) -> None:
@@ -67,13 +67,13 @@ def test_a_worker_killed_at_the_task_of_a_service_hands_it_in_once(farm: DuixFar
 
 
 def test_cancelling_reaches_a_worker_that_waits_for_a_service(farm: DuixFarm) -> None:
-    """The process lives on, and the next job does not hand in before the service is free."""
+    """The process stays alive, and the next job is not submitted before the service is free."""
     farm.service.knobs, folder = Knobs(hang_at=60), DataFolder(farm.service.data)
     taken = len(farm.service.taken)
     job = farm.here.submit(farm.driver, engine="rareduix")
 
     def waits() -> bool:
-        """It has the service's answer, and asks nothing for an hour."""
+        """Whether the worker has the service's answer, after which it asks nothing for an hour."""
         records = [folder.record(code) for code in farm.service.taken[taken:]]
         return bool(records) and records[0] is not None and records[0].stage == "accepted"
 

@@ -1,4 +1,4 @@
-"""One farm for each studio folder: beside a channel when there is a job, or by itself until there is none."""
+"""One farm for each studio folder: beside a channel while there is a job, or alone until there is none."""
 
 import time
 from pathlib import Path
@@ -40,14 +40,14 @@ def test_beside_a_channel_it_runs_when_there_is_a_job_and_ends_with_it(
         child(process)
         below = [process, *descendants(process)]
         assert len(below) >= 5, [each.cmdline() for each in below]  # farm, Redis, worker, Celery and its child
-        process.suspend()  # it ends by itself at no time: a channel that waits for its farm does not come back
+        process.suspend()  # it never ends by itself, so a channel that waited for its farm would hang
         farm.leave()
     wait_ended(below, "nothing is left behind")
 
 
 def test_there_is_one_and_it_ends_when_there_is_nothing_to_do(tmp_path: Path) -> None:
     with running(tmp_path / "home", tmp_path) as here:
-        waiting = job_material.job(here.store, 1, engine="elsewhere")  # which no worker here can do
+        waiting = job_material.job(here.store, 1, engine="elsewhere")  # a job that no worker here can do
         with here.process("services.local.render_farm", "--until-idle", "0.1") as first:
             wait(here.redis_url, "Redis")
             with here.process("services.local.render_farm", "--until-idle", "0.1") as second:

@@ -1,6 +1,6 @@
-"""What kills a render farm's parts does not kill a job.
+"""Killing parts of a render farm does not kill a job.
 
-Real processes, real Redis, the file compared to the undisturbed one.
+The processes and Redis are real; the file is compared with that of an undisturbed job.
 """
 
 import shutil
@@ -41,7 +41,7 @@ SECOND = render_name(1)
 
 @dataclass
 class FaultyFarm:
-    """A running farm with its one worker, and what an undisturbed job looks like."""
+    """A running farm with its one worker, and the frames of an undisturbed job."""
 
     here: Running
     process: psutil.Process
@@ -49,7 +49,7 @@ class FaultyFarm:
     undisturbed: list[str]
 
     def disturbed(self) -> str:
-        """A job whose second segment is being rendered, which does not end before it is released."""
+        """Submit a job and wait for its second segment, which does not end before `release`."""
         self.here.slow.touch()
         job = self.here.submit(self.driver)
         wait(lambda: self.here.look(job) or self.here.rendering(job, 1), f"the second segment; {self.here.said()}")
@@ -57,11 +57,11 @@ class FaultyFarm:
         return job
 
     def release(self) -> None:
-        """What is being rendered goes on as fast as it can."""
+        """Let the render continue at full speed."""
         self.here.slow.unlink(missing_ok=True)
 
     def whole(self, job: str) -> None:
-        """Released, the job ends in the complete correct file, and at most one segment was rendered again."""
+        """Release the job; check that its file is complete and that at most one segment was rendered twice."""
         self.release()
         assert self.here.finish(job) == self.undisturbed
         assert self.here.again(job) <= 1, self.here.claims[job]
@@ -122,7 +122,7 @@ def test_redis_emptied(farm: FaultyFarm) -> None:
 
 
 def test_a_job_handed_in_while_redis_is_away(farm: FaultyFarm) -> None:
-    """Redis does not answer before the job is handed in: whatever waits for its answer never comes back."""
+    """Redis does not answer until the job is submitted, so a submission that waited for Redis would hang."""
     kept = farm.here.redis()
     kept.send_signal(signal.SIGSTOP)
     try:
@@ -134,7 +134,7 @@ def test_a_job_handed_in_while_redis_is_away(farm: FaultyFarm) -> None:
 
 
 def _away(farm: FaultyFarm, seconds: float) -> None:
-    """Redis accepts connections and does not answer, as a machine does that hangs."""
+    """Stop Redis for some seconds: it accepts connections and does not answer, as on a machine that hangs."""
     job = farm.disturbed()
     kept = farm.here.redis()
     kept.send_signal(signal.SIGSTOP)
@@ -158,7 +158,7 @@ def test_ctrl_c_hands_the_segment_back(farm: FaultyFarm) -> None:
     job = farm.disturbed()
     worker = find(farm.process, "cli.app worker")
     assert worker is not None
-    stop(worker, signal.SIGINT)  # the segment that it was at does not end
+    stop(worker, signal.SIGINT)  # its segment does not end by itself
     assert (farm.here.home / f"jobs/jobs/{job}/units/render-00001/returned-0001.json").exists(), "not handed back"
     farm.whole(job)
 
@@ -178,8 +178,9 @@ def test_a_frozen_worker_wakes_up_too_late(farm: FaultyFarm) -> None:
             lambda: farm.here.look(job) or claims.read_unit_state(farm.here.store, job, SECOND).claim == 2,
             "another takes over",
         )
-        # It wakes up while the other is at it, and is first at what it takes for the end of its segment. Only the
-        # process that does it wakes up: its caretaker would give the segment to a third once the other's lease ended.
+        # The late worker wakes up while the other renders the segment, and is the first to reach the segment's end.
+        # Only its rendering process wakes up: its caretaker would give the segment to a third worker after the other's
+        # lease.
         stopped(another)
         farm.release()
         awake = child(late)
@@ -189,7 +190,7 @@ def test_a_frozen_worker_wakes_up_too_late(farm: FaultyFarm) -> None:
             return claims.read_unit_state(farm.here.store, job, SECOND).done
 
         def noticed() -> bool:
-            """At the end of its segment, or at a look before; where the segment does not stop, the process ends."""
+            """Whether it noticed, at its segment's end or before, or its process was ended because it did not stop."""
             left = farm.here.logged("unit_too_late", job) or farm.here.logged("unit_left", job, "lost")
             return left or not alive(awake)
 
@@ -203,7 +204,7 @@ def test_a_frozen_worker_wakes_up_too_late(farm: FaultyFarm) -> None:
 
 
 def stopped(process: psutil.Process, number: signal.Signals = signal.SIGSTOP) -> None:
-    """Stop a process and all below it, or have them go on."""
+    """Stop a process and its descendants, or let them continue."""
     for each in (process, *descendants(process)):
         each.send_signal(number)
 
@@ -260,6 +261,6 @@ def test_a_clock_that_jumps_by_an_hour(farm: FaultyFarm, tmp_path: Path) -> None
 
 
 def move(clock: Path, seconds: int) -> None:
-    """Have the wall clock of those who look at this file be so much later."""
+    """Move the wall clock of the processes that use this file by so many seconds."""
     with clock.open("r+b" if clock.exists() else "wb") as file:
         file.write(struct.pack("l", seconds))

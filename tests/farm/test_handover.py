@@ -1,6 +1,6 @@
-"""A studio's own farm comes and goes.
+"""A studio's own farm starts and ends.
 
-No job falls between two of them, and who waits learns why, or has one started.
+No job is lost between two farms. A command that waits for a job tells why it waits, or starts a farm.
 """
 
 import os
@@ -30,7 +30,7 @@ from tests.support.jobs.farm import wait
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Iterator[Settings]:
-    """Settings of a home whose farms end with the test."""
+    """Return settings of a home whose farms are killed at the end of the test."""
     made = load_settings(home=tmp_path)
     farm_lock(tmp_path).parent.mkdir(mode=0o700)
     yield made
@@ -41,7 +41,7 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 def started(settings: Settings) -> "subprocess.Popen[bytes]":
-    """A farm as a submission starts it."""
+    """Start a farm as a submission does."""
     command = [sys.executable, "-m", "services.local.render_farm", "--until-idle", "0.1"]
     return subprocess.Popen(command, env=os.environ | {"STUDIO_HOME": str(settings.home)}, stdin=subprocess.DEVNULL)
 
@@ -83,7 +83,7 @@ def test_a_farm_waits_for_one_that_is_ending_and_leaves_one_that_is_not(settings
 
 
 def test_who_waits_learns_why_and_has_a_farm_started_again(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(render_farm, "LOOK_S", 3600.0)  # so much time it gives to one that was started just now
+    monkeypatch.setattr(render_farm, "LOOK_S", 3600.0)  # time that is given to a farm that was started just now
     lock = farm_lock(settings.home)
     assert "No worker has been running" in staff_note(settings)
     keeper = FarmKeeper(settings)
@@ -109,7 +109,7 @@ def test_a_redis_that_is_away_is_named(tmp_path: Path) -> None:
 def test_a_redis_that_does_not_answer_is_not_asked_again_and_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each time costs REDIS_TIMEOUT_S, and submitting a job waits for all of them."""
+    """Each attempt costs REDIS_TIMEOUT_S, and submitting a job waits for all attempts."""
     monkeypatch.setattr(queue, "REDIS_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.setblocking(False)

@@ -1,4 +1,4 @@
-"""Celery that has stopped taking messages is noticed, and one that works or waits is left alone."""
+"""A Celery worker that has stopped taking messages is noticed; one that works or waits is left alone."""
 
 import time
 
@@ -15,7 +15,7 @@ def test_only_what_is_idle_beside_a_full_queue_has_stalled(monkeypatch: pytest.M
     idle = StallDetector(link, lambda: {"counter.normal": waiting[0]})
 
     def after(seconds: float) -> bool:
-        """Whether it says so within this time, asked every two seconds."""
+        """Whether a stall is reported within this time, with a check every two seconds."""
         said = False
         for _ in range(int(seconds / 2)):
             now[0] += 2

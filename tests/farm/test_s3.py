@@ -1,4 +1,4 @@
-"""Jobs in a bucket of a real S3 server: what claims rest on holds there, and a store that lacks it is refused."""
+"""Jobs in a bucket of a real S3 server: claims are exclusive there, and a store without that guarantee is refused."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""A real worker: its queues in their order, its metrics, Flower beside it, and what it refuses to start with."""
+"""A real worker: the order of its queues, its metrics, Flower beside it, and the arguments that it refuses."""
 
 import json
 import signal
@@ -37,9 +37,9 @@ def here(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_a_job_goes_where_its_engine_runs_and_one_that_runs_nowhere_says_so(
     here: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A machine without the engine hands in what a worker elsewhere can do.
+    """A machine without the engine can submit a job for a worker elsewhere.
 
-    In `list`, `show` and `watch` a job says that no worker can do it.
+    `list`, `show` and `watch` tell if no worker can do a job.
     """
     url = here.redis_url()
     assert url is not None
@@ -74,7 +74,7 @@ def test_a_job_goes_where_its_engine_runs_and_one_that_runs_nowhere_says_so(
             for line in watching.stdout:
                 watched += line
                 if sentence in line and watched.count(sentence) == 1:
-                    time.sleep(2.0)  # it looks on, and has nothing more to say
+                    time.sleep(2.0)  # it keeps watching, and prints nothing more
                     set_wanted_state(here.store, waiting, "cancelled")
         assert watched.count(sentence) == 1 and watched.strip().endswith("is cancelled.")
     delete_job(here.store, waiting)
@@ -82,9 +82,9 @@ def test_a_job_goes_where_its_engine_runs_and_one_that_runs_nowhere_says_so(
 
 @pytest.mark.parametrize("engine", ["counter", "clip"])
 def test_queues_are_emptied_in_their_order(here: Running, engine: str) -> None:
-    """Jobs handed in from the least urgent to the most come out the other way round.
+    """Jobs that are submitted from the least urgent to the most urgent are finished in the opposite order.
 
-    A job is finished before another of its kind is begun.
+    A job is finished before another of the same priority is begun.
     """
     driver = speech(here.home / "short.wav", 3.0)
     order: list[Priority] = ["low", "normal", "high", "low", "normal", "high"]
@@ -132,7 +132,7 @@ def test_metrics_flower_and_liveness(here: Running) -> None:
 
 
 def flower(here: Running, url: str, name: str) -> None:
-    """Flower, as deploy/ starts it, knows the worker."""
+    """Check that Flower, started as in deploy/, knows the worker."""
     pytest.importorskip("flower")
     port = free_port()
     told = here.environment | {"REDIS_URL": url, "FLOWER_UNAUTHENTICATED_API": "true"}
@@ -147,7 +147,7 @@ def flower(here: Running, url: str, name: str) -> None:
             return dict(json.loads(get(f"http://127.0.0.1:{port}/api/workers?refresh=1") or "{}"))
 
         def queues() -> set[str]:
-            """Those of the worker, none while it has not answered Flower."""
+            """Return the worker's queues, none while it has not answered Flower."""
             return {each["name"] for each in workers().get(f"{name}@studio", {}).get("active_queues") or ()}
 
         wait(lambda: queues() == set(queue_names(["counter"])), "Flower sees the worker", every=1.0)
@@ -157,9 +157,9 @@ def flower(here: Running, url: str, name: str) -> None:
 
 
 def test_a_job_in_a_bucket(s3_store: str, here: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All that worker and sender share is Redis and an S3 server.
+    """Worker and sender share only Redis and an S3 server.
 
-    The worker leaves in the middle and another goes on.
+    The worker leaves in the middle of the job, and another one continues.
     """
     url = here.redis_url()
     assert url is not None
@@ -171,7 +171,7 @@ def test_a_job_in_a_bucket(s3_store: str, here: Running, tmp_path: Path, monkeyp
             there.slow.touch()
             job = there.submit(driver)
             wait(lambda: there.rendering(job, 1), "its second segment")
-            stop(first, signal.SIGINT)  # the segment that it was at does not end
+            stop(first, signal.SIGINT)  # its segment does not end by itself
             assert there.store.list("workers") == [], "it did not take its leave"
             there.slow.unlink()
         with there.process("cli.app", "worker", "--engines", "counter"):
@@ -195,7 +195,7 @@ def test_what_cannot_work_is_one_sentence(here: Running) -> None:
 
 
 def get(url: str) -> str:
-    """The page, "" while there is none."""
+    """Return the page, "" while there is none."""
     try:
         with urllib.request.urlopen(url, timeout=60) as page:
             return str(page.read().decode())
