@@ -1,1 +1,1 @@
-"""Engines held against their originals."""
+"""Comparison of the engines with their originals."""

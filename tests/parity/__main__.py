@@ -1,7 +1,7 @@
-"""`python -m tests.parity ENGINE DUMP`: our engine against what its original gave.
+"""`python -m tests.parity ENGINE DUMP`: compare our engine with the results of its original.
 
-DUMP is a folder that a peer script wrote with the original's own code: weights, inputs and results. One line a level;
-exit status 1 where a level differs.
+DUMP is a folder that a peer script wrote with the original's own code: weights, inputs and results. One line is printed
+per level; the exit status is 1 if a level differs.
 """
 
 import sys

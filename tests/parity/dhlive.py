@@ -1,6 +1,6 @@
-"""DH_live against the original.
+"""DH_live compared with the original.
 
-The mouth networks of its three generations, the pipeline around one, the audio network.
+The mouth networks of its three generations, the pipeline around one of them, and the audio network.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ NetworkT = TypeVar("NetworkT", bound=nn.Module)
 
 
 def levels(dump: Path) -> Iterator[Tolerance]:
-    """One for each case of a dump that `dhlive_peer.py` wrote; one that is not there agrees with nothing."""
+    """Yield a level for each case of a dump that `dhlive_peer.py` wrote; the level of a missing case does not agree."""
     for name, case in CASES.items():
         level = Tolerance(name, BOUND, 0.0)
         if (dump / f"{name}.npz").is_file():
@@ -82,7 +82,7 @@ def _audio(weights: Path, given: Tensors) -> Tensors:
 
 
 def streamed(network: AudioNetwork, mel: Tensor) -> Tensor:
-    """(B, n, 6) of (B, 2 n, 80), pair by pair."""
+    """Run the network pair by pair: (B, 2 n, 80) -> (B, n, 6)."""
     state: State = silent_state(len(mel))
     steps = []
     for at in range(0, mel.shape[1], 2):
@@ -110,7 +110,7 @@ def _network(weights: Path, kind: type[NetworkT]) -> NetworkT:
 
 
 def _watched(layers: dict[str, nn.Module]) -> Callable[[], Tensors]:
-    """Keeps what these layers give, of all faces, until what is returned is called."""
+    """Record the outputs of these layers; call the result to stop recording and to get them, all faces together."""
     seen: dict[str, list[Tensor]] = {}
 
     def keep(name: str) -> Callable[[nn.Module, object, Tensor | tuple[Tensor, ...]], None]:

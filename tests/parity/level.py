@@ -1,4 +1,4 @@
-"""One level of a comparison: arrays by name, a tolerance, the worst of them."""
+"""One level of a comparison: arrays by name, a tolerance, and the worst of the arrays."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,10 @@ BYTES = 1  # grey levels that an image may be off by
 
 @dataclass(slots=True)
 class Tolerance:
-    """Agrees where every array does: |ours - theirs| <= atol + rtol * max|theirs|; images within one grey level."""
+    """A level, which agrees if every array does: |ours - theirs| <= atol + rtol * max|theirs|.
+
+    Images agree within one grey level.
+    """
 
     name: str
     atol: float

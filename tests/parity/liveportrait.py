@@ -1,4 +1,4 @@
-"""LivePortrait against the original: its networks, its wrapper's calls, its maths, its whole loop."""
+"""LivePortrait compared with the original: its networks, its wrapper's calls, its maths, its whole loop."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -21,7 +21,7 @@ TAP = "tap:"
 
 
 def levels(dump: Path) -> Iterator[Tolerance]:
-    """The four levels of a dump that `liveportrait_peer.py` wrote."""
+    """Yield the four levels of a dump that `liveportrait_peer.py` wrote."""
     networks = LivePortraitNetworks.load(dump / "pretrained_weights" / "liveportrait")
     with torch.inference_mode():
         yield modules(dump, networks)
@@ -36,7 +36,7 @@ def _output(net: Any, given: torch.Tensor) -> dict[str, Any]:
 
 
 def modules(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
-    """Every network by itself, with what its layers gave on the way."""
+    """Compare every network by itself, with the outputs of its layers."""
     level = Tolerance("modules", 1e-5, 1e-4)
     frames = torch.from_numpy(arrays(dump, "inputs/images")["x"])
     run(level, dump, "F", networks.appearance, lambda net: {"out": net(frames)})
@@ -56,7 +56,7 @@ def modules(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
 def run(
     level: Tolerance, dump: Path, name: str, net: nn.Module, call: Callable[[nn.Module], Mapping[str, Tensor]]
 ) -> None:
-    """Compare a network's outputs, and its layers' where the dump has them."""
+    """Compare a network's outputs, and those of its layers if the dump has them."""
     theirs = arrays(dump, f"results/module_{name}")
     seen: dict[str, Tensor] = {}
     layers = dict(net.named_modules())
@@ -77,7 +77,7 @@ def run(
 
 
 def wrapper(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
-    """Frames in, keypoints and a frame out, as the original's wrapper does it."""
+    """Compare the wrapper's calls: from frames to keypoints and to a drawn frame."""
     import cv2
 
     level = Tolerance("wrapper", 1e-5, 1e-4)
@@ -133,7 +133,7 @@ def _warped(net: nn.Module, given: Mapping[str, Tensor]) -> Mapping[str, Tensor]
 
 
 def _like_tap(x: Tensor, tap: NDArray[Any]) -> Tensor:
-    """A layer's output as the dump keeps it: whole, or 2048 samples with mean, deviation and greatest."""
+    """Return a layer's output in the form of the dump: whole, or samples with mean, deviation and greatest value."""
     if tuple(x.shape) == tap.shape:
         return x
     flat = x.float().flatten()

@@ -1,4 +1,4 @@
-"""LivePortrait's whole loop: what the original handed to warping and decoding under every set of options."""
+"""LivePortrait's whole loop: the original's inputs of warping and decoding under every set of options."""
 
 import json
 from collections.abc import Mapping
@@ -23,12 +23,12 @@ from tests.parity import liveportrait_steps as steps
 from tests.parity.level import Tolerance
 from tests.parity.liveportrait_maths import ratios, square
 
-EVERY = 65537  # of a feature volume, kept in the dump
+EVERY = 65537  # one of so many values of a feature volume is kept in the dump
 
 
 @dataclass(frozen=True, slots=True)
 class PortraitSource:
-    """One image of a source, through the extractors."""
+    """One image of a source, with the extractors' results."""
 
     image: NDArray[np.uint8]
     matrix: NDArray[np.float32]
@@ -38,7 +38,7 @@ class PortraitSource:
 
 
 def options_of(run: Mapping[str, Any]) -> retarget_rules.RetargetOptions:
-    """The original's flags as ours."""
+    """Translate the original's flags into our options."""
     return retarget_rules.RetargetOptions(
         region=run.get("animation_region", "all"),
         relative=run.get("flag_relative_motion", True),
@@ -109,7 +109,7 @@ def still_run(
     nets: retarget_rules.Correctors,
     sized: bool = True,
 ) -> list[FloatArray]:
-    """Every frame's keypoints of a still source. sized: see `is_sized`."""
+    """Return the keypoints of every frame of a still source. sized: see `is_sized`."""
     moving = len(template.motions) > 1
     closed = None if moving else closed_lips()
     anchor, own = template.motions[0], source.motion.points
@@ -131,7 +131,7 @@ def video_run(
     nets: retarget_rules.Correctors,
     variance: float,
 ) -> list[FloatArray]:
-    """Every frame's keypoints of a source video."""
+    """Return the keypoints of every frame of a source video."""
     moving = len(template.motions) > 1
     count = min(len(sources), len(template.motions)) if moving else len(sources)
     sources = sources[:count]
@@ -156,7 +156,7 @@ def video_run(
 def seen(
     networks: LivePortraitNetworks, image: NDArray[np.uint8], matrix: NDArray[np.float32] | None, cloud: FloatArray
 ) -> PortraitSource:
-    """An image through crop and extractors; without a matrix the whole image is the crop."""
+    """Run an image through crop and extractors; without a matrix, the whole image is the crop."""
     if matrix is None:
         small = cv2.resize(image, (crop.INPUT, crop.INPUT))
         matrix = np.eye(2, 3, dtype=np.float32)
@@ -170,14 +170,14 @@ def seen(
 
 
 def drawn(networks: LivePortraitNetworks, source: PortraitSource, driven: FloatArray) -> NDArray[np.uint8]:
-    """The whole image with the driven face in it."""
+    """Draw the driven face into the whole image."""
     own, points = (torch.from_numpy(x)[None] for x in (source.motion.points, driven))
     out = networks.decoder(networks.warping(source.volume, own, points).out)
     return steps.pasted(to_bytes(out)[0], source.matrix, source.image)
 
 
 def to_bytes(out: Tensor) -> NDArray[np.uint8]:
-    """(B, H, W, 3) uint8 of (B, 3, H, W) 0..1, cut off and not rounded, as the original does it."""
+    """Convert (B, 3, H, W) 0..1 to (B, H, W, 3) uint8, truncated and not rounded, as in the original."""
     return np.asarray((out.clamp(0, 1) * 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous(), np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""LivePortrait's maths against the original's helpers."""
+"""LivePortrait's maths compared with the original's helpers."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from engines.liveportrait.motion.retarget_rules import Ratios
 from tests.parity.level import Tolerance
 from tests.parity.liveportrait_steps import mean_square, pasted, size_ratio, smoothed
 
-# Which points of a cloud are the left eye, the right eye and the mouth.
+# By number of points of a cloud: the points of the left eye, the right eye and the mouth.
 ANCHORS = {
     203: ([0, 6, 12, 18], [24, 30, 36, 42], [48, 66]),
     106: ([33, 35, 40, 39], [87, 89, 94, 93], [52, 61]),
@@ -25,13 +25,13 @@ WAYS = ((2.3, -0.125, 0.0), (1.5, -0.1, 0.0), (2.2, -0.1, 0.07))  # scale, shift
 
 
 def square(points: NDArray[Any], scale: float, shift: float, aside: float = 0.0) -> crop.Square:
-    """The crop about one of the original's clouds."""
+    """Return the crop around one of the original's point clouds."""
     left, right, mouth = (points[index].mean(axis=0) for index in ANCHORS[len(points)])
     return crop.square(points, (left + right) / 2, mouth, scale, shift, aside)
 
 
 def ratios(points: NDArray[Any]) -> Ratios:
-    """The openings in the original's 203 points."""
+    """Return the openings in the original's 203 points."""
 
     def over(a: int, b: int, c: int, d: int) -> float:
         return float(np.linalg.norm(points[a] - points[b]) / (np.linalg.norm(points[c] - points[d]) + 1e-6))

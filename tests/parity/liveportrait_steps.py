@@ -1,4 +1,4 @@
-"""Steps of LivePortrait's published loop that the engine leaves out or does otherwise, for the comparison."""
+"""Steps of LivePortrait's published loop that the engine leaves out or does differently, for the comparison."""
 
 import cv2
 import numpy as np
@@ -13,16 +13,16 @@ OFFLINE_VARIANCE = 3e-7  # the published default: almost no smoothing
 
 
 def mean_square(corners: list[NDArray[np.float32]]) -> Square:
-    """The upright square that holds still for a whole driver: the mean of each frame's upright corners."""
+    """Return the upright square that is fixed for a whole driver: the mean of each frame's upright corners."""
     ends = np.mean([[*each[0], *each[2]] for each in np.asarray(corners, np.float32)], axis=0).tolist()
     left, top, right, bottom = ends
     return Square(np.array([(left + right) / 2, (top + bottom) / 2], np.float32), right - left, 0.0)
 
 
 def pasted(face: ImageArray, matrix: CropMatrix, image: ImageArray) -> ImageArray:
-    """The image with the (512, 512, 3) face crop put back where it was cut.
+    """Return the image with the (512, 512, 3) face crop pasted back where it was cut.
 
-    The whole-image form, as published: what a compositor does with the ROI alone is compared with it.
+    This is the published form, for the whole image; the engine's form for the ROI alone is compared with it.
     """
     height, width = image.shape[:2]
     mask = spread_mask(matrix, (width, height))[..., None]
@@ -31,7 +31,7 @@ def pasted(face: ImageArray, matrix: CropMatrix, image: ImageArray) -> ImageArra
 
 
 def limited(image: ImageArray, longest: int = 1280, multiple: int = 2) -> ImageArray:
-    """A source image no longer than `longest`, its sides cut to a multiple; as it is where it is small."""
+    """Return a source image, scaled down to at most `longest`, with its sides cut to a multiple."""
     height, width = image.shape[:2]
     if longest > 0 and max(height, width) > longest:
         factor = longest / max(height, width)
@@ -43,17 +43,17 @@ def limited(image: ImageArray, longest: int = 1280, multiple: int = 2) -> ImageA
 
 
 def size_ratio(source: FloatArray, driven: FloatArray) -> float:
-    """The root of the ratio of two keypoint hulls' volumes, what the original's "expression-friendly" scales by."""
+    """Return the root of the ratio of two keypoint hulls' volumes: the original's "expression-friendly" scale."""
     return float(np.sqrt(ConvexHull(source).volume) / np.sqrt(ConvexHull(driven).volume))
 
 
 def friendly(source: FloatArray, driven: FloatArray, first: FloatArray, ratio: float) -> FloatArray:
-    """The movement since the anchor, scaled, from the source's own keypoints. first: `driven` at the anchor."""
+    """Add the scaled movement since the anchor to the source's own keypoints. first: `driven` at the anchor."""
     return np.asarray(source + (driven - first) * np.float32(ratio), np.float32)
 
 
 def smoothed(track: FloatArray, variance: float) -> FloatArray:
-    """(N, ...) values smoothed over the whole track."""
+    """Smooth (N, ...) values over the whole track."""
     means, spreads, predictions = [], [], []
     mean, spread = track[0].astype(np.float64), 1.0
     for i, value in enumerate(track):
@@ -66,6 +66,6 @@ def smoothed(track: FloatArray, variance: float) -> FloatArray:
         predictions.append(predicted)
     out = means[-1:]
     for i in range(len(track) - 2, -1, -1):
-        # the state does not move by itself, so what is predicted for the next sample is this one's mean
+        # the state does not move by itself, so the prediction for the next sample is this one's mean
         out.append(means[i] + spreads[i] / predictions[i + 1] * (out[-1] - means[i]))
     return np.asarray(np.stack(out[::-1]), np.float32)

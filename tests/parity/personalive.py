@@ -1,4 +1,4 @@
-"""The `personalive` engine against the original: every case of its recording script."""
+"""The `personalive` engine compared with the original: every case of its recording script."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from tests.parity.personalive_loop import offline_stream, offline_whole, streami
 from tests.parity.personalive_networks import frames_first, loaded, tensor, unet_config
 from tests.parity.recording import Case, Deviation, Pairs, levels_of
 
-# The banks as the original calls them, in the order of the walk.
+# Names of the banks in the original, in the order of the layers.
 BANKS = ("d00", "d01", "d10", "d11", "d20", "d21", "m") + tuple(f"u{b}{i}" for b in (1, 2, 3) for i in range(3))
 
 
@@ -127,7 +127,7 @@ def denoising_unet(case: Case) -> Pairs:
 
 
 def checkpoint_merge(case: Case) -> Pairs:
-    """How many tensors of each kind the merged network has; the case's own config is that of the other UNet cases."""
+    """Compare the number of tensors of each kind in the merged network; its config is that of the other UNet cases."""
     assert case.folder is not None
     other = Case.read(case.folder.parent / "denoising_unet")
     names = DenoisingUNet(**unet_config(other, "denoising_unet")).state_dict().keys()
@@ -159,7 +159,7 @@ CASES: dict[str, Callable[[Case], Pairs]] = {
 
 
 def levels(dump: Path) -> Iterator[Deviation]:
-    """Every case of a dump that `personalive_peer.py` wrote."""
-    diffusers.utils.logging.set_verbosity_error()  # it warns, at every change of precision, of nothing
-    torch.set_num_threads(1)  # such small networks gain nothing by more
+    """Compare every case of a dump that `personalive_peer.py` wrote."""
+    diffusers.utils.logging.set_verbosity_error()  # it warns without cause at every change of precision
+    torch.set_num_threads(1)  # such small networks gain nothing from more
     return levels_of(CASES, dump)

@@ -1,4 +1,4 @@
-"""The loops of PersonaLive's original, chunk by chunk, against our one window."""
+"""The loops of PersonaLive's original, compared chunk by chunk with our single window."""
 
 from collections.abc import Callable, Iterator
 from itertools import count, islice
@@ -20,11 +20,11 @@ from tests.parity.personalive_networks import frames_first, networks, tensor
 from tests.parity.recording import Array, Case, Pairs, distance
 
 SIZE_PX = 128
-FACE = slice(16, 112)  # what the offline cases cut out of each frame as the face
+FACE = slice(16, 112)  # the part of each frame that the offline cases use as the face
 
 
 def pieces(noise: Iterator[Array]) -> Noise:
-    """The recorded noise, in the pieces that the window asks for."""
+    """Return the recorded noise, in pieces of the size that the window asks for."""
     left: list[Tensor] = []
 
     def draw_from(shape: tuple[int, ...]) -> Tensor:
@@ -45,10 +45,10 @@ def in_unit(decoded: Tensor) -> Tensor:
 
 
 def settle_threads(case: Case, ours: PersonaLiveNetworks, frame: Tensor, own: Tensor) -> None:
-    """Work with one thread or with several, as the recording did.
+    """Set one thread or several, as in the recording.
 
-    PyTorch resamples float32 with another kernel then, and its rounding, 1e-8 of a motion token, would hide smaller
-    mistakes of a float64 recording.
+    PyTorch resamples float32 with another kernel when it has several threads. The difference in rounding, 1e-8 of a
+    motion token, would hide smaller mistakes in a float64 recording.
     """
     if ours.dtype != torch.float64:
         return
@@ -63,7 +63,7 @@ def settle_threads(case: Case, ours: PersonaLiveNetworks, frame: Tensor, own: Te
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def streaming(case: Case) -> Pairs:
-    """The online loop: latents, motion, poses and frames after every chunk."""
+    """Compare the online loop: latents, motion, poses and frames after every chunk."""
     ours = networks(case)
     frame = case.given("image_reference")
     portrait = read_portrait(ours, frame, SIZE_PX)
@@ -91,7 +91,7 @@ def faces_of(frames: Array) -> Tensor:
 
 
 class OfflineLoop:
-    """What the offline pipelines do around the window: faces as they are given, everything by Lanczos."""
+    """The offline pipelines around the window: faces are cut out as given, and everything is resized by Lanczos."""
 
     def __init__(self, case: Case, judged: int) -> None:
         self.networks: PersonaLiveNetworks = networks(case)
@@ -116,7 +116,7 @@ class OfflineLoop:
     def run(
         self, poses: Tensor, motions: Tensor, after: Callable[[int, Tensor], None] | None = None
     ) -> Iterator[Tensor]:
-        """The frames of each chunk, (4, 3, s, s) in 0..1; the first three are those made up before the driver."""
+        """Yield the frames of each chunk, (4, 3, s, s) in 0..1; the first three chunks precede the driver."""
         motions = torch.cat([steps_between(self.rest, motions[:1], FILL), motions])
         for call in range(len(motions) // CHUNK_FRAMES - CHUNKS + 1):
             at = (
@@ -132,10 +132,10 @@ class OfflineLoop:
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def offline_stream(case: Case) -> Pairs:
-    """The offline default.
+    """Compare the offline pipeline that is the default.
 
-    Once its memory of motions is full, the original adds a keyframe at every call; ours does not, so the frames after
-    that are compared with a window that is made to do the same.
+    Once its memory of motions is full, the original adds a keyframe at every call, and ours does not. Frames after that
+    are compared with a window that is made to add them, too.
     """
     frames = case.given("frames")
     padded = np.concatenate([frames, frames[-FILL - 1 : -1][::-1]])
@@ -145,7 +145,7 @@ def offline_stream(case: Case) -> Pairs:
     poses, motions = offline.guide(padded), offline.encode(padded)
     calls = len(theirs) // CHUNK_FRAMES - max(
         0, additions - KEYFRAMES
-    )  # whose frames were made before the fourth keyframe
+    )  # calls whose frames were made before the fourth keyframe
     found = list(islice(offline.run(poses, motions), CHUNKS - 1 + calls))[CHUNKS - 1 :]
     yield "frames", torch.cat(found), theirs[: CHUNK_FRAMES * calls]
     yield "keyframes", np.array(len(offline.window.keyframes)), np.array(min(additions, KEYFRAMES))
@@ -166,7 +166,7 @@ def offline_stream(case: Case) -> Pairs:
 
 @torch.no_grad()  # type: ignore[untyped-decorator]  # torch is not read
 def offline_whole(case: Case) -> Pairs:
-    """The offline pipeline that keeps everything in memory; the end is filled by repeating the last frame."""
+    """Compare the offline pipeline that keeps everything in memory; the last frame is repeated to fill the end."""
     frames = case.given("frames")
     offline = OfflineLoop(case, judged=0)
     poses, motions = offline.guide(frames), offline.encode(frames)

@@ -1,4 +1,4 @@
-"""The networks of a recording of PersonaLive's original, in ours."""
+"""Our networks with the weights of a recording of PersonaLive's original."""
 
 import inspect
 from typing import Any
@@ -18,7 +18,7 @@ from tests.parity.recording import Array, Case
 
 
 def frames_first(array: Array) -> Array:
-    """(1, c, f, h, w) -> (f, c, h, w)."""
+    """Move the frames to the front: (1, c, f, h, w) -> (f, c, h, w)."""
     return np.moveaxis(array[0], 1, 0)
 
 
@@ -27,7 +27,7 @@ def tensor(array: Array) -> Tensor:
 
 
 def loaded(case: Case, network: nn.Module, name: str) -> Any:
-    """A network with the case's weights, in their precision. Their tables of positions must be ours too."""
+    """Load the case's weights into a network, in their precision. Their tables of positions must equal ours."""
     state = case.weights(name, network)
     state.pop("idx_tensor", None)
     for table in (key for key in state if key.endswith(".pe") or key == "pe"):
@@ -46,7 +46,7 @@ def unet_config(case: Case, name: str) -> dict[str, Any]:
 
 
 class EchoModule(nn.Module):
-    """What the recording script puts in the motion encoder's place so that keyframes come about.
+    """The recording script's stand-in for the motion encoder, which makes the loop add keyframes.
 
     (f, 3, 224, 224) faces -> (f, 32, 16).
     """
@@ -61,7 +61,7 @@ class EchoModule(nn.Module):
 
 
 def networks(case: Case) -> PersonaLiveNetworks:
-    """Those of a loop."""
+    """Return the networks of a loop."""
     clip = CLIPVisionConfig(**config(case, "image_encoder"))
     return PersonaLiveNetworks(
         reference=loaded(case, ReferenceUNet(**unet_config(case, "reference_unet")), "reference_unet"),

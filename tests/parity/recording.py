@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-# What rounding may differ by, as a part of an array's greatest value.
+# Allowed difference by rounding, as a fraction of an array's greatest value.
 TOLERANCE = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 2e-5, np.dtype(np.float16): 2e-5}
 
 Array = NDArray[Any]
-Pairs = Iterator[tuple[str, Any, Array]]  # what is compared: its name, ours (array or tensor), theirs
+Pairs = Iterator[tuple[str, Any, Array]]  # compared values: name, ours (array or tensor), theirs
 
 
 class Case:
@@ -44,7 +44,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """How far ours is from theirs in a case, where it is farthest, as a part of that array's greatest value."""
+    """Greatest difference between ours and theirs in a case, as a fraction of that array's greatest value."""
 
     name: str
     arrays: int
@@ -63,10 +63,10 @@ class Deviation:
 
 
 def compare(name: str, pairs: Pairs) -> Deviation:
-    """The worst of all arrays, measured against what each is allowed."""
+    """Return the worst of all arrays, each relative to its allowed difference."""
     level, farthest, count = Deviation(name, 0, 0.0, 0.0, "nothing"), 0.0, 0
     for count, (where, ours, theirs) in enumerate(pairs, 1):
-        allowed = TOLERANCE.get(theirs.dtype, 0.0)  # whole numbers agree or do not
+        allowed = TOLERANCE.get(theirs.dtype, 0.0)  # whole numbers must be equal
         worst = distance(np.asarray(ours), theirs)
         share = worst / (allowed or 1e-300)
         if share >= farthest:
@@ -75,9 +75,9 @@ def compare(name: str, pairs: Pairs) -> Deviation:
 
 
 def distance(ours: Array, theirs: Array) -> float:
-    """The greatest difference as a part of the greatest value; infinite for another shape or what is no number.
+    """Return the greatest difference as a fraction of the greatest value; infinite for another shape or NaN in ours.
 
-    Of theirs, NaN is what was not kept.
+    NaN in theirs stands for values that were not kept.
     """
     if ours.shape != theirs.shape:
         return float("inf")
@@ -88,7 +88,7 @@ def distance(ours: Array, theirs: Array) -> float:
 
 
 def levels_of(cases: Mapping[str, Callable[[Case], Pairs]], dump: Path) -> Iterator[Deviation]:
-    """Each case of a recording; one that is not there agrees with nothing."""
+    """Yield the deviation of each case of a recording; that of a missing case does not agree."""
     for name, case in cases.items():
         folder = dump / name
         pairs: Pairs = case(Case.read(folder)) if (folder / "io.npz").is_file() else iter(())

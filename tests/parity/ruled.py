@@ -1,7 +1,7 @@
-"""Numbers that follow from a name and a shape alone: weights and inputs that no file has to hold.
+"""Numbers that follow from a name and a shape alone: weights and inputs that need not be stored in a file.
 
-They are chosen so that activations stay about one and every tensor matters, running statistics and stored singular
-vectors too.
+They are chosen so that activations stay near one and every tensor matters, including running statistics and stored
+singular vectors.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ POWER_STEPS = 4
 
 
 def uniform(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Numbers in -1..1: splitmix64 from the name's hash on."""
+    """Return numbers in -1..1 by splitmix64, seeded with the name's hash."""
     seed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "little")
     with np.errstate(over="ignore"):
         x = np.uint64(seed) + np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -33,12 +33,12 @@ def uniform(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def state(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """A state dict for the published names and shapes."""
+    """Return a state dict for the published names and shapes."""
     out = {name: torch.from_numpy(_tensor(name, tuple(shape))) for name, shape in shapes.items()}
     for name in [name for name in out if name.endswith("weight_orig")]:
         weight = out[name].double().reshape(len(out[name]), -1)
         u = torch.ones(len(weight), dtype=torch.float64)
-        for _ in range(POWER_STEPS):  # near the greatest singular value, and not at it
+        for _ in range(POWER_STEPS):  # the result is near the greatest singular value, but not equal to it
             v = nn.functional.normalize(weight.T @ u, dim=0)
             u = nn.functional.normalize(weight @ v, dim=0)
         out[name.replace("_orig", "_u")], out[name.replace("_orig", "_v")] = u.float(), v.float()
@@ -46,7 +46,7 @@ def state(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
 
 
 def published_shapes(net: nn.Module) -> dict[str, tuple[int, ...]]:
-    """Our network's names and shapes as the checkpoint has them: the decoder's blocks with spectral norm."""
+    """Return our network's names and shapes as in the checkpoint, where the decoder's blocks have spectral norm."""
     shapes: dict[str, tuple[int, ...]] = {}
     for name, value in net.state_dict().items():
         shape = tuple(value.shape)
@@ -58,7 +58,7 @@ def published_shapes(net: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def samples(out: Tensor, count: int = 256) -> NDArray[np.float32]:
-    """Some of an output's values, from its first to its last."""
+    """Return some of an output's values, evenly from the first to the last."""
     flat = out.detach().float().flatten().numpy()
     return np.asarray(flat[np.linspace(0, len(flat) - 1, min(count, len(flat))).astype(int)], np.float32)
 

@@ -1,6 +1,6 @@
-"""The `stableavatar` engine against the original: every case that its recording script writes.
+"""The `stableavatar` engine compared with the original: every case that its recording script writes.
 
-The transformer is held to 3e-6, the loop, on the predictions that were recorded, to the bit.
+The transformer must agree within 3e-6; the loop, on recorded predictions, to the bit.
 """
 
 import json
@@ -41,13 +41,13 @@ from engines.stableavatar.speech import heard_by
 from tests.parity.level import Tolerance
 
 TRANSFORMER, ENCODERS, LORA, LOOP = 3e-6, 4e-6, 5e-6, 1e-300  # greatest differences
-CLIP_HEADS, WAV2VEC_HEADS = 4, 4  # of the toy sizes, which no tensor tells
+CLIP_HEADS, WAV2VEC_HEADS = 4, 4  # of the toy sizes, which cannot be read from tensors
 Check = Callable[[str, Tensor, Tensor], None]  # name, theirs, ours
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A case of a recording: what was given and found, and its figures.
+    """A case of a recording: its inputs, results and metadata.
 
     The weights of its networks may be kept by another case of the same recording.
     """
@@ -90,7 +90,7 @@ def dit(case: Recorded, check: Check) -> None:
 
 
 def run(network: Transformer, case: Recorded, then: Callable[[Tensor], None]) -> None:
-    """The network on a case of it."""
+    """Run the network on a case, and pass its output to `then`."""
     batch = case.meta["batch"]
     negative, prompt = case.given("context_neg"), case.given("context_pos")
     found = network(
@@ -164,9 +164,9 @@ def layout_of(case: Recorded) -> Layout:
 
 
 def loop(case: Recorded, check: Check) -> None:
-    """The loop on what the original's transformer predicted.
+    """Compare the loop, on the predictions of the original's transformer.
 
-    A case without predictions has its latents compared where they do not depend on any.
+    In a case without predictions, only latents that depend on none are compared.
     """
     layout, levels, scheme = layout_of(case), sigmas(case.meta["steps"]), case.meta["scheme"]
     guidance = Guidance(case.meta["text_scale"], case.meta["audio_scale"], original=True)
@@ -198,7 +198,7 @@ def latents_before(
 
 
 def around(case: Recorded, check: Check) -> None:
-    """What the loop is given, and what becomes of its latents."""
+    """Compare the loop's inputs, and the video that is decoded from its latents."""
     network = load_vae(case.weights("vae"))
     size = tuple(8 * side for side in case.given("init_latents").shape[:-3:-1])
     image = image_of(case, size)
@@ -235,7 +235,7 @@ def wav2vec(case: Recorded) -> Wav2Vec2Model:
 
 
 def lora(case: Recorded, check: Check) -> None:
-    """A low-rank change, merged and live, on the inputs of the transformer's case."""
+    """Compare a low-rank change, merged and live, on the inputs of the transformer's case."""
     base = case.beside("dit_cfg3_full")
     network, state = transformer(base), case.weights("lora")
 
@@ -271,7 +271,7 @@ CASES: dict[str, tuple[str, Callable[[Recorded, Check], None], float]] = {
 
 
 def judged(name: str, case: Recorded) -> Tolerance:
-    """One level on a case."""
+    """Judge one level on a case."""
     _, compare, allowed = CASES[name]
     level = Tolerance(name, allowed, 0.0)
     with torch.no_grad():
@@ -280,7 +280,7 @@ def judged(name: str, case: Recorded) -> Tolerance:
 
 
 def recorded(dump: Path, name: str) -> Recorded:
-    """A case of a dump."""
+    """Read a case of a dump."""
     return Recorded(
         tensors=load_file(dump / f"{name}.io.safetensors"),
         meta=json.loads((dump / f"{name}.json").read_text(encoding="utf-8"))["meta"],
@@ -291,6 +291,6 @@ def recorded(dump: Path, name: str) -> Recorded:
 
 
 def levels(dump: Path) -> Iterator[Tolerance]:
-    """Every case of a dump that `stableavatar_peer.py` wrote."""
-    torch.set_num_threads(1)  # such small networks gain nothing by more
+    """Compare every case of a dump that `stableavatar_peer.py` wrote."""
+    torch.set_num_threads(1)  # such small networks gain nothing from more
     return (judged(name, recorded(dump, case)) for name, (case, _, _) in CASES.items())

@@ -1,1 +1,1 @@
-"""Small golden vectors from the originals' own code, one module an engine; the tests of the engines read them."""
+"""Small golden vectors from the originals' own code, one module per engine; the tests of the engines read them."""

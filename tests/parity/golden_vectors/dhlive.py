@@ -1,10 +1,10 @@
-"""`python -m tests.parity.golden_vectors.dhlive CHECKOUT MINI1`: golden vectors of DH_live's own code.
+"""`python -m tests.parity.golden_vectors.dhlive CHECKOUT MINI1`: write golden vectors of DH_live's own code.
 
-They are small, and of commit 3e5ce86.
+They are small, and from commit 3e5ce86.
 
-Needs kaldi-native-fbank, which the original hears with. CHECKOUT is the original, MINI1 its
+The script needs kaldi-native-fbank, with which the original analyses sound. CHECKOUT is the original, MINI1 its
 `talkingface/models/DINet_mini.py` as of commit 5415443. Every network has weights that follow from names and shapes
-(`tests.parity.ruled`), so that a test needs neither. Writes tests/engines/dhlive/golden.npz.
+(`tests.parity.ruled`), so that a test needs neither of the two. Writes tests/engines/dhlive/golden.npz.
 """
 
 import sys
@@ -34,7 +34,7 @@ INPUTS: dict[str, dict[str, tuple[int, ...]]] = {
 
 
 def inputs(name: str) -> dict[str, Tensor]:
-    """What a case gets: images within 0..1, sound in a filter bank's range, the pipeline's masks as ramps."""
+    """Return a case's inputs: images within 0..1, sound in a filter bank's range, the pipeline's masks as ramps."""
     given = {key: torch.from_numpy(uniform(f"{name} {key}", shape)) for key, shape in INPUTS[name].items()}
     if name == "audio":
         return {"mel": given["mel"] * 8 - 4}
@@ -43,7 +43,7 @@ def inputs(name: str) -> dict[str, Tensor]:
 
 
 def sound(rate: int) -> NDArray[np.float32]:
-    """(n,) float32 within -1..1: a third of a second of a rising tone in noise, its middle digital silence."""
+    """Return a third of a second of a rising tone in noise, with digital silence in the middle: (n,) float32, -1..1."""
     time = np.arange(rate // 3) / rate
     tone = 0.3 * np.sin(2 * np.pi * (200 + 1500 * time) * time)
     loud = np.where((time > 0.15) & (time < 0.25), 0.0, 1.0)
@@ -51,7 +51,7 @@ def sound(rate: int) -> NDArray[np.float32]:
 
 
 def _filter_bank(rate: int) -> NDArray[np.float32]:
-    """(n, 80): what Kaldi makes of it with the original's options."""
+    """Return Kaldi's features of `sound` with the original's options, (n, 80)."""
     kaldi = import_module("kaldi_native_fbank")
     options = kaldi.FbankOptions()
     frame = options.frame_opts
@@ -64,7 +64,7 @@ def _filter_bank(rate: int) -> NDArray[np.float32]:
 
 
 def _control() -> Tensor:
-    """(1, 4, 184, 184): a smooth warp around bands of the mouth's colours."""
+    """Return a smooth warp around bands of the mouth's colours, (1, 4, 184, 184)."""
     image = torch.full((1, 4, 184, 184), 0.5)
     image[:, :2] += 0.02 * torch.from_numpy(uniform("warp", (1, 2, 184, 184)))
     for top, bottom, colour in ((78, 84, (1, 0, 0)), (84, 89, (0, 1, 0)), (89, 96, (0, 0, 0)), (96, 104, (0.5, 0, 0))):
@@ -73,7 +73,7 @@ def _control() -> Tensor:
 
 
 def filled(network: nn.Module) -> nn.Module:
-    """With weights by rule, in evaluation."""
+    """Load weights by rule into the network, and switch it to evaluation."""
     network.load_state_dict(state({name: tuple(value.shape) for name, value in network.state_dict().items()}))
     return network.eval()
 

@@ -1,8 +1,8 @@
-"""`python -m tests.parity.golden_vectors.liveportrait CHECKOUT`: golden vectors of LivePortrait's own code.
+"""`python -m tests.parity.golden_vectors.liveportrait CHECKOUT`: write golden vectors of LivePortrait's own code.
 
-They are small, and of commit 1986663.
+They are small, and from commit 1986663.
 
-Every network at a small size, with weights that follow from names and shapes (`tests.parity.ruled`), so that a test
+Every network has a small size and weights that follow from names and shapes (`tests.parity.ruled`), so that a test
 needs neither the original nor a weight file. Writes tests/engines/liveportrait/golden.npz.
 """
 
@@ -28,7 +28,7 @@ INPUTS = {"stitching": 126, "lips": 65, "eyes": 66}
 
 
 def inputs(name: str) -> tuple[torch.Tensor, ...]:
-    """What a network is given."""
+    """Return a network's inputs."""
     if name in INPUTS:
         return (torch.from_numpy(0.8 * uniform("x", (3, INPUTS[name]))),)
     if name == "warping":
@@ -40,7 +40,7 @@ def inputs(name: str) -> tuple[torch.Tensor, ...]:
 
 
 def small_original() -> dict[str, torch.nn.Module]:
-    """The original's own networks at the sizes of SIZES."""
+    """Return the original's own networks at the sizes of SIZES."""
     from src.modules.appearance_feature_extractor import AppearanceFeatureExtractor  # type: ignore[import-not-found]
     from src.modules.convnextv2 import ConvNeXtV2  # type: ignore[import-not-found]
     from src.modules.spade_generator import SPADEDecoder  # type: ignore[import-not-found]

@@ -1,10 +1,11 @@
-"""`python -m tests.parity.golden_vectors.liveportrait_rules CHECKOUT SCRIPT`: golden vectors of its loop.
+"""`python -m tests.parity.golden_vectors.liveportrait_rules CHECKOUT SCRIPT`: write golden vectors of its loop.
 
 They show how LivePortrait's own loop (commit 1986663) combines motions, under every set of options.
 
 CHECKOUT is the original, SCRIPT the peer script that writes dumps of it: its `Dump.stage_pipeline` runs the loop. Here
-the loop is given motions and retargeting weights that follow from their names (`tests.parity.ruled`) instead of what
-networks find in frames, so that a test needs neither. Writes tests/engines/liveportrait/rules_golden.npz.
+the loop gets motions and retargeting weights that follow from their names (`tests.parity.ruled`) instead of motions
+that networks find in frames, so that a test needs neither the original nor weight files. Writes
+tests/engines/liveportrait/rules_golden.npz.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from tests.parity.ruled import state, uniform
 
 OUT = Path(__file__).parents[2] / "engines" / "liveportrait" / "rules_golden.npz"
 SEED = 3
-LAST_LAYER = 0.05  # of what the rule gives, as a trained network's corrections are small
+LAST_LAYER = 0.05  # factor on the weights by rule, because a trained network's corrections are small
 NETWORKS = {
     "retarget_shoulder": (126, [128, 128, 64], 65),
     "retarget_mouth": (65, [128, 128, 64], 63),
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def peer(script: Path) -> Any:
-    """The peer script as a module."""
+    """Import the peer script as a module."""
     spec = spec_from_file_location(script.stem, script)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
@@ -56,7 +57,7 @@ def peer(script: Path) -> Any:
 
 
 def golden(checkout: Path, script: Any, folder: Path) -> RuleArrays:
-    """What the loop was given and what came out, by name. folder: for what is only needed meanwhile."""
+    """Run the loop; return its inputs and results by name. folder: for temporary files."""
     dump = script.Dump(argparse.Namespace(repo=str(checkout), out=str(folder), seed=SEED, threads=1))
     dump.real = dump.real_full = None
     dump.weights()
@@ -85,9 +86,9 @@ def _weights(inputs: int, hidden: list[int], outputs: int) -> dict[str, Tensor]:
 
 
 def _stand_in(wrapper: Any) -> list[dict[str, Tensor]]:
-    """Have the wrapper find a motion of its own in each frame, and draw nothing.
+    """Make the wrapper find another motion in each frame, and draw nothing.
 
-    Returns the motions, as they are found.
+    Returns a list to which the motions are added when they are found.
     """
     found: list[dict[str, Tensor]] = []
 
@@ -114,7 +115,7 @@ def _stand_in(wrapper: Any) -> list[dict[str, Tensor]]:
 
 
 def _sources(motions: list[dict[str, Tensor]], folder: Path) -> RuleArrays:
-    """The motions and openings of the sources: the still, the still uncropped, a video's frames."""
+    """Return the motions and openings of the sources: the still, the uncropped still, a video's frames."""
     held = {f"source {key}": np.stack([each[key][0].numpy() for each in motions]) for key in motions[0]}
     with np.load(folder / "inputs/pipeline_landmarks.npz") as points:
         frames = [points[f"video203_{i}"] for i in range(len(motions) - 2)]
@@ -126,7 +127,7 @@ def _sources(motions: list[dict[str, Tensor]], folder: Path) -> RuleArrays:
 
 
 def _driver(folder: Path) -> RuleArrays:
-    """The motions and openings of the driver."""
+    """Return the motions and openings of the driver."""
     with (folder / "inputs/templates/seq.pkl").open("rb") as file:
         template = pickle.load(file)  # written by the script just now
     held = {f"driver {key}": np.stack([each[key][0] for each in template["motion"]]) for key in MOTION}

@@ -1,9 +1,9 @@
-"""`python -m tests.parity.golden_vectors.personalive DUMP`: golden vectors from a recording of the original.
+"""`python -m tests.parity.golden_vectors.personalive DUMP`: write golden vectors from a recording of the original.
 
 They are small; the recording is in float32.
 
-Weights and inputs of a recording follow from its seed and their names, so only what the original gave is kept, some
-values of each array; the rest is derived again. Writes tests/engines/personalive/golden.npz.
+Weights and inputs of a recording follow from its seed and their names, so that tests derive them again. Kept are only
+the original's results, some values of each array. Writes tests/engines/personalive/golden.npz.
 """
 
 import hashlib
@@ -34,21 +34,21 @@ CASES = (
     "denoising_unet",
     "streaming",
 )
-CHUNKS = 11  # of the loop: the first keyframe is made by the tenth call and seen by the eleventh
-SPREAD, PEAKS = 96, 32  # values kept of an array: anywhere, and the greatest
-GAINS = (1.0, 0.4, 1.5)  # that the recording script gives a network's matrices
-SCALES = (1.0, 0.3, 0.05)  # and its inputs
+CHUNKS = 11  # of the loop: the tenth call makes the first keyframe, and the eleventh uses it
+SPREAD, PEAKS = 96, 32  # number of values kept of an array: at random, and the greatest
+GAINS = (1.0, 0.4, 1.5)  # factors of the recording script on a network's matrices
+SCALES = (1.0, 0.3, 0.05)  # and on its inputs
 TABLES = ("pe", "pos_embed", "num_batches_tracked", "position_ids")
 
 
 def normal(*key: object) -> np.random.Generator:
-    """The recording's random numbers of this name."""
+    """Return the recording's random generator for this name."""
     digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:8], "little")))
 
 
 def weight(key: tuple[object, ...], name: str, like: Tensor, gain: float) -> Tensor:
-    """A tensor of a recorded network."""
+    """Derive a tensor of a recorded network."""
     leaf, values = name.rsplit(".", 1)[-1], normal(*key, name).standard_normal(tuple(like.shape))
     if leaf == "running_var":
         values = 1 + 0.2 * np.abs(values)
@@ -62,7 +62,7 @@ def weight(key: tuple[object, ...], name: str, like: Tensor, gain: float) -> Ten
 
 
 class GoldenCase(Case):
-    """A case of the golden vectors. What was not kept of an array is NaN."""
+    """A case of the golden vectors. Values of an array that were not kept are NaN."""
 
     @classmethod
     def open(cls, name: str) -> "GoldenCase":
@@ -80,7 +80,7 @@ class GoldenCase(Case):
         return np.asarray(values, np.float32)
 
     def _driven(self, chunk: int) -> Array:
-        """The frames of a loop's driver: an image that is moved along."""
+        """Return the frames of a loop's driver: an image that is shifted from frame to frame."""
         frame = self.arrays[f"in_image_drive{chunk // 3}"].astype(np.float32)
         frames = [np.roll(frame, (4 * chunk + i, 2 * i), (0, 1)) for i in range(4)]
         return np.stack(frames).transpose(0, 3, 1, 2) / np.float32(255) * np.float32(2) - np.float32(1)
@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def pick(case: Case) -> dict[str, Array]:
-    """What to keep of a case."""
+    """Return the arrays to keep of a case."""
     meta: dict[str, Any] = {key: case.meta[key] for key in ("case", "seed", "constructors", "log") if key in case.meta}
     meta |= {"inputs": {}, "outputs": {}, "gains": {}}
     if "log" in meta:
@@ -159,7 +159,7 @@ def keep_output(kept: dict[str, Array], meta: dict[str, Any], name: str, value: 
 
 
 def keep_derived(meta: dict[str, Any], frames: Mapping[str, Array], name: str, value: Array) -> bool:
-    """Whether an input follows from its name; then how is noted."""
+    """Whether an input can be derived from its name; if so, its shape and scale are noted in `meta`."""
     probe = GoldenCase({key: each for key, each in frames.items() if "image" in key}, meta)
     for scale in SCALES:
         meta["inputs"][name] = (value.shape, scale)
@@ -170,7 +170,7 @@ def keep_derived(meta: dict[str, Any], frames: Mapping[str, Array], name: str, v
 
 
 def keep_weights(kept: dict[str, Array], meta: dict[str, Any], name: str, case: Case) -> None:
-    """Note a network's gain, and keep what the recording script changed after."""
+    """Note a network's gain, and keep the weights that the recording script changed afterwards."""
     state = case.weights(name, nn.Module())
     names = [each for each in state if each.rsplit(".", 1)[-1] not in (*TABLES, "idx_tensor")]
     key = (meta["seed"], meta["case"], name)

@@ -1,10 +1,11 @@
-"""`python -m tests.parity.golden_vectors.stableavatar RECORDING_SCRIPT CHECKOUT`: small golden vectors.
+"""`python -m tests.parity.golden_vectors.stableavatar RECORDING_SCRIPT CHECKOUT`: write small golden vectors.
 
 They come from StableAvatar's own code.
 
-The recording script's cases, on weights that follow from names and shapes (`tests.parity.ruled`), so that a test needs
-neither the original nor a weight file. Inputs, and what the transformer predicts in the loop, are rounded to
-sixteenths: a byte holds each to the bit. Of results some values are kept. Writes tests/engines/stableavatar/golden.npz.
+The recording script's cases run on weights that follow from names and shapes (`tests.parity.ruled`), so that a test
+needs neither the original nor a weight file. Inputs and the transformer's predictions in the loop are rounded to
+sixteenths, so that a byte holds each exactly. Some values of each result are kept. Writes
+tests/engines/stableavatar/golden.npz.
 """
 
 import io
@@ -36,7 +37,7 @@ LOOPS = {"loop": ("uniform", 3), "log loop": ("log", 4)}  # scheme and overlap: 
 
 
 def names() -> Iterator[str]:
-    """The levels that have golden vectors. A LoRA's follow from those of the transformer, merged and live."""
+    """Yield the levels that have golden vectors. A LoRA needs none: its tests build on the transformer's."""
     yield from (name for name in CASES if name != "lora")
     yield "log loop"
 
@@ -52,16 +53,16 @@ def held() -> dict[str, NDArray[Any]]:
 
 
 class Unkept:
-    """A result of which some values are kept, by the name of the comparison."""
+    """Placeholder for a result of which only some values are kept, under the name of the comparison."""
 
     def __getitem__(self, index: Any) -> "Unkept":
         return self
 
 
 def judged_golden(name: str) -> Tolerance:
-    """A level on the golden vectors.
+    """Judge a level on the golden vectors.
 
-    What rounding may change is ten times more than of a recording: weights by rule amplify it.
+    The tolerance is ten times that of a recording, because weights by rule amplify rounding.
     """
     _, compare, allowed = CASES[name.removeprefix("log ")]
     level, arrays = Tolerance(name, allowed if allowed == LOOP else 10 * allowed, 0.0), held()
@@ -83,7 +84,7 @@ class GoldenRecording(Recorded):
 
 
 def golden(name: str) -> GoldenRecording:
-    """The case of a level."""
+    """Return the case of a level."""
     arrays, prefix = held(), f"{name}/"
     tensors = {key.removeprefix(prefix): value for key, value in arrays.items() if key.startswith(prefix)}
     shapes = json.loads(str(arrays["shapes"]))
@@ -99,7 +100,7 @@ def golden(name: str) -> GoldenRecording:
 
 
 def weights_by_rule(of: str, shapes: dict[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """The weights of a case, whose names in the networks they belong to may be longer or shorter than in its file."""
+    """Return the weights of a case. Names in their networks may be longer or shorter than in the case's file."""
     longer = {"vocal_projector": "vocal_projector."}.get(of, "")
     own = {key: longer + key.removeprefix("wav2vec.") for key in shapes}
     found = state({own[key]: tuple(shape) for key, shape in shapes.items()})
@@ -111,7 +112,7 @@ def given(value: NDArray[Any]) -> NDArray[Any]:
 
 
 def packed(name: str, case: Recorded) -> dict[str, NDArray[Any]]:
-    """What is kept of a case: what is given, whole, and of each result that is compared some values."""
+    """Return what is kept of a case: its inputs, complete, and some values of each compared result."""
     kept: dict[str, NDArray[Any]] = {"meta": np.array(json.dumps(dict(case.meta)))}
 
     @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ def packed(name: str, case: Recorded) -> dict[str, NDArray[Any]]:
 
 @contextmanager
 def by_rule(peer: Any) -> Iterator[None]:
-    """The recording script with weights by rule, and with inputs and predictions in sixteenths."""
+    """Patch the recording script to use weights by rule, and inputs and predictions in sixteenths."""
 
     def weights(module: nn.Module, seed: int) -> nn.Module:
         module.load_state_dict(state({key: tuple(each.shape) for key, each in module.state_dict().items()}))
@@ -164,7 +165,7 @@ def by_rule(peer: Any) -> Iterator[None]:
 
 
 def forced(run: Callable[..., Any], how: dict[str, Any], *given: Any, **other: Any) -> Any:
-    """The original's loop as these levels want it."""
+    """Run the original's loop with the options of a level."""
     return run(*given, **other | how)
 
 
