@@ -1,4 +1,4 @@
-"""What an engine's code raises, or returns in a wrong form, is one sentence with its name for every call."""
+"""In every call, an error or a malformed result of an engine's code becomes one sentence with the engine's name."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -26,7 +26,7 @@ INFO = EngineInfo(name="odd", title="Odd", inputs=frozenset({"motion"}), roi_siz
 
 
 class Odd(EngineSession):
-    """Returns what it is given, or raises it."""
+    """Session that returns `out`, or raises it."""
 
     def __init__(self, out: Any) -> None:
         self.out = out
@@ -106,7 +106,7 @@ def test_attributes_are_the_sessions_own() -> None:
 
 
 class RaisingEngine(FrameEngine):
-    """Neither says whether it runs, nor opens."""
+    """Engine whose probe and open both raise."""
 
     info = INFO
 

@@ -1,4 +1,4 @@
-"""An engine's options: a wrong one is the same sentence wherever it comes in, by class or by schema."""
+"""An engine's options: a wrong one gives the same sentence, whether checked by class or by schema."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What other packages' entry points may be: one name each, the engine's own."""
+"""Entry points of other packages: each has one name, which is the engine's own."""
 
 from pathlib import Path
 
@@ -13,13 +13,13 @@ ENGINE = "tests.support.engines.slow_engines:FaultyEngine"
 
 @pytest.fixture
 def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which packages are installed."""
+    """Return a folder in which packages are installed."""
     monkeypatch.syspath_prepend(tmp_path)
     return tmp_path
 
 
 def install(packages: Path, package: str, name: str, where: str = ENGINE) -> None:
-    """A package with one engine."""
+    """Install a package with one engine."""
     folder = packages / f"{package}-1.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""xFormers in place of PyTorch's attention: only where it loads and computes the same; else the true reason."""
+"""xFormers replaces PyTorch's attention only if it loads and computes the same; otherwise the true reason is given."""
 
 import shutil
 import subprocess
@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: E402
 from engines import xformers_attention as tried  # noqa: E402
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
-# What 0.0.35 says where none of its kernels fits.
+# The error of version 0.0.35 if none of its kernels fits.
 NONE_FITS = """No operator found for `memory_efficient_attention_forward` with inputs:
      query       : shape=(1, 16, 2, 32) (torch.float16)
      p           : 0.0
@@ -58,7 +58,7 @@ def test_one_that_does_not_is_refused_with_the_reason(attend: tried.Attend, word
 
 
 def test_it_is_tried_with_an_engines_heads_in_its_precision() -> None:
-    """StableAvatar's are of 128 channels, in bfloat16; what fails there is the reason, though others work."""
+    """StableAvatar's heads have 128 channels, in bfloat16; a failure there is the reason, even if others work."""
     given = list[Any]()
 
     def attend(*each: Any) -> Any:
@@ -81,7 +81,7 @@ def test_without_a_gpu_and_without_the_package(monkeypatch: pytest.MonkeyPatch) 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="a library is compiled")
 def test_the_runtime_of_its_package_is_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """An installed package that has a library of this name, which the machine has not."""
+    """The library is in an installed package, and not on the machine itself."""
     monkeypatch.setattr(tried, "RUNTIME", "libstudio-test.so.12")
     monkeypatch.setattr(tried, "RUNTIME_PACKAGE", "studio-test-runtime")
     said = tried.runtime_problem()

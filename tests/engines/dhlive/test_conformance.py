@@ -13,7 +13,7 @@ pytestmark = pytest.mark.apart
 
 @pytest.fixture(autouse=True)
 def narrow() -> Iterator[None]:
-    """Threads of a network this small wait longer for each other than they work."""
+    """Run with one thread: several threads of a network this small wait for each other longer than they work."""
     with one_thread():
         yield
 

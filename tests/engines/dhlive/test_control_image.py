@@ -31,7 +31,7 @@ Floats = NDArray[np.float64]
 def slow(
     mesh: FaceMesh, offsets: NDArray[np.float32], mouth: list[float], matrix: Floats, landmarks: Floats, browser: bool
 ) -> Floats:
-    """(4, S, S), by the rules in their order: each vertex by its category, each pixel by all triangles over it."""
+    """Draw (4, S, S) by the rules, in order: each vertex by its category, each pixel by all triangles over it."""
     points, warps = np.zeros((len(mesh.vertices), 3)), np.zeros((len(mesh.vertices), 2))
     for number, (vertex, category) in enumerate(zip(mesh.vertices, mesh.categories, strict=True)):
         p = vertex.copy()
@@ -101,12 +101,12 @@ def test_it_is_the_slow_reference(mouth: str, pose: str, rules: ControlRules) ->
     fast = ControlPainter(mesh(), offsets, SIDE, rules).draw(coefficients, matrix, landmarks)
     wanted = slow(mesh(), offsets, MOUTHS[mouth], matrix, landmarks.astype(np.float64), rules is ControlRules.BROWSER)
     wrong = np.abs(fast - wanted).max(axis=0) > 1e-5
-    assert wrong.mean() < 2e-4  # pixels on an edge, to one side or the other by rounding
+    assert wrong.mean() < 2e-4  # pixels on an edge, which rounding assigns to either side
     assert (fast[3] == 1).mean() > 0.1
 
 
 def test_every_class_of_pixel_is_drawn() -> None:
-    """In the open mouth: both lips, both rows of teeth, the dark between and the moved skin."""
+    """The open mouth shows both lips, both rows of teeth, the darkness in between and the moved skin."""
     matrix = POSES["straight"]
     painter = ControlPainter(mesh(), stand_in_offsets(), SIDE)
     image = painter.draw(np.array(MOUTHS["open"], np.float32), matrix, landmarks_of(mesh(), matrix))

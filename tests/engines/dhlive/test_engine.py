@@ -1,4 +1,4 @@
-"""The engine on a filmed body: its frames belong to the plate frame they name, and the film around the mouth stays."""
+"""The engine on a filmed body: frames belong to the plate frame they name, and the film around the mouth is kept."""
 
 import shutil
 from dataclasses import replace
@@ -44,7 +44,7 @@ def spoken(session: DhliveSession, seconds: float = 0.8) -> list[RoiFrame]:
 
 
 def composed(frame: RoiFrame) -> tuple[Any, Any]:
-    """The program's frame and the plate's own, as RGB."""
+    """Return the program's frame and the plate's own, as RGB."""
     assert frame.plate is not None
     composer = Composer(filmed())
     program = composer.compose(composer.background(frame.plate), frame.plate, frame.pixels, 1.0, own=True).frame
@@ -52,7 +52,7 @@ def composed(frame: RoiFrame) -> tuple[Any, Any]:
 
 
 def test_the_film_around_the_mouth_stays() -> None:
-    """Outside of the crop to the bit; in it, up to the network's window, as the mesh at rest leaves it."""
+    """The film is kept to the bit outside the crop, and nearly so between the crop's edge and the network's window."""
     person = kept_person(filmed())
     for frame in spoken(opened(strength=0.0), 0.4):
         assert frame.plate is not None
@@ -64,7 +64,7 @@ def test_the_film_around_the_mouth_stays() -> None:
         assert outside.max() == 0
         side = right - left
         rim = changed[top:bottom, left : left + side // 8]
-        assert rim.mean() < 3 and changed[top:bottom, left:right].max() > 30  # noise for a mouth
+        assert rim.mean() < 3 and changed[top:bottom, left:right].max() > 30  # the mouth is noise
 
 
 def test_a_frame_is_drawn_from_the_plate_frame_that_it_names() -> None:
@@ -102,7 +102,7 @@ def test_the_mouth_follows_the_voice_and_the_options() -> None:
 
 
 def test_it_waits_with_a_mouth_that_closes() -> None:
-    """From the last word to rest within a few frames, on the plate frames of the time.
+    """After the last word the mouth comes to rest within a few frames, each on the plate frame of its time.
 
     At rest nothing moves but the film.
     """
@@ -149,7 +149,7 @@ def test_a_person_of_another_film_is_refused_in_one_sentence(tmp_path: Any) -> N
 
 
 def test_another_mouth_measures_the_film_again_and_an_imported_person_stays(tmp_path: Path) -> None:
-    """Its style is what one network knows a person by, and noise to another."""
+    """A person's style is specific to one network, and noise to another."""
     shutil.copytree(filmed().folder, tmp_path / "own")
     avatar = load_avatar(tmp_path / "own")
     mouth = tmp_path / "mouth.pth"

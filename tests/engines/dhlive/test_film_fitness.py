@@ -1,4 +1,4 @@
-"""Which frames of a film are used, and whether its mouth is closed: by the film's report, and without one."""
+"""The frames of a film that are used, and whether its mouth is closed: with the film's report and without one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +23,7 @@ FRAMES = 20
 
 
 def avatar(folder: Path, *talking: tuple[int, int], loop: tuple[int, int] = (2, 18), report: bool = True) -> Avatar:
-    """The filmed one with a report of these stretches."""
+    """Return the filmed avatar with a report of these stretches."""
     if report:
         stretches = tuple(Stretch(kind="talking", first=first, end=end) for first, end in talking)
         told: Any = {"frames": FRAMES, "fps": 25.0, "shots": (), "stretches": stretches, "still": 0}
@@ -34,7 +34,7 @@ def avatar(folder: Path, *talking: tuple[int, int], loop: tuple[int, int] = (2, 
 
 
 def mouths(moving: bool) -> NDArray[np.float64]:
-    """(16, 478, 3) faces whose lips part by a third of their width, always or in every second frame."""
+    """Return (16, 478, 3) faces whose lips are apart by a third of their width, always or in every second frame."""
     points = np.zeros((16, 478, 3))
     points[:, 291, 0], points[:, 17, 1] = 30.0, 10.0
     if moving:
@@ -54,7 +54,7 @@ def test_speech_in_what_is_played_is_refused_with_its_place(tmp_path: Path) -> N
         check_closed_mouth(avatar(tmp_path, (0, 10)), mouths(moving=True))
     assert "\n" not in str(refused.value) and str(refused.value).endswith(".")
     assert fitness(avatar(tmp_path, (0, 10)))[-1] == "The mouth is closed in 50 % of them."
-    check_closed_mouth(avatar(tmp_path, (0, 4)), mouths(moving=True))  # an eighth of it
+    check_closed_mouth(avatar(tmp_path, (0, 4)), mouths(moving=True))  # an eighth of what is played
     check_closed_mouth(avatar(tmp_path, (0, 2), (18, 20)), mouths(moving=True))  # none of what is played
 
 

@@ -1,7 +1,4 @@
-"""The engine as a channel uses it.
-
-When its frames come, what an interrupt leaves, and speech that is longer than the film.
-"""
+"""The engine as a channel uses it: when its frames come, interrupts, and speech that is longer than the film."""
 
 from collections import defaultdict
 from functools import cache
@@ -23,14 +20,14 @@ from tests.support.files.voice_material import babble, sound_of  # noqa: E402
 
 pytestmark = pytest.mark.apart
 
-BUDGET_US = 100_000  # beyond the look-ahead, until the first voiced frame
+BUDGET_US = 100_000  # from the end of the look-ahead to the first voiced frame
 TICK_US = 40_000
-ROUNDING = 1e-5  # grey levels of a mean: a few pixels by one
+ROUNDING = 1e-5  # grey levels of a mean: a few pixels differ by one
 
 
 @cache
 def voice() -> NDArray[np.int16]:
-    """Over twice as long as the film, and its syllables never come round with the film's frames."""
+    """Return a voice over twice as long as the film, with a period of syllables that never matches the film's."""
     return sound_of([babble(5, period=0.39)])
 
 
@@ -44,7 +41,7 @@ def opened(*, draws: bool = True, plate: int | None = None) -> DhliveSession:
 @pytest.mark.parametrize("block_ms", [5, 20, 40])
 @pytest.mark.parametrize("start", [0, 1, 39_999, 3 * US + 17_000])
 def test_the_first_voiced_frame_comes_within_the_look_ahead_and_a_tenth_of_a_second(block_ms: int, start: int) -> None:
-    """Blocks arrive when their last sample has been spoken: on the clock of the voice itself."""
+    """Each block arrives when its last sample has been spoken, by the voice's own clock."""
     session, size = opened(draws=False), block_ms * SOUND_RATE_HZ // 1000
     for at in range(0, len(voice()), size):
         block = voice()[at : at + size]
@@ -74,7 +71,7 @@ def test_an_interrupted_mouth_closes_and_nothing_of_the_look_ahead_is_shown() ->
 
 
 def test_speech_longer_than_the_film_does_not_repeat_its_lips() -> None:
-    """The film goes round, the mouth goes on: one plate frame with the mouth of each time that it is shown."""
+    """The film repeats and the mouth does not: a plate frame has another mouth each time that it is shown."""
     session = opened()
     frames = session.hear(VoiceBlock(0, voice())) + session.flush()
     assert len(frames) > 2 * BODY_FRAMES
@@ -89,7 +86,7 @@ def test_speech_longer_than_the_film_does_not_repeat_its_lips() -> None:
 
 
 def test_frames_of_a_voice_that_comes_late_and_all_at_once_belong_to_their_own_time() -> None:
-    """After a stall of a second what is due comes at once, each frame with the time and plate frame of its own tick."""
+    """After a stall of a second all due frames come together, each with the time and plate frame of its own tick."""
     steady, stalled = opened(draws=False), opened(draws=False)
     size = SOUND_RATE_HZ // 25
     want = [

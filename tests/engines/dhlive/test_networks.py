@@ -29,8 +29,8 @@ from tests.parity.dhlive import BOUND, streamed  # noqa: E402
 from tests.parity.golden_vectors.dhlive import OUT, filled, inputs  # noqa: E402
 from tests.parity.ruled import samples  # noqa: E402
 
-STREAMED = 2e-6  # by which pair by pair may differ from all at once
-FOLDED = 1e-5  # by which layers that are computed as one may differ from each by itself
+STREAMED = 2e-6  # allowed difference between pair by pair and all together
+FOLDED = 1e-5  # allowed difference between layers computed as one and separately
 Results = dict[str, Any]
 
 
@@ -47,7 +47,7 @@ def results(name: str) -> Results:
 
 
 def off(name: str) -> float:
-    """The greatest difference to the original's numbers."""
+    """Return the greatest difference from the original's numbers."""
     wanted = {key.removeprefix(f"{name} "): value for key, value in golden().items() if key.startswith(f"{name} ")}
     found = results(name)
     assert wanted.keys() == found.keys()
@@ -133,7 +133,7 @@ def test_pair_by_pair_is_all_at_once() -> None:
 
 @pytest.mark.parametrize("faces", [1, 3, 9])
 def test_folded_layers_draw_what_the_definition_does(faces: int) -> None:
-    """Alone, in a batch, and in one that a CPU takes in parts; with each face's own style."""
+    """One face, a batch, and a batch that a CPU computes in parts; each face with its own style."""
     network: Any = filled(Mini2Network())
     chance = torch.Generator().manual_seed(3)
     source = torch.rand(faces, 3, 80, 112, generator=chance)
@@ -146,7 +146,7 @@ def test_folded_layers_draw_what_the_definition_does(faces: int) -> None:
 @pytest.mark.parametrize("generation", Generation)
 @pytest.mark.parametrize("wrapped", (False, True))
 def test_a_checkpoint_is_recognised_by_its_keys(generation: Generation, wrapped: bool, tmp_path: Path) -> None:
-    """Bare, and as the mini generations' training files have it, with what else is in them."""
+    """A bare state, and one wrapped as in the training files of the mini generations, with their other contents."""
     network = filled(NETWORKS[generation]())
     held = (
         {"state_dict": {"net_g": network.state_dict(), "net_d": {}}, "epoch": 40} if wrapped else network.state_dict()

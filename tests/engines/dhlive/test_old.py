@@ -1,6 +1,6 @@
-"""The old network on a filmed body: what it is shown, where what it draws lies, and when it may go on air.
+"""The old network on a filmed body: its input, the placement of its output, and when it may go on air.
 
-The network's numbers are held against the original's in `test_networks`; here it gives back the face that it was shown.
+`test_networks` compares the network's numbers with the original's; here the network returns the face in its input.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.apart
 
 @pytest.fixture(scope="module", autouse=True)
 def mirror() -> Iterator[None]:
-    """A network that gives back what it is shown."""
+    """Let the network return its input."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OldNetwork, "person", lambda self, references: references)
         patch.setattr(OldNetwork, "forward", lambda self, source, prompt, person: source)
@@ -91,7 +91,7 @@ def test_the_drawn_face_fades_out_towards_its_edges() -> None:
 
 
 def test_what_is_drawn_lies_where_it_was_filmed() -> None:
-    """Of a network that gives back the holed face: the film, but for the hole, in its own colours."""
+    """A network that returns the holed face draws the film, except for the hole, in the film's own colours."""
     avatar = filmed()
     session = OldStandIn().open(avatar, SessionContext(plate_at=lambda pts: 7))
     frame = session.idle(0)[0]

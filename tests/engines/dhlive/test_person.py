@@ -1,4 +1,4 @@
-"""A person goes to and fro between the studio and the published format; a broken asset is one sentence."""
+"""A person is exported to the published format and imported again; a broken asset is one sentence."""
 
 import gzip
 import json
@@ -108,7 +108,7 @@ def test_a_published_film_plays_forward_and_backward() -> None:
 
 
 def test_a_placement_is_found_again() -> None:
-    """Of a head that turns: the map that was used, though the film is short."""
+    """For a head that turns, the map that was used is found even from a short film."""
     mean = stand_in_mesh().vertices
     wanted = np.stack([placement(184, yaw=n / 2, shift=(n, -n)) for n in range(12)])
     faces = np.stack([mean @ each[:3, :3].T + each[:3, 3] for each in wanted])

@@ -1,4 +1,4 @@
-"""A voice as mouth coefficients: what Kaldi hears, the same however it is cut, ahead by what is declared."""
+"""A voice as mouth coefficients: features as Kaldi's, the same however it is cut, ahead by the declared time."""
 
 from collections.abc import Iterable
 from fractions import Fraction
@@ -39,7 +39,7 @@ def network() -> AudioNetwork:
 
 @cache
 def voice() -> NDArray[np.int16]:
-    """Two and a half seconds."""
+    """Return a voice of two and a half seconds."""
     return sound_of([babble(4), silence(0.9)])
 
 
@@ -48,7 +48,7 @@ def speech(generation: Generation = Generation.MINI2, rate: Fraction = RATE) -> 
 
 
 def spoken(of: Speech, samples: NDArray[np.int16], sizes: Iterable[int], start: int = 3 * US + 7) -> list[SpeechTick]:
-    """The ticks of a voice cut into blocks of these sizes in turn, to its end."""
+    """Return the ticks of a voice that is cut into blocks of these sizes in turn, to its end."""
     said, at, turn = [], 0, list(sizes)
     while at < len(samples):
         block = samples[at : at + turn[0]]

@@ -1,4 +1,4 @@
-"""What was downloaded by hand is recognised by its content; a person's file and a pickle are read and never run."""
+"""Files downloaded by hand are recognised by their content; a person's file and a pickle are read and never run."""
 
 import pickle
 import shutil
@@ -28,7 +28,7 @@ from tests.support.files.evil_pickle import Evil  # noqa: E402
 
 @pytest.fixture
 def weights() -> EngineWeights:
-    """The manifest with the checksums of the stand-ins."""
+    """Return the manifest with the checksums of the stand-ins."""
     official, here = DhliveEngine().weights(), stand_ins()
     files = [
         replace(f, sha256=file_sha256(here[f.path]) if f.sha256 and f.path in here else f.sha256)
@@ -39,7 +39,7 @@ def weights() -> EngineWeights:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A folder laid out as the authors' source tree is, with other files in it."""
+    """Make a folder laid out as the authors' source tree, with other files in it."""
     for name, where in stand_ins().items():
         if where.suffix not in (".pth", ".pkl"):
             to = (

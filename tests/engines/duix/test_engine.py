@@ -74,7 +74,7 @@ class TestRules(EngineConformance):
 
 
 def test_it_is_off_until_licence_and_services_are_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """One thing after the other, each in a sentence; the service itself is not asked."""
+    """Each missing requirement is named in turn, in one sentence; the service itself is not asked."""
 
     def said() -> str:
         row = engine_summaries(Settings(home=tmp_path, engines=REAL))["duix"]
@@ -133,7 +133,7 @@ def test_speech_that_no_file_holds_is_refused(avatar: Avatar, speech: Path) -> N
 def test_a_render_is_labelled_marked_and_carries_the_attribution(
     service: DuixStandIn, avatar: Avatar, speech: Path, tmp_path: Path
 ) -> None:
-    """As every other render: the size that is asked for, the driver's sound, and the words of its licence besides."""
+    """As every other render it has the requested size and the driver's sound, and also the words of its licence."""
     made = {}
     for label in (True, False):
         out = tmp_path / f"{label}.mp4"

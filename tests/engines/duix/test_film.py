@@ -1,4 +1,4 @@
-"""What the service is given: a film and a speech as long as the clip."""
+"""The service's input: a film and a speech as long as the clip."""
 
 import wave
 from dataclasses import replace
@@ -38,7 +38,7 @@ def nothing(*told: object) -> None:
 
 
 def test_the_film_is_the_plate_to_and_fro_for_as_long_as_the_speech(still: Avatar, tmp_path: Path) -> None:
-    """A short plate, at half the clip's rate: the film turns at its ends."""
+    """A short plate at half the clip's rate is played forward and backward."""
     steps = list[tuple[int, int]]()
     write_film(clip(still, tmp_path / "none.wav", 14), tmp_path / "film.mp4", lambda *told: steps.append(told))
     assert steps == [(number + 1, 14) for number in range(14)]
@@ -53,7 +53,7 @@ def test_the_film_is_the_plate_to_and_fro_for_as_long_as_the_speech(still: Avata
 
 @pytest.mark.parametrize("index", range(4))
 def test_a_foreign_body_has_the_portraits_face(filmed: Avatar, index: int) -> None:
-    """Where the mask covers, wherever the body has gone; elsewhere the plate to the bit."""
+    """The face is where the mask is, wherever the body has moved; elsewhere the plate is kept to the bit."""
     frame, plain = i420_to_rgb(FilmedHost(filmed).frame(index)), i420_to_rgb(filmed.plate.frame(index))
     left = 16 + 4 * index  # of the ROI on the plate, 48 pixels wide
     assert frame[8 + 24, left + 24] == pytest.approx((60, 180, 60), abs=4)
@@ -80,7 +80,7 @@ def test_a_portraits_own_plate_is_filmed_as_it_is(still: Avatar) -> None:
 
 @pytest.mark.parametrize("ticks", [20, 30])
 def test_the_speech_is_as_long_as_the_clip_and_where_it_was(still: Avatar, tmp_path: Path, ticks: int) -> None:
-    """Of 25 ticks of sound, cut or followed by silence."""
+    """The sound of 25 ticks is cut, or followed by silence."""
     samples = np.arange(SOUND_RATE_HZ, dtype=np.int16) % 30_000
     (tmp_path / "in.wav").write_bytes(wav(samples.astype(np.int16)))
     write_speech(clip(still, tmp_path / "in.wav", ticks), tmp_path / "out.wav", nothing)
@@ -94,7 +94,7 @@ def test_the_speech_is_as_long_as_the_clip_and_where_it_was(still: Avatar, tmp_p
 
 
 def test_a_hole_in_the_sound_is_silence_in_the_speech(still: Avatar, tmp_path: Path) -> None:
-    """What comes after it stays where it was."""
+    """The sound after the hole keeps its time."""
     driver = write_holed_sound(tmp_path / "in.mkv", [(0.0, tone(0.2)), (0.7, tone(0.3))])
     write_speech(clip(still, driver, 30), tmp_path / "out.wav", nothing)
     with wave.open(str(tmp_path / "out.wav")) as file:

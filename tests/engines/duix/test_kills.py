@@ -1,4 +1,4 @@
-"""A process that is killed between any two steps costs nothing: the task is taken once and its video comes."""
+"""A process may be killed between any two steps: the task is accepted once, and its video is fetched."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Clients:
         return self.service.data.parent
 
     def run(self, code: str, kill_at: int = 0) -> int:
-        """A client from its beginning to its end; its exit code."""
+        """Run a client to its end; return its exit code."""
         assert self.forker.stdin is not None
         asked = {"folder": str(self.folder), "url": self.service.url, "code": code, "kill_at": kill_at}
         self.forker.stdin.write(json.dumps(asked) + "\n")
@@ -42,7 +42,7 @@ class Clients:
         return self._number()
 
     def came(self, code: str) -> bool:
-        """Whether a client that is not killed then has the video, of the task that was taken once, and cleans up."""
+        """Whether a further client, which is not killed, gets the video of the task, accepted once, and cleans up."""
         ended = self.run(code) == 0 and (self.folder / f"{code}.mp4").exists()
         left = [*self.service.temp.iterdir(), *(self.service.data / "persona-studio").iterdir()]
         return ended and self.service.taken.count(code) == 1 and [path.name for path in left] == ["lock"]
@@ -68,7 +68,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Clients]:
 
 
 def test_it_is_killed_at_each_of_its_steps(clients: Clients) -> None:
-    """Steps on the disk and on the network, one further each time, until a client lives to the end."""
+    """Steps are those on the disk and on the network, one further each time, until a client survives to its end."""
     failed, step = list[int](), 0
     for step in range(1, MOST_STEPS):
         code = str(uuid.uuid4())
@@ -93,7 +93,7 @@ def test_it_is_killed_at_each_of_its_steps(clients: Clients) -> None:
 def test_it_is_killed_while_the_service_answers(
     clients: Clients, moment: str, when: Callable[[DuixStandIn, str], bool]
 ) -> None:
-    """The answer is lost with it: that of the end too, which comes only once."""
+    """The answer is lost with the client, even the one that reports the end, which is sent only once."""
     service, code = clients.service, str(uuid.uuid4())
 
     def strike(now: str) -> None:

@@ -1,6 +1,6 @@
 """Several containers and several jobs.
 
-One task each, one poller each, and none waits for what is not its own for nothing.
+Each container has one task and one poller, and no job waits for another one's task without need.
 """
 
 import threading
@@ -41,7 +41,7 @@ def make(client: Client, folder: Path, code: str = CODE) -> None:
 
 
 def left_by_a_dead_process(service: DuixStandIn, folder: Path, code: str) -> None:
-    """A task that is at a service, and watched by none."""
+    """Leave a task at a service that no process watches."""
     data = DataFolder(service.data)
     with data.locked():
         for source, name in ((task(folder).speech, "speech.wav"), (task(folder).film, "film.mp4")):
@@ -137,7 +137,7 @@ def test_a_unit_that_must_stop_stops_at_once_and_goes_on_later(
 def test_what_is_wished_is_looked_at_ten_times_a_second(
     services: list[DuixStandIn], clock: PollerClock, tmp_path: Path
 ) -> None:
-    """While it waits for the service, and while it waits for another process's task."""
+    """Both while it waits for the service and while it waits for the task of another process."""
     client, looks = Client(services[:1], clock, Patience()), list[float]()
     pool = client.pool()
     pool.told = lambda percent: looks.append(clock.now)
@@ -146,7 +146,7 @@ def test_what_is_wished_is_looked_at_ten_times_a_second(
 
 
 def test_jobs_on_two_services_are_done_side_by_side_and_once(tmp_path: Path) -> None:
-    """Four threads with connections and locks of their own, as workers have. No task ends before two are at work."""
+    """Four threads have separate connections and locks, as workers do. No task ends before two services work."""
     both = threading.Event()
 
     def clock() -> float:

@@ -1,4 +1,4 @@
-"""A task at one service, through all that the contract says can happen, on a clock that is driven."""
+"""A task at one service, through everything that the contract allows to happen, on a driven clock."""
 
 import os
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from tests.support.engines.duix.service import DuixStandIn, Knobs
 
 @dataclass
 class PollerBench:
-    """A stand-in, a task for it, and the clock of both."""
+    """A stand-in for the service, a task for it, and the clock of both."""
 
     service: DuixStandIn
     task: Task
@@ -32,12 +32,12 @@ class PollerBench:
         return Client([self.service], self.clock)
 
     def make(self) -> Path:
-        """The video, as a process gets it that knows nothing of those before."""
+        """Get the video as a new process does, which knows nothing of earlier ones."""
         self.client().pool().video(self.task, self.out)
         return self.out
 
     def right(self) -> None:
-        """It is made, of one task that was taken once, and nothing is left of it once it is cleaned up."""
+        """Check that the video is made, of a task accepted once, and that nothing is left after the cleanup."""
         assert float(read_timeline(self.make()).duration) == pytest.approx(1.0)
         assert self.service.taken == [CODE]
         assert self.out.read_bytes() == (self.service.temp / f"{CODE}-r.mp4").read_bytes()
@@ -49,7 +49,7 @@ class PollerBench:
         assert [path.name for path in (self.service.data / "persona-studio").iterdir()] == ["lock"]
 
     def fails(self, words: str) -> None:
-        """The task fails in one sentence, and nothing is left of it."""
+        """Check that the task fails with one sentence, and that nothing is left of it."""
         with pytest.raises(StudioError, match=words) as caught:
             self.make()
         assert "\n" not in str(caught.value) and not self.out.exists()
@@ -110,7 +110,7 @@ def test_a_task_that_stands_still_is_given_up_after_ten_minutes(bench: PollerBen
 
 
 def test_a_video_that_grows_is_progress(bench: PollerBench) -> None:
-    """The service counts whole percents, which for long speech stand for long."""
+    """The service reports whole percents, which change rarely for long speech."""
     bench.service.knobs.hang_at, begun = 20, bench.clock.now
     client, growing = bench.client(), bench.service.temp / f"{CODE}-t.mp4"
     minutes = set[int]()
@@ -180,14 +180,14 @@ def test_a_service_that_gives_no_answers_is_a_sentence_and_the_task_goes_on_late
 def test_a_submit_without_an_answer_is_found_out_about_and_not_repeated(
     bench: PollerBench, wrong: int | str, times: int
 ) -> None:
-    """Garbage: the task was taken. An error: it was not, which ten seconds of queries show."""
+    """After garbage the task was accepted; after an error it was not, which ten seconds of queries show."""
     bench.service.knobs.submits, begun = [wrong], bench.clock.now
     bench.right()
     assert len(bench.service.asked) > 6 * times - 1 and (times == 1 or bench.clock.now - begun > 22)
 
 
 def test_a_task_that_was_seen_is_not_taken_for_one_that_never_came(bench: PollerBench) -> None:
-    """Its submit had no answer, its queries had; then it is lost, and is not handed in again in silence."""
+    """Its submit had no answer but its queries had; when it is lost then, it is not submitted again silently."""
     bench.service.knobs = Knobs(submits=["garbage"], lose_at=60)
     bench.fails("has lost the task")
     assert bench.service.taken == [CODE]
@@ -256,7 +256,7 @@ def test_a_video_that_is_not_whole_is_refused(bench: PollerBench, knobs: Knobs, 
 def test_an_end_is_on_the_disk_before_anything_else_is_done(
     bench: PollerBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After the answer with the end nothing happens before its record has been flushed under its name."""
+    """After the answer that reports the end, nothing happens before its record is flushed and has its name."""
     steps = list[str]()
     bench.service.knobs.after = lambda what: steps.append("end") if bench.service.ends else None
     flush, replace = os.fsync, os.replace

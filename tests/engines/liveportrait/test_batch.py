@@ -1,6 +1,6 @@
-"""Frames that a render draws several at a time are the same to the bit wherever a segment begins.
+"""Frames that a render draws in batches are the same to the bit wherever a segment begins.
 
-Those that are drawn one by one are the same but for rounding.
+Frames that are drawn one by one are the same except for rounding.
 """
 
 from collections.abc import Iterator
@@ -32,7 +32,7 @@ COUNT = 6
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many frames were drawn at a time, each time."""
+    """Record the number of frames in each batch that is drawn."""
     sizes: list[int] = []
     draw = portrait.PortraitRenderer.draw
 
@@ -50,7 +50,7 @@ def ticks(start: int, stop: int) -> Iterator[Driving]:
 
 
 def frames(of: Avatar, source: str, batch: int, first: int = 0) -> list[RoiFrame | int]:
-    """What a render in segments that end before tick `first` and at the end shows."""
+    """Return the frames of a render in two segments: to tick `first`, and from there to the end."""
     settings = LivePortraitSettings(source=source)
     run = EngineRun(LivePortraitSession(of, networks(), settings, batch=batch), idle_after=0)
     return [frame for span in ((0, first), (first, COUNT)) for frame in run.motion(ticks(*span))]
@@ -61,7 +61,7 @@ def content(shown: list[RoiFrame | int]) -> list[tuple[int, bytes]]:
 
 
 def alike(a: list[RoiFrame | int], b: list[RoiFrame | int]) -> bool:
-    """The same frames but for one grey level here and there."""
+    """Whether two runs have the same frames, except for single grey levels."""
     both = zip(content(a), content(b), strict=True)
     pairs = [(np.frombuffer(x, np.uint8).astype(int), np.frombuffer(y, np.uint8)) for (_, x), (_, y) in both]
     same = [x[0] for x in content(a)] == [y[0] for y in content(b)]
@@ -69,7 +69,7 @@ def alike(a: list[RoiFrame | int], b: list[RoiFrame | int]) -> bool:
 
 
 def test_a_batch_shows_what_single_frames_show(drawn: list[int]) -> None:
-    """Waiting frames among them too."""
+    """Some of them are frames in which the host waits."""
     single = frames(avatar(), "portrait", 1)
     assert set(drawn) == {1} and len(single) == COUNT == len(set(content(single)))
     drawn.clear()

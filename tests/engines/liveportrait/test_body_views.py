@@ -1,4 +1,4 @@
-"""A body video's own face is moved where it is.
+"""A body video's own face is moved in its place.
 
 Each plate frame is its own source, and nothing of it changes at rest.
 """

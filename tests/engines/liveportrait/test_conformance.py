@@ -1,7 +1,4 @@
-"""LivePortrait keeps the rules of every engine, with narrow networks.
-
-From a portrait, and from a body's own face in batches.
-"""
+"""LivePortrait keeps the rules of every engine, with narrow networks: from a portrait, and from a body's own face."""
 
 import pytest
 
@@ -24,7 +21,7 @@ class BodyEngine(NarrowEngine):
         return LivePortraitSettings(source="body", batch=3)
 
 
-# What moving the plate's own pixels and drawing several at a time have a part in.
+# The rules that depend on moving the plate's own pixels or on drawing in batches.
 BODY_RULES = (
     frame_rules.frames_have_their_form,
     frame_rules.frames_name_their_plate,
@@ -37,7 +34,7 @@ BODY_RULES = (
 @pytest.fixture(scope="module")
 def body(tmp_path_factory: pytest.TempPathFactory) -> FrameSubject:
     avatar = swaying_body(tmp_path_factory.mktemp("swaying"))
-    return FrameSubject(BodyEngine, avatar, tolerance=1)  # a batch's sums round otherwise than those of single frames
+    return FrameSubject(BodyEngine, avatar, tolerance=1)  # a batch's sums are rounded otherwise
 
 
 @pytest.mark.parametrize("rule", BODY_RULES, ids=lambda rule: rule.__name__)

@@ -1,4 +1,4 @@
-"""The LivePortrait engine keeps the engines' contract: what is shown, held, eased, saved and not drawn."""
+"""The LivePortrait engine keeps the engines' contract: frames that are shown, held, eased, saved and not drawn."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -111,7 +111,7 @@ def test_a_retaken_neutral_is_eased_to() -> None:
     opened = session(settings=LivePortraitSettings(stitching=False, close_lips=False, variance=0))
     opened.draws = False
     opened.step(driving(0, 0))
-    for t in range(40, 4000, 40):  # until the crop has come to rest about the face
+    for t in range(40, 4000, 40):  # until the crop has settled around the face
         opened.step(driving(t * MS, 6))
     away = np.abs(shown(opened) - opened._portrait.points).max()
     before = shown(opened)
@@ -284,7 +284,7 @@ def test_half_precision_shows_the_same_frame() -> None:
 
 
 def test_a_face_beyond_its_frame_is_drawn_from_what_is_there() -> None:
-    """The generator opens a session so, to compile what is compiled on first use."""
+    """The generator steps a new session like this, to compile everything that is compiled on first use."""
     face = avatar().face
     frame = pixels(session(), Driving(0, face, face, np.zeros((2, 2, 3), np.uint8)))
     assert frame.shape == (512, 512, 3)

@@ -30,7 +30,7 @@ def golden() -> dict[str, Any]:
 
 
 def worst(name: str, fold: Callable[[Any], Any] = fold_spectral_norm, fused: bool = False) -> float:
-    """How far a network is off, in shares of the tolerance."""
+    """Return the greatest difference of a network, as a multiple of the tolerance."""
     net = getattr(LivePortraitNetworks.empty(SIZES), name)
     weights = state(published_shapes(net))
     net.load_state_dict(fold(weights) if name == "decoder" else weights, strict=True)
@@ -60,7 +60,7 @@ def test_fused_layers_give_the_same_numbers(name: str) -> None:
 
 
 def _by_largest(weights: dict[str, Any]) -> dict[str, Any]:
-    """Spectral norm by the true largest singular value, which the stored vectors only come near."""
+    """Fold by the true spectral norm, which the stored vectors only approximate."""
     fixed = dict(weights)
     for name in [name for name in weights if name.endswith("weight_orig")]:
         u, _, v = torch.linalg.svd(weights[name].reshape(len(weights[name]), -1), full_matrices=False)

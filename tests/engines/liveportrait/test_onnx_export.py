@@ -15,7 +15,7 @@ from engines.liveportrait.onnx_export import FILES, export  # noqa: E402
 from tests.parity.ruled import uniform  # noqa: E402
 from tests.support.engines.liveportrait_material import networks  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter's own, about itself
+pytestmark = pytest.mark.filterwarnings("ignore")  # the exporter warns about itself
 
 
 def test_onnxruntime_gives_the_same(tmp_path: Path) -> None:

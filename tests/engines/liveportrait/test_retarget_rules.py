@@ -1,6 +1,6 @@
-"""The combination rules give what the original's own loop gave, under all 59 sets of options.
+"""The combination rules give the results of the original's own loop, under all 59 sets of options.
 
-The vectors are the original's: its loop run on motions and retargeting weights that follow from their names
+The vectors are the original's: its loop ran on motions and retargeting weights that follow from their names
 (`tests.parity.golden_vectors.liveportrait_rules`).
 """
 
@@ -26,7 +26,7 @@ from tests.parity.liveportrait_loop import PortraitSource, is_sized, options_of,
 from tests.parity.liveportrait_steps import OFFLINE_VARIANCE  # noqa: E402
 from tests.parity.ruled import published_shapes, state  # noqa: E402
 
-CROPPED, WHOLE, VIDEO = 0, 1, 2  # of the sources: the still, the still uncropped, and from here a video's frames
+CROPPED, WHOLE, VIDEO = 0, 1, 2  # indices of sources: the still, the uncropped still, a video's first frame
 
 
 @cache

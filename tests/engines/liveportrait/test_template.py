@@ -1,4 +1,4 @@
-"""Motion templates: ours go out and come back, the published ones are read, and nothing in a file is ever run."""
+"""Motion templates: ours are saved and read again, published ones are read, and nothing in a file is ever run."""
 
 import pickle
 import tracemalloc
@@ -17,7 +17,7 @@ FRAMES = 3
 
 
 def published(old: bool = False, ratios: bool = True, frames: int = FRAMES) -> dict[str, Any]:
-    """What LivePortrait writes; `old` under its earlier names."""
+    """Return what LivePortrait writes; `old`: with its earlier names."""
     chance = np.random.default_rng(5)
 
     def some(*shape: int) -> NDArray[Any]:
@@ -87,21 +87,21 @@ def test_what_is_not_a_template_is_one_sentence_and_nothing_runs(
 
 
 class HeldClaim:
-    """An array that says how large it is, and holds nothing."""
+    """An object whose pickle claims a large array without data."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NDArray[Any], ((2**24,),)
 
 
 def bomb(path: Path) -> int:
-    """A small file that unpacks to a large one; returns the bytes that reading it may take."""
+    """Write a small file that unpacks to a large one; return the bytes that reading it may take."""
     np.savez_compressed(path, version=1, fps=25.0, scale=np.zeros(70 * 2**20, np.float32))
     return 2**24
 
 
 def claim(path: Path) -> int:
     path.write_bytes(pickle.dumps({"motion": [published()["motion"][0] | {"exp": HeldClaim()}]}))
-    return 2**27 + 2**24  # the claim itself, which touches no memory, and no copy of it
+    return 2**27 + 2**24  # the claimed array, which touches no memory, but no copy of it
 
 
 @pytest.mark.parametrize("make", (bomb, claim))

@@ -1,6 +1,6 @@
 """The mesh engine on a film's own face.
 
-Its mouth rests or speaks, all else stays as filmed, on the frame it was made for.
+The mouth rests or speaks; everything else stays as filmed. Each drawn frame belongs to its plate frame.
 """
 
 from dataclasses import replace
@@ -45,7 +45,7 @@ def speaks(talks: bool = True) -> BodySession:
 
 
 def shown(frame: RoiFrame, talks: bool = True) -> ImageArray:
-    """The program with a frame on it, RGB."""
+    """Return the program frame with an engine's frame on it, RGB."""
     assert frame.plate is not None
     composer = Composer(filmed_body(talks))
     return i420_to_rgb(
@@ -62,7 +62,7 @@ def faces(talks: bool = True) -> BodyFaces:
 
 
 def placed(index: int, talks: bool = True) -> Face:
-    """The film's own face in a frame, in its pixels."""
+    """Return the film's own face in a plate frame, in pixels of the plate."""
     face = faces(talks).face(index)
     assert face is not None
     return face.moved(filmed_body(talks).plate.placements[index])
@@ -80,7 +80,7 @@ def opened_by(lips: float) -> MeshMotion:
 
 
 def inside(index: int, points: NDArray[np.int64], grown: int = 0) -> NDArray[np.bool_]:
-    """(H, W) whether a pixel lies within the hull of some of the face's points."""
+    """Return (H, W) bool: whether a pixel is within the hull of these points of the face, `grown` pixels larger."""
     cover = np.zeros(plate(index).shape[:2], np.uint8)
     hull = cv2.convexHull(placed(index).points[points, :2].copy())
     cv2.fillConvexPoly(cover, np.rint(hull).astype(np.int32), (255,))
@@ -195,7 +195,7 @@ def test_a_frame_without_a_face_is_left_as_it_is() -> None:
 
 
 def test_all_that_the_film_is_moved_by_follows_a_performance() -> None:
-    """The same signal as of a portrait: what is read of the output's mouth against the driver's."""
+    """As for a portrait, the mouth tracked in the output is compared with the driver's."""
     opened, own = speaks(talks=False), avatar().face
     driver = [shape(own, Gesture(mouth=0.9 * abs(np.sin(index / 2.5)))) for index in range(COUNT)]
     frames = [shown(opened.step(Driving(n * TICK_US, face, own))[0], talks=False) for n, face in enumerate(driver)]
@@ -204,7 +204,7 @@ def test_all_that_the_film_is_moved_by_follows_a_performance() -> None:
 
 
 def test_the_mouth_is_calm_where_the_film_rests() -> None:
-    """What is drawn in silence moves no more than the film's own mouth where it is closed."""
+    """The mouth drawn in silence moves no more than the film's own mouth while that is closed."""
     opened = speaks()
     gaps = [opening(shown(opened.idle(index * TICK_US)[0]), index) for index in range(CALM, COUNT)]
     assert float(np.std(gaps)) < 0.01 < float(np.std([gap_at(index) for index in range(CALM, COUNT)]))

@@ -1,4 +1,4 @@
-"""The mesh engine keeps the engines' contract: what is given back, held, eased, saved."""
+"""The mesh engine keeps the engines' contract: frames that are returned, held, eased, saved."""
 
 from dataclasses import replace
 from itertools import pairwise

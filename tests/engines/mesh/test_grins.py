@@ -1,4 +1,4 @@
-"""Portraits that grin already, or hide their mouth: a grin does not grow from ear to ear, and a mask has no teeth."""
+"""Portraits that grin already or hide their mouth: a grin does not grow from ear to ear, and a mask shows no teeth."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ def _grinning() -> Face:
 
 
 def _widened(face: Face, by: float) -> float:
-    """The width of the mouth in eye distances when a driver's becomes wider by so much."""
+    """Return the width of the mouth, in eye distances, when the driver's mouth becomes wider by `by`."""
     skin = np.zeros((SURFACE, 3), np.float32)
     skin[LEFT, 0], skin[RIGHT, 0] = by * face.eye_distance / 2, -by * face.eye_distance / 2
     held = GrinLimit(face).hold(skin, face.eye_distance)

@@ -1,4 +1,4 @@
-"""The mesh engine hears music: its lips rest, and speech moves them as if there were no such measure."""
+"""The mesh engine's lips rest during music, and speech moves them as if music were not detected at all."""
 
 from fractions import Fraction
 
@@ -26,19 +26,19 @@ def _said(sound: NDArray[np.int16], block: int = 4800) -> list[SpeechMotion]:
 
 
 def _gaps(sound: NDArray[np.int16]) -> NDArray[np.float64]:
-    """How far the lips are apart in each frame, eye distances."""
+    """Return how far the lips are apart in each frame, in eye distances."""
     return np.array([float(each.motion.lips[2:7].mean()) for each in _said(sound)])
 
 
 def _trusting(sound: NDArray[np.int16]) -> NDArray[np.float64]:
-    """The same where all that is heard counts as speech."""
+    """Return the gaps if all sound counts as speech."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(SpeechShare, "add_frame", lambda *_: 1.0)
         return _gaps(sound)
 
 
 def _talk(syllables: int) -> NDArray[np.float64]:
-    """Syllables of several vowels, lengths and pitches, with a closed sound before each."""
+    """Return syllables of several vowels, lengths and pitches, with a closed sound before each."""
     parts = []
     for n in range(syllables):
         vowel, length, pitch = (
@@ -76,7 +76,7 @@ def test_the_first_syllables_open_in_time_even_after_music() -> None:
 
 
 def test_three_tenths_of_a_second_are_trusted_first_and_again_after_a_pause() -> None:
-    """All bands begin at once, as a drum, and go on as they are, as a held note."""
+    """All bands begin together, as with a drum, and stay as they are, as with a held note."""
     share, quiet, note = SpeechShare(), np.full(BANDS, -80.0, np.float32), np.full(BANDS, -20.0, np.float32)
     for pause, trusted in ((3, True), (40, False), (100, True)):
         for _ in range(pause):

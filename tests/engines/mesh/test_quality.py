@@ -1,4 +1,4 @@
-"""What the mesh engine shows follows its driver, measured by tracking its frames again."""
+"""The mesh engine's frames follow the driver, measured by tracking them again."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a tracker reads of the engine's frames is what it read of the driver, whatever the portrait."""
+"""A tracker reads the same from the engine's frames as from the driver, whatever the portrait is."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ MOUTH_REACH = 0.35, 0.2  # eye distances
 
 
 def lowered_mouth(by: float) -> MeshMotion:
-    """The skin round the mouth lower by so many eye distances, and no movement of the head."""
+    """Return a motion of the skin around the mouth, lower by so many eye distances, without one of the head."""
     face = avatar().face
     local = face.points[: len(REST.skin)] @ face.rotation / face.eye_distance
     off = (local - (local[LIP_TOP] + local[LIP_BOTTOM]) / 2)[:, :2] / MOUTH_REACH

@@ -1,4 +1,4 @@
-"""The triangles cover what the points span, and no point lies within the circle through another three."""
+"""The triangles cover the hull of the points, and no point is inside the circumcircle of a triangle."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The mesh engine driven by a voice: when it gives frames, what the mouth does, what is forgotten and kept."""
+"""The mesh engine driven by a voice: when it returns frames, what the mouth does, what is forgotten and kept."""
 
 from fractions import Fraction
 
@@ -22,7 +22,7 @@ def speaker(rate: Fraction = RATE_FPS) -> Speaker:
 
 
 def said(sound: NDArray[np.int16], by: Speaker | None = None, block: int = 960, pts: int = 0) -> list[SpeechMotion]:
-    """Everything said of a sound that comes in blocks."""
+    """Return all motions of a sound that comes in blocks."""
     by = by or speaker()
     out: list[SpeechMotion] = []
     for at in range(0, len(sound), block):
@@ -31,7 +31,7 @@ def said(sound: NDArray[np.int16], by: Speaker | None = None, block: int = 960, 
 
 
 def gaps(of: list[SpeechMotion]) -> NDArray[np.float64]:
-    """How far the lips of a mouth that rests closed are apart, eye distances."""
+    """Return how far the lips of a mouth that rests closed are apart, in eye distances."""
     return np.array([float(each.motion.lips[2:7].mean()) for each in of])
 
 

@@ -1,4 +1,4 @@
-"""PersonaLive's accelerations: each gives the frames of `none`, or says why it cannot be had."""
+"""PersonaLive's accelerations: each gives the frames of `none`, or says why it is not available."""
 
 import sys
 from copy import deepcopy
@@ -16,7 +16,7 @@ from engines.personalive.networks.networks import PersonaLiveNetworks
 from engines.xformers_attention import xformers_attention
 from shared.errors import StudioError
 
-NEAR = 1e-4  # of the greatest latent: what another order of the same sums makes of float32
+NEAR = 1e-4  # of the greatest latent: rounding of float32 when the same sums are done in another order
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def nets() -> PersonaLiveNetworks:
 
 
 def apart(ours: PersonaLiveNetworks, usual: PersonaLiveNetworks, calls: int) -> float:
-    """How far the latents under way are from those of `usual`, as a part of the greatest."""
+    """Return the greatest difference between the latents of both, as a fraction of the greatest latent of `usual`."""
     found, wanted = (run_for(nets, calls) for nets in (ours, usual))
     return float(np.abs(found - wanted).max() / np.abs(wanted).max())
 
@@ -54,7 +54,7 @@ def test_what_cannot_be_had_is_refused(nets: PersonaLiveNetworks, monkeypatch: p
 
 
 def documented(queries: Any, keys: Any, values: Any) -> Any:
-    """What xFormers says its `memory_efficient_attention` computes, of (batch, tokens, heads, width)."""
+    """Compute what xFormers documents for `memory_efficient_attention`, on (batch, tokens, heads, width)."""
     scores = torch.einsum("bmhk,bnhk->bhmn", queries / queries.shape[-1] ** 0.5, keys)
     return torch.einsum("bhmn,bnhk->bmhk", scores.softmax(-1), values)
 

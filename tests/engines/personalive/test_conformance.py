@@ -20,4 +20,4 @@ def small_ladder() -> Iterator[None]:
 class TestPersonaLive(EngineConformance):
     engine = TinyEngine
     avatar = avatar
-    tolerance = 1  # with little memory frames are decoded one by one, whose sums round otherwise than those of four
+    tolerance = 1  # with little memory frames are decoded one by one, with other rounding than in fours

@@ -1,6 +1,6 @@
 """PersonaLive as an engine.
 
-Four frames at a time, twelve held back, the same frames in segments, no trace of who was before.
+It takes four frames a call and holds twelve back; segments give the same frames; no earlier person is left in them.
 """
 
 from dataclasses import replace
@@ -27,7 +27,7 @@ def nets() -> PersonaLiveNetworks:
 
 @pytest.fixture(scope="session")
 def usual(nets: PersonaLiveNetworks) -> list[RoiFrame]:
-    """What a fresh session makes of the first 16 frames."""
+    """Return a new session's frames for the first 16 driving frames."""
     return run(session(nets), list(driver(16)))
 
 

@@ -1,4 +1,4 @@
-"""PersonaLive's denoising network out of the authors' files: merged, whole, kept for the next time."""
+"""PersonaLive's denoising network from the authors' files: merged, complete, and kept for the next load."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ CONFIG: dict[str, Any] = {
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The files as their authors publish them, at a size for tests; without the tables that a network makes itself."""
+    """Write the files as their authors publish them, at test size, without the tables that a network makes itself."""
     from engines.personalive.networks.loading import UNET, UNET_CONFIG
     from engines.personalive.networks.unet import DenoisingUNet
 

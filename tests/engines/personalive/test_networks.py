@@ -21,13 +21,13 @@ from tests.parity.golden_vectors.personalive import CASES, GoldenCase  # noqa: E
 from tests.parity.personalive import CASES as PARITY  # noqa: E402
 from tests.parity.recording import Deviation, compare  # noqa: E402
 
-torch.set_num_threads(1)  # such small networks gain nothing by more
+torch.set_num_threads(1)  # such small networks gain nothing from more
 
-WORSE = 10.0  # times what is allowed: a mistake is no rounding
+WORSE = 10.0  # times the allowed difference: a mistake is larger than rounding
 
 
 def judged(name: str, arrays: int | None = None) -> Deviation:
-    """arrays: how many of a case's are compared, where not all."""
+    """Compare a golden case. arrays: number of its arrays to compare, None for all."""
     with torch.no_grad():
         return compare(name, islice(PARITY[name](GoldenCase.open(name)), arrays))
 

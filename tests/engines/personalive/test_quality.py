@@ -1,6 +1,6 @@
-"""PersonaLive's ladder: one rung down at a time, or the one that is chosen.
+"""PersonaLive's ladder: one rung down at a time, or the rung that is chosen.
 
-Where the frames' size stays nothing is lost.
+While the size of the frames stays the same, no frame is lost.
 """
 
 from dataclasses import replace
@@ -23,8 +23,8 @@ from shared.errors import OutOfMemoryError, StudioError
 from shared.media.array_types import ImageArray
 from shared.runtime.arrays import to_bytes
 
-# The ladder at sizes for tests: what is one size there is one here.
-SIZES = {512: 128, 384: 192, 256: 128}  # the layers want a multiple of 64
+# The ladder at test sizes: rungs of the same size have the same size here.
+SIZES = {512: 128, 384: 192, 256: 128}  # the layers need a multiple of 64
 SMALL = tuple(replace(rung, size=SIZES[rung.size]) for rung in quality.LADDER)
 NAMES = [rung.name for rung in SMALL]
 
@@ -156,7 +156,7 @@ def test_a_segment_goes_on_at_the_quality_it_was_left_at(nets: PersonaLiveNetwor
     run(one, list(driver(5)))
     other.restore(one.save())
     assert other.quality == "384" and state(one) == state(other)
-    with pytest.raises(StudioError, match="small decoder"):  # its frames would be others
+    with pytest.raises(StudioError, match="small decoder"):  # its frames would differ
         opened(replace(nets, small_vae=None), "384").restore(one.save())
 
 

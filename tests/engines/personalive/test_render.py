@@ -1,6 +1,6 @@
-"""PersonaLive offline, at a size for tests.
+"""PersonaLive offline, at test size.
 
-Every driver frame its own image, in one run and in segments by many workers.
+Every driver frame has its own image, in one run and in segments by many workers.
 """
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ NAME = "personalive"
 
 @pytest.fixture(scope="module", autouse=True)
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Of tiny networks, as the setting has them; "256" is smaller than a user's."""
+    """Make weights of tiny networks, which the settings name; quality "256" is smaller than a user's."""
     folder = tmp_path_factory.mktemp("weights")
     make_weights(folder)
     with pytest.MonkeyPatch.context() as patch:
@@ -61,7 +61,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def film(small_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample driver to the left in a wide frame, at a film's rate and with sound; for a while without a face."""
+    """Write the sample driver, on the left of a wide frame, at a film's rate, with sound; some frames have no face."""
     path = tmp_path_factory.mktemp("film") / "film.mp4"
     with VideoReader(small_home / "drivers" / "sample.mp4") as reader:
         faces = [rgb for (_, rgb), _ in zip(reader, range(FRAMES), strict=False)]
@@ -92,7 +92,7 @@ def write(path: Path, faces: list[np.ndarray | None]) -> None:
 
 
 def rendered(home: Path, driver: Path, out: Path) -> list[str]:
-    """The hashes of the frames of `studio render`, after a look at their times."""
+    """Check the times of the frames of `studio render`, and return their hashes."""
     avatar = load_avatar(home / "avatars" / "sample")
     assert render_file(avatar, driver, out, engine=NAME, idle_after=IDLE, segment_seconds=SEGMENT) == FRAMES
     stamps, hashes = decoded(out)
@@ -110,10 +110,10 @@ def test_a_job_by_many_workers_shows_what_one_run_shows(
     job = farm.submit(film, NAME).id
     monkeypatch.setenv(
         "STUDIO_PERSONALIVE_SEED", "7"
-    )  # where it is worked at; the job has that of where it was handed in
+    )  # the setting of the workers; the job keeps the setting of its submission
     outcomes: list[str] = []
     while not outcomes or outcomes[-1] != "nothing":
-        outcomes.append(farm.worker().advance(job).outcome)  # another one each time: all it has is what stands on disk
+        outcomes.append(farm.worker().advance(job).outcome)  # a new worker each time, which has only the state on disk
     assert outcomes == ["done"] * 5 + ["nothing"]
     result = farm.result(job)
     stamps, hashes = decoded(result)
@@ -146,7 +146,7 @@ def test_a_film_without_a_face_is_one_sentence_and_no_file(small_home: Path, tmp
 
 
 def test_nothing_is_squashed(small_home: Path, film: Path) -> None:
-    """A disc on the driver's nose is a disc in what the networks see of a wide frame."""
+    """A disc on the driver's nose is still a disc in the networks' input from a wide frame."""
     with VideoReader(film) as reader:
         frame = next(rgb for _, rgb in reader).copy()
     tracker = FaceTracker(still=True)

@@ -1,7 +1,7 @@
-"""A call of PersonaLive waits for nothing that it could do without.
+"""A call of PersonaLive never waits without need.
 
-What is begun is fetched later, from any thread, and nothing passes between host and device but by `send` and
-`begin_fetch`.
+Results of a call that was begun are fetched later, from any thread. Nothing passes between host and device except by
+`send` and `begin_fetch`.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from engines.personalive import noise, transfer, window
 from engines.personalive import session as session_module
 from engines.personalive.networks.networks import PersonaLiveNetworks
 
-DEVICE = "meta"  # has shapes and no values: whatever asks it for one fails
+DEVICE = "meta"  # has shapes and no values: code that asks for a value fails
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +30,9 @@ def nets() -> PersonaLiveNetworks:
 
 
 class Crossings(TorchDispatchMode):
-    """Notes what brings something from the host to the device or back.
+    """Records operations that transfer data between host and device.
 
-    To ask the device for a value fails by itself.
+    Operations that ask the device for a value fail by themselves.
     """
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ def test_nothing_in_a_call_waits_for_the_device(nets: PersonaLiveNetworks, monke
     for network in shapes.all():
         network.to(DEVICE)
     one = session(shapes)
-    assert run(one, list(driver(4))) == []  # what is made once may wait
+    assert run(one, list(driver(4))) == []  # what is made only once may wait
     with Crossings() as crossings:
         shown = [wait() for frame in driver(12, 4) if (wait := one.begin(frame)) is not None]
     assert crossings.found == []

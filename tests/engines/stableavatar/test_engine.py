@@ -1,7 +1,4 @@
-"""StableAvatar with tiny networks.
-
-The rules of a clip engine, units in any order, and what is missing in a sentence.
-"""
+"""StableAvatar with tiny networks: a clip engine's rules, units in any order, and sentences for missing files."""
 
 import shutil
 from collections.abc import Iterator
@@ -41,7 +38,7 @@ class TestStableAvatar(EngineConformance):
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The frames of an undisturbed run by one worker."""
+    """Return the hash of the frames of an undisturbed run by one worker."""
     folder = tmp_path_factory.mktemp("whole")
     clip, engine = clip_of(folder, 30), StableAvatarEngine()
     units = engine.units(clip)
@@ -52,7 +49,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_frames_are_the_same_with_units_killed_and_in_another_order(whole: str, tmp_path: Path) -> None:
-    """Every unit by a worker of its own, the last windows first, each begun by a worker that dies in the middle."""
+    """A new worker does each unit, the last windows first, after another worker has died in the middle of a window."""
     clip = clip_of(tmp_path, 30)
     todo = {unit.name: unit for unit in StableAvatarEngine().units(clip)}
     assert len([name for name in todo if name.startswith("denoise")]) == 2 * 3
@@ -92,7 +89,7 @@ HALVES = {"down": (4, 48), "up": (48, 4)}
 
 
 def test_like_the_original(tmp_path: Path) -> None:
-    """Up to three frames fewer; without windows, grey."""
+    """The mode has up to three frames fewer, and without windows the clip is grey."""
     engine = StableAvatarEngine()
     clip = clip_of(tmp_path, 30, mode="parity")
     assert Units(clip, tmp_path / "long").all(engine.units(clip), engine).startswith("29 frames")
@@ -114,7 +111,7 @@ def test_with_little_memory_predictions_come_one_by_one_and_are_the_same(tmp_pat
 def test_narrow_precisions_are_near_and_an_overflow_is_a_sentence(
     weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of the first window after both steps; float16 ends at 65504, where bfloat16 goes on."""
+    """Compared is the first window after both steps. float16 overflows above 65504, bfloat16 does not."""
     wide = torch.load(weights / SQUARE, weights_only=True)
     torch.save(wide | {"head.head.bias": wide["head.head.bias"] + 1e5}, weights / Path(SQUARE).parent / "wide.pt")
     made = {}
@@ -186,7 +183,7 @@ def test_a_missing_or_damaged_file_is_one_sentence(weights: Path, tmp_path: Path
 
 
 def test_the_estimate_is_that_of_the_networks_at_full_size() -> None:
-    """428 and 855 TFLOP a window and step; 43 PFLOP for five seconds."""
+    """It is 428 and 855 TFLOP for a window and step, and 43 PFLOP for five seconds."""
     config = {"dim": 1536, "num_layers": 30, "ffn_dim": 8960}
     full = Model(Path(), TRAINED, SPAN, config)
     layout = fixed_layout(125, Fraction(25), 5)
@@ -222,7 +219,7 @@ def test_the_nearest_shape_is_computed(shape: tuple[int, int], size: tuple[int, 
 
 
 def test_a_card_that_is_too_small_is_refused_before_the_job() -> None:
-    """By the mode that is chosen, with the one that would do."""
+    """The refusal is by the chosen mode, and names a mode that would fit."""
     config = {"dim": 1536, "ffn_dim": 8960, "num_heads": 12, "num_layers": 30}
     model = Model(Path(), TRAINED, SPAN, config)
     layout, settings = fixed_layout(1500, Fraction(25), 5), StableAvatarSettings()

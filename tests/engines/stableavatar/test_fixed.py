@@ -1,4 +1,4 @@
-"""What the original does wrong and `mode=fixed` does not, each with the figure that shows it."""
+"""Faults of the original that `mode=fixed` does not have, each with the figure that shows it."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -33,7 +33,7 @@ from engines.stableavatar.speech import heard_by, level_of  # noqa: E402
 from harness.by_rule import by_rule  # noqa: E402
 
 RATE = Fraction(25)
-FEATURE_SAMPLES, FEATURE_SPAN = 320, 400  # of Wav2Vec 2.0: from one feature to the next, and in one
+FEATURE_SAMPLES, FEATURE_SPAN = 320, 400  # of Wav2Vec 2.0: between two features, and within one
 SIZES = Sizes(dim=48, heads=4, layers=2, feed_forward=64, frequencies=32, text_width=32, clip_width=32, audio_width=32)
 
 
@@ -42,9 +42,9 @@ def samples(frames: int) -> int:
 
 
 def leads(layout: Layout, window: LatentWindow) -> list[float]:
-    """Seconds by which each latent frame hears what is ahead of what it shows; less than 0 where it lags.
+    """Return the seconds by which the sound that each latent frame hears is ahead of its image; less than 0: it lags.
 
-    The first frame, which is the image, is left out.
+    The first frame, which is the reference image, is left out.
     """
     begin, end = window.sound
     features = (end - begin - FEATURE_SPAN) // FEATURE_SAMPLES + 1
@@ -57,7 +57,7 @@ def leads(layout: Layout, window: LatentWindow) -> list[float]:
 
 
 def test_f1_a_clip_shorter_than_a_window_is_made() -> None:
-    """The original denoises no latent frame of two seconds of speech."""
+    """For two seconds of speech, the original denoises no latent frame at all."""
     assert original_layout(samples(50), RATE, 5).windows == ()
     (window,) = fixed_layout(50, RATE, 5).windows
     assert (window.start, window.stop) == (0, SPAN) and fixed_layout(50, RATE, 5).frames == 50
@@ -71,26 +71,26 @@ def test_f2_a_clip_of_exactly_a_window_ends(frames: int) -> None:
 
 
 def test_f3_lips_do_not_lag_at_the_end() -> None:
-    """The original's last window of 11 latent frames lags by 0.73 s at its end."""
+    """In the original, a last window of 11 latent frames lags by 0.73 s at its end."""
     worst = min(lead for layout in originals(11) for lead in leads(layout, layout.windows[-1]))
     assert worst == pytest.approx(-0.73, abs=0.03)
     assert lead_bound(lambda layout: layout.windows[-1]) < 0.03
 
 
 def originals(short: int) -> list[Layout]:
-    """Cuts whose last window is so many latent frames."""
+    """Return the original's layouts whose last window has so many latent frames."""
     found = [original_layout(samples(PER_LATENT * (n - 1) + 4), RATE, 5) for n in range(SPAN + 1, 3 * SPAN)]
     return [layout for layout in found if len(layout.windows[-1]) == short]
 
 
 def lead_bound(which: Any) -> float:
-    """The greatest lead or lag of a window of ours, over clips of many lengths."""
+    """Return the greatest lead or lag of a window of ours, over clips of many lengths."""
     layouts = [fixed_layout(ticks, RATE, 5) for ticks in range(20, 300, 7)]
     return max(abs(lead) for layout in layouts for lead in leads(layout, which(layout)))
 
 
 def test_f4_every_window_is_whole() -> None:
-    """What fills a short window up takes part in attention: the same frames come out otherwise."""
+    """The padding of a short window takes part in attention, so that the same frames come out differently."""
     network, rng = tiny(), torch.Generator().manual_seed(1)
     short = torch.randn(1, 16, 3, 4, 4, generator=rng)
     changed = velocity(network, short, frames=9) - velocity(network, short, frames=9, tokens=24)
@@ -101,14 +101,14 @@ def test_f4_every_window_is_whole() -> None:
 
 
 def test_f5_speech_is_not_squeezed_into_a_window() -> None:
-    """A whole window of the original hears 84 frames where it shows 81, and at its end leads."""
+    """A whole window of the original hears 84 frames and shows 81, so that it leads at its end."""
     whole = original_layout(samples(400), RATE, 5)
     assert leads(whole, whole.windows[0])[-1] == pytest.approx(0.09, abs=0.03)
     assert lead_bound(lambda layout: layout.windows[0]) < 0.03
 
 
 def test_f5_a_pause_stays_silent() -> None:
-    """A stretch's own level makes speech out of the noise of a pause."""
+    """Normalising a stretch by its own level makes speech out of the noise of a pause."""
     rng = np.random.default_rng(2)
     speech = rng.normal(size=samples(400)).astype(np.float32) * 0.2
     speech[: samples(90)] *= 1e-2
@@ -119,7 +119,7 @@ def test_f5_a_pause_stays_silent() -> None:
 
 
 def test_f6_without_guidance_a_frame_hears_its_own_speech() -> None:
-    """One sample that is given three contexts hears them one after the other."""
+    """In the original, one sample gets three contexts and hears them one after the other."""
     network, latents = tiny(), torch.randn(1, 16, 5, 4, 4, generator=torch.Generator().manual_seed(2))
 
     def predict(rows: list[int], heard: tuple[bool, ...]) -> Any:
@@ -135,12 +135,12 @@ def test_f6_without_guidance_a_frame_hears_its_own_speech() -> None:
 
 
 def predict_one(predict: Any) -> Any:
-    """What the original hands over without guidance: one sample, three contexts."""
+    """Predict as the original does without guidance: one sample, three contexts."""
     return lambda rows, heard: predict(rows[:1], heard)
 
 
 def test_f7_reuse_is_decided_once_a_step() -> None:
-    """By a step's time and no window's number: the original compares a step with itself, and finds no change."""
+    """It depends on a step's time, not on a window: the original compares a step with itself and finds no change."""
     changed = changes(tiny(), sigmas(50))
     assert len(changed) == 49 and min(changed) > 0
     reused = reused_steps(changed, 0.1)
@@ -149,7 +149,7 @@ def test_f7_reuse_is_decided_once_a_step() -> None:
 
 
 def test_f8_windows_of_a_step_may_be_done_in_any_order() -> None:
-    """What a step makes of them follows from the windows, not from the order in which they come."""
+    """The result of a step depends on the windows, not on their order."""
     layout = fixed_layout(200, RATE, 12)
     made = {
         w.number: torch.randn(1, 16, SPAN, 2, 2, generator=torch.Generator().manual_seed(w.number))
@@ -183,7 +183,7 @@ def test_f11_frames_do_not_drift_from_the_sound() -> None:
 
 
 def test_a_clip_has_its_speechs_length_to_one_frame() -> None:
-    """The original's may lack three."""
+    """The original's clip may be up to three frames short."""
     assert {ticks - original_layout(samples(ticks), RATE, 5).frames for ticks in range(100, 120)} == {0, 1, 2, 3}
     for ticks in range(1, 400):
         layout = fixed_layout(ticks, RATE, 5)

@@ -1,4 +1,4 @@
-"""Low-rank changes: merged and live they are the same, strength scales them, and what does not fit is one sentence."""
+"""Low-rank changes: the same merged and live, scaled by the strength, and one sentence for files that do not fit."""
 
 from pathlib import Path
 from typing import Any

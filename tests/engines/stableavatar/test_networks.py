@@ -17,9 +17,9 @@ from engines.stableavatar.networks import audio_adapter, layers, transformer  # 
 from tests.parity.golden_vectors.stableavatar import judged_golden, names  # noqa: E402
 from tests.parity.stableavatar import CASES  # noqa: E402
 
-torch.set_num_threads(1)  # such small networks gain nothing by more
+torch.set_num_threads(1)  # such small networks gain nothing from more
 
-WORSE = 10.0  # times what is allowed: a mistake is no rounding
+WORSE = 10.0  # times the allowed difference: a mistake is larger than rounding
 
 
 @pytest.mark.parametrize("name", list(names()))
@@ -29,7 +29,7 @@ def test_the_originals_numbers(name: str) -> None:
 
 
 def _forward(change: Any) -> Any:
-    """The transformer's `forward` with other arguments."""
+    """Return the transformer's `forward` with other arguments."""
     forward = transformer.Transformer.forward
     return lambda self, *given, **named: forward(self, *given, **named | change(named))
 

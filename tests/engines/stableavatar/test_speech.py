@@ -1,4 +1,4 @@
-"""Speech as the model hears it: each sound at its time, holes as silence."""
+"""Speech for the model: each sound at its time, and holes as silence."""
 
 from pathlib import Path
 
