@@ -75,7 +75,7 @@ def compare(name: str, pairs: Pairs) -> Deviation:
 
 
 def distance(ours: Array, theirs: Array) -> float:
-    """Return the greatest difference as a fraction of the greatest value; infinite for another shape or NaN in ours.
+    """Return the greatest difference over the greatest value; infinite for another shape or if ours is not finite.
 
     NaN in theirs stands for values that were not kept.
     """

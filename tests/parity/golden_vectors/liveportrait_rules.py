@@ -4,7 +4,7 @@ They show how LivePortrait's own loop (commit 1986663) combines motions, under e
 
 CHECKOUT is the original, SCRIPT the peer script that writes dumps of it: its `Dump.stage_pipeline` runs the loop. Here
 the loop gets motions and retargeting weights that follow from their names (`tests.parity.ruled`) instead of motions
-that networks find in frames, so that a test needs neither the original nor weight files. Writes
+that networks find in frames, so that a test needs neither CHECKOUT nor SCRIPT. Writes
 tests/engines/liveportrait/rules_golden.npz.
 """
 

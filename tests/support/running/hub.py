@@ -15,7 +15,7 @@ class Hub:
         self.asked: list[tuple[str, str, str]] = []
         self.url = ""
         self.break_after: list[int] = []  # bytes after which the next answers break off, one entry each
-        self.stumbles = 0  # first answers, which are 503
+        self.stumbles = 0  # number of next requests that are answered with 503
         self.ranges = True
         self.hashes = True  # whether it sends the SHA-256 of its files
         self.claims: int | None = None  # a wrong length that it claims
