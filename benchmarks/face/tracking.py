@@ -140,7 +140,7 @@ def _apart(one: Points, other: Points) -> NDArray[np.float32]:
 
 
 def _signals(faces: Iterable[Points]) -> dict[str, float]:
-    """How much a video's points shake (RMS of their second difference, pixels), and how far mouth and eyes move."""
+    """Measure how much points shake (RMS of their second difference, pixels) and how far mouth and eyes move."""
     points = np.stack(list(faces))
     shake = np.diff(points[:, :, :2], n=2, axis=0)
     seen = [Face(each) for each in points]

@@ -1,4 +1,4 @@
-"""What ended sessions leave behind, and how soon sessions return after a kill of their process."""
+"""Memory, files and threads that ended sessions leave behind, and the time to return after a kill of a process."""
 
 import os
 import signal

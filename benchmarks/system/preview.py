@@ -20,7 +20,7 @@ Measured = dict[str, dict[str, float]]
 
 
 def measure(seconds: float = RUN_S) -> Measured:
-    """By avatar: bytes per second of `full` and `roi`, frames per second of each, and the share that ROI saves."""
+    """Return by avatar: bytes and frames per second of `full` and `roi`, and the share of bytes that ROI saves."""
     figures: Measured = {}
     with sample_channel() as (run, _):
         address = run.base.removeprefix("http://")

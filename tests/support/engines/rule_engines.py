@@ -98,7 +98,7 @@ class Good(FrameEngine):
 
 
 def moved(driving: Driving) -> float | None:
-    """How far a driver's face is from its neutral, in eye distances; None without a face."""
+    """Return how far a driver's face is from its neutral, in eye distances; None without a face."""
     if isinstance(driving.recorded, float):
         return driving.recorded
     if driving.face is None or driving.neutral is None:
