@@ -44,7 +44,7 @@ def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: 
     heads, n, d), like the engine's own attention. dtype: the engine's precision.
     """
     if device.type != "cuda":
-        return "runs on a GPU alone, and PyTorch uses none here"
+        return "runs only on a GPU, and PyTorch finds none here"
     if find_spec("xformers") is None:
         return "is not installed (the extra `xformers`)"
     return runtime_problem() or attention_problem(xformers_attention, device, dtype, tried)
@@ -85,4 +85,4 @@ def attention_problem(
         return f"does not work with PyTorch {torch.__version__} ({named(error)})"
     wanted = F.scaled_dot_product_attention(*(each.float() for each in given))
     apart = float((found - wanted).abs().max()) if found.shape == wanted.shape else float("inf")
-    return "" if apart <= NEAR[dtype] else f"computes something else than PyTorch's own attention ({apart:.2g} apart)"
+    return "" if apart <= NEAR[dtype] else f"differs from PyTorch's own attention by {apart:.2g}"

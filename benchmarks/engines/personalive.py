@@ -1,11 +1,12 @@
 """PersonaLive with random weights.
 
-A call by part, frames a second, memory, first frame, drift, delay, compared with the original.
+Measures the parts of a call, frames a second, memory, first frame, drift and delay, compared with the original.
 
-`--peer CHECKOUT` runs the original's own online loop (commit 32f401d of GVCLab/PersonaLive) in a process of its own on
+`--peer CHECKOUT` runs the original's own online loop (commit 32f401d of GVCLab/PersonaLive) in a separate process on
 the same device, weights and frames, in turns with ours, so that both see the same machine. `--size full` is the
-published model and wants a GPU; `--size tiny` shows on a CPU that all of this works, and says nothing of the model's
-speed. On a CPU times are processor time of all threads, rates are a processor second's, and what says `clock` is not.
+published model and needs a GPU; `--size tiny` shows on a CPU that all of this works, but not how fast the model is. On
+a CPU times are processor time of all threads, rates are per processor second, and figures named `clock` are by the
+clock.
 """
 
 import argparse
@@ -44,8 +45,8 @@ KEYFRAMES = 3
 DELAYED, DELAYED_S = 20, 20.0  # batches over which the delay is measured, and seconds that are enough for it
 CAMERA_FPS = 25.0  # driver frames a second at which the delay is measured, if the engine keeps up
 HEADROOM = 0.95  # share of the engine's own rate at which it is measured otherwise
-LONG = "left out: to compile them for a CPU takes many minutes"
-NOT_HERE = "not measured: the bar is of the full size on a GPU of the H200's class"
+LONG = "left out: compiling them for a CPU takes many minutes"
+NOT_HERE = "not measured: the bar is for the full size on a GPU of the H200's class"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def measure(
     if name not in SIZES:
         raise StudioError(f"There is no size '{name}'; choose one of {', '.join(SIZES)}.")
     if name == "full" and not gpu:
-        raise StudioError("The full size wants a GPU, and PyTorch finds none; `--size tiny` runs on a CPU.")
+        raise StudioError("The full size needs a GPU, and PyTorch finds none; `--size tiny` runs on a CPU.")
     precisions = sorted({way.precision for way in ways(gpu)})
     figures: BenchmarkFigures = {
         "device": describe(device),
@@ -149,7 +150,7 @@ class EngineBench:
                     self._nets = self._made(precision)
                 self._try(way)
             if self._peer:
-                self._theirs |= self._peer.ask("facts")
+                self._theirs |= self._peer.ask("description")
                 theirs = self._theirs
                 theirs |= self._achieved(theirs["tflop"], theirs["parts_ms"], theirs["precision"])
                 self._theirs["keyframes_ms"] = self._with_keyframes(self._peer)
@@ -347,7 +348,7 @@ def _verdict(value: float | None, bar: float, least: bool) -> str:
 def main() -> None:
     """Measure, and print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", type=Path, help="a checkout of the original, to run beside")
+    parser.add_argument("--peer", type=Path, help="a checkout of the original, to compare with")
     parser.add_argument("--size", choices=("full", "tiny"))
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", action="store_true", help="one JSON object")

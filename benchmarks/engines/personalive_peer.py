@@ -58,7 +58,7 @@ class OriginalPersonaLive:
             self._said.seek(0)
             last = next((each.strip() for each in reversed(self._said.readlines()) if each.strip()), "it ended")
             raise StudioError(
-                f"The original cannot be run beside ({last[:200]}); see `benchmarks/engines/personalive_peer.py`."
+                f"The original cannot be run ({last[:200]}); see `benchmarks/engines/personalive_peer.py`."
             )
         answer: dict[str, Any] = json.loads(line)
         return answer

@@ -1,5 +1,7 @@
 """The benchmark of PersonaLive measures what it reports, and names what it cannot measure."""
 
+import inspect
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.engines import attention, personalive
-from benchmarks.engines.personalive_peer import OriginalPersonaLive
+from benchmarks.engines.personalive_peer import Original, OriginalPersonaLive
 from shared.errors import StudioError
 
 FULL = {"fps": 30.0, "original_over_this": 1.9, "memory_mb": 9_000, "delay": {"ms": 720.0}}
@@ -29,10 +31,10 @@ def test_a_run_without_the_original(monkeypatch: pytest.MonkeyPatch) -> None:
     (row,) = figures["ways"].values()
     assert row["parts_ms"] == pytest.approx(sum(row[f"{name}_ms"] for name in personalive.PARTS), rel=0.01)
     assert 0 < row["of_matrix_rate"] < 1 and row["keyframes_ms"] > 0 and row["fps"] > 0
-    assert figures["attention"] == {"left_out": "xFormers runs on a GPU alone, and PyTorch uses none here."}
+    assert figures["attention"] == {"left_out": "xFormers runs only on a GPU, and PyTorch finds none here."}
     assert set(figures["refused"]) == {"compile", "xformers", "tensorrt"}
     assert set(figures["bars"].values()) == {personalive.NOT_HERE}
-    with pytest.raises(StudioError, match="The full size wants a GPU"):
+    with pytest.raises(StudioError, match="The full size needs a GPU"):
         personalive.measure(size="full")
 
 
@@ -69,6 +71,13 @@ def test_an_original_that_cannot_be_run_is_one_sentence(tmp_path: Path) -> None:
         (tmp_path / path).chmod(0o755)
     with (
         OriginalPersonaLive(tmp_path, "tiny") as peer,
-        pytest.raises(StudioError, match=r"cannot be run beside \(it lacks einops\)"),
+        pytest.raises(StudioError, match=r"cannot be run \(it lacks einops\)"),
     ):
-        peer.ask("facts")
+        peer.ask("description")
+
+
+def test_every_request_of_the_benchmark_is_answered_by_the_peer() -> None:
+    """The peer looks up a request by name among the methods of `Original`; no test has the original's checkout."""
+    asked = set(re.findall(r'\.ask\("(\w+)"', inspect.getsource(personalive)))
+    assert asked == {"begin", "description", "keyframes", "round"}
+    assert all(callable(getattr(Original, name, None)) for name in asked)

@@ -41,9 +41,9 @@ def test_one_that_computes_the_same_is_taken() -> None:
     "attend, words",
     [
         (lambda q, k, v: F.scaled_dot_product_attention(q, k, v) + 0.02,
-            "computes something else than PyTorch's own attention (0.0"),
-        (lambda q, k, v: v[:, :1], "computes something else than PyTorch's own attention (inf apart)"),
-        (lambda q, k, v: v * torch.nan, "computes something else than PyTorch's own attention (nan apart)"),
+            "differs from PyTorch's own attention by 0.0"),
+        (lambda q, k, v: v[:, :1], "differs from PyTorch's own attention by inf"),
+        (lambda q, k, v: v * torch.nan, "differs from PyTorch's own attention by nan"),
         (raising(RuntimeError("no kernel image is available\nfor execution")),
             "(RuntimeError: no kernel image is available for execution)"),
         (raising(NotImplementedError(NONE_FITS)), "(requires device with capability >= (8, 0) but your GPU has "
@@ -74,7 +74,7 @@ def test_it_is_tried_with_an_engines_heads_in_its_precision() -> None:
 
 
 def test_without_a_gpu_and_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert tried.xformers_problem(CPU) == "runs on a GPU alone, and PyTorch uses none here"
+    assert tried.xformers_problem(CPU) == "runs only on a GPU, and PyTorch finds none here"
     monkeypatch.setattr(tried, "find_spec", lambda name: None)
     assert tried.xformers_problem(GPU) == "is not installed (the extra `xformers`)"
 

@@ -40,7 +40,7 @@ def test_what_cannot_be_had_is_refused(nets: PersonaLiveNetworks, monkeypatch: p
     with pytest.raises(StudioError, match="TensorRT engines are not built"):
         acceleration.accelerate(nets, "tensorrt")
     with pytest.raises(
-        StudioError, match="xFormers runs on a GPU alone, and PyTorch uses none here; set STUDIO_PERSONALIVE"
+        StudioError, match="xFormers runs only on a GPU, and PyTorch finds none here; set STUDIO_PERSONALIVE"
     ):
         acceleration.accelerate(nets, "xformers")
     gpu = torch.device("cuda")
