@@ -51,7 +51,7 @@ def check_installed(names: Iterable[str]) -> None:
         for module in NEEDED.get(name, ()):
             if find_spec(module) is None:
                 raise StudioError(
-                    f"The benchmark {name} needs {module}, which is not installed; `make setup-dev` brings it."
+                    f"The benchmark {name} needs {module}, which is not installed; `make setup-dev` installs it."
                 )
 
 

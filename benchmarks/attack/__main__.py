@@ -1,8 +1,7 @@
-"""`python -m benchmarks.attack`: attack a studio of its own on loopback, and print what came of it.
+"""`python -m benchmarks.attack`: attack a studio that it starts on loopback, and print the results.
 
-It takes twenty minutes at most.
-
-Exit code 1 where something was lost or died. `--share 0.02` does a fiftieth of it, `--only NAME` a part.
+It takes twenty minutes at most. The exit code is 1 if something was lost or died. `--share 0.02` does a fiftieth of
+each attack, `--only NAME` one part.
 """
 
 import argparse
@@ -106,7 +105,7 @@ def _beside_a_channel(
         if row.seconds < lasted - 3 or missing > counted + UNTOLD_S * RATE_FPS:
             row.lost = 1
             row.wrong(
-                f"it has {row.seconds:.0f} s of {lasted:.0f} s and lacks {missing:.0f} frames of which {counted} were "
+                f"it has {row.seconds:.0f} s of {lasted:.0f} s and lacks {missing:.0f} frames, of which {counted} were "
                 "counted"
             )
     except (av.FFmpegError, OSError, ZeroDivisionError) as error:
@@ -124,8 +123,8 @@ def printed(row: AttackRow) -> str:
 def main() -> int:
     """Run the attacks and print the table."""
     given = argparse.ArgumentParser(prog="python -m benchmarks.attack", description=__doc__)
-    given.add_argument("--share", type=float, default=1.0, help="of the full size of each attack")
-    given.add_argument("--only", choices=PARTS, action="append", help="a part; may be given several times")
+    given.add_argument("--share", type=float, default=1.0, help="fraction of the full size of each attack")
+    given.add_argument("--only", choices=PARTS, action="append", help="attack to run; may be repeated")
     asked = given.parse_args()
     print(f"{'':42}{'tried':>8}{'lost':>6}{'died':>6}{'grew MB':>9}{'s':>7}{'fps':>7}")
     held, started = True, time.monotonic()
@@ -138,7 +137,7 @@ def main() -> int:
             for note in row.notes:
                 print(f"    {note}", flush=True)
             if time.monotonic() - started > MOST_MINUTES * 60:
-                print("Twenty minutes are over; what is not in the table was not tried.")
+                print("Twenty minutes are over; attacks that are not in the table did not run.")
                 return 1
     print("Nothing was lost and nothing died." if held else "Something was lost or died.")
     return 0 if held else 1

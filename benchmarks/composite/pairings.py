@@ -156,7 +156,9 @@ def files_of(where: str, what: str, *kinds: SignedKind) -> list[Path]:
     found = path.iterdir() if path.is_dir() else path.parent.glob(path.name)
     files = sorted(each for each in found if (signed := signature_of(each)) is not None and signed.kind in kinds)
     if not files:
-        raise StudioError(f"There is no {what} in {where}; give a folder, or a pattern in quotes, with some.")
+        raise StudioError(
+            f"There is no {what} in {where}; give a folder with some, or a pattern in quotes that matches some."
+        )
     return files
 
 
@@ -169,7 +171,7 @@ def driving_of(path: Path) -> list[Driving]:
             face, neutral = (Face(each.points.copy()) for each in found) if found else (None, None)
             ticks.append(Driving(pts, face, neutral))
     if all(tick.face is None for tick in ticks):
-        raise StudioError(f"{path.name} shows no face; choose a driver whose face is seen.")
+        raise StudioError(f"{path.name} shows no face; choose a driver whose face is visible.")
     return ticks
 
 
@@ -262,7 +264,7 @@ def _alone(avatar: Avatar, index: int, pixels: ImageArray) -> ImageArray:
 
 def _row(portrait: str, body: str, driver: str, figures: _Figures, at_rest: float) -> PairingRow:
     if not figures.shares:
-        raise StudioError(f"No frame of {portrait} on {body} shows both faces; choose a body whose face is seen.")
+        raise StudioError(f"No frame of {portrait} on {body} shows both faces; choose a body whose face is visible.")
     shares = np.array(figures.shares)
     means, high = shares.mean(axis=0), np.percentile(shares, 95, axis=0)
     found = {

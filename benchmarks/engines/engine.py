@@ -1,12 +1,11 @@
-"""What the mesh engine costs and how well its frames follow their driver.
+"""Cost of the mesh engine, and how well its frames follow their driver.
 
     python -m benchmarks.engines.engine [--json]
 
-On footage of your own: `benchmarks.engines.following`.
+On your own footage: `benchmarks.engines.following`.
 
-Times are processor time of one thread, which other work on the machine does not lengthen. Next to them stand two
-references from the same run, so that figures of different machines can be compared: a full-frame remap and a memory
-copy of the same size.
+Times are processor time of one thread, which other work on the machine does not lengthen. Two references from the
+same run, a full-frame remap and a memory copy of the same size, make figures of different machines comparable.
 """
 
 import argparse

@@ -100,7 +100,7 @@ def _tracked(path: Path, frames: int) -> tuple[list[Driving], list[ImageArray]]:
             if len(driving) == frames:
                 break
     if len(driving) < 2:
-        raise StudioError(f"{path.name} shows no face; choose a driver whose face is seen.")
+        raise StudioError(f"{path.name} shows no face; choose a driver whose face is visible.")
     return driving, shrunk
 
 

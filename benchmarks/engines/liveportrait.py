@@ -1,10 +1,10 @@
 """The LivePortrait engine at full size with random weights: each network, the whole frame, memory, first frame.
 
-`--peer CHECKOUT` runs the original's own code path (commit 1986663 of KwaiVGI/LivePortrait) beside it: the same weights
-and the same frame on the same device, its wrapper's calls and its paste-back into a 1280x720 frame. On a CPU the times
-are processor seconds of all threads, which a busy machine does not change much; on a GPU they are seconds, the median
-of many. Every way of running either side has a process of its own, so that neither's memory, kernels or first frame
-profit from another's.
+`--peer CHECKOUT` also runs the original's own code path (commit 1986663 of KwaiVGI/LivePortrait) for comparison: the
+same weights and the same frame on the same device, its wrapper's calls and its paste-back into a 1280x720 frame. On a
+CPU the times are processor seconds of all threads, which a busy machine does not change much; on a GPU they are
+seconds, the median of many. Every way of running either side has a separate process, so that none profits from
+another's memory, kernels or first frame.
 """
 
 import argparse
@@ -214,9 +214,9 @@ def _figures(
 def main() -> None:
     """Measure, and print a line for each figure or one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", type=Path, help="a checkout of the original, to run beside")
-    parser.add_argument("--rounds", type=int, default=2, help="on a CPU; on a GPU there are more")
-    parser.add_argument("--threads", type=int, default=0, help="of PyTorch and OpenCV; 0 is their own choice")
+    parser.add_argument("--peer", type=Path, help="a checkout of the original, to compare with")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds on a CPU; on a GPU there are more")
+    parser.add_argument("--threads", type=int, default=0, help="threads of PyTorch and OpenCV; 0 is their own choice")
     parser.add_argument(
         "--narrow", action="store_true", help="networks of a few channels, to try out the benchmark itself"
     )

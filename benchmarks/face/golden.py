@@ -1,8 +1,8 @@
-"""Writes what mediapipe 0.10.21 finds on the sample portrait in poses, which the tests compare with.
+"""Write the findings of mediapipe 0.10.21 on the sample portrait in several poses, with which the tests compare.
 
     python -m benchmarks.face.golden --peer PYTHON OUT.npz
 
-To be run where the sample portrait or its poses (`harness.faces.posed`) change. Arrays: `video` (5, 478, 3) points in
+Run it again when the sample portrait or its poses (`harness.faces.posed`) change. Arrays: `video` (5, 478, 3) points in
 every fifth moving frame, `still` (2, 478, 3), `small` (faces, 5) boxes and scores, `person` (480, 640) uint8 in the
 last frame.
 """

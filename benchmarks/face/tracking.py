@@ -3,13 +3,13 @@
     python -m benchmarks.face.tracking [--peer PYTHON] [--rounds N] [--json] [IMAGE OR VIDEO ...]
 
 `--peer` names the Python of an environment with mediapipe 0.10.21, in which its graph runs: `python3.11 -m venv PLACE
-&& PLACE/bin/pip install mediapipe==0.10.21`, then PLACE/bin/python. Without it only times of ours are printed. Footage
-of your own is compared besides the sample portrait and the scripted performance of the sample avatar, whose frames are
-512x512.
+&& PLACE/bin/pip install mediapipe==0.10.21`, then PLACE/bin/python. Without it only times of ours are printed. Your own
+footage is compared in addition to the sample portrait and the scripted performance of the sample avatar, whose frames
+are 512x512.
 
-Points are compared in pixels of frames at most MAX_SIDE_PX long. Times are wall-clock, rounds of both sides in turn; of
-a frame the least of the rounds counts, and of all frames the median. Processor time is that of all threads, the least
-of the rounds; other work on the machine changes it less.
+Points are compared in pixels of frames at most MAX_SIDE_PX long. Times are by the clock, with the rounds of both sides
+in turns; for each frame the least of the rounds counts, and over all frames the median. Processor time is that of all
+threads, the least of the rounds; other work on the machine changes it less.
 """
 
 import argparse
@@ -202,7 +202,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("footage", type=Path, nargs="*", help="images and videos of your own")
     parser.add_argument("--peer", type=Path, help="the Python of an environment with mediapipe 0.10.21")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="that each side is timed")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds in which each side is timed")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     given = parser.parse_args()
     try:

@@ -1,9 +1,9 @@
-"""How far lips open on a film that speaks, against the same host as a portrait.
+"""How far the lips of a speaking film open, compared with the same host as a portrait.
 
-`python -m benchmarks.film.lips SPEECH FILM ... [--sheet FOLDER] [--json]`: each film is made an avatar without a
-portrait, and its still one without a film; both speak. mean, portrait_mean: openings that are read in the program's
-frames above those of silence, in eye distances, in the mean of the frames in which the portrait's lips are apart; over:
-their quotient; correlation: of the two.
+`python -m benchmarks.film.lips SPEECH FILM ... [--sheet FOLDER] [--json]`: each film becomes an avatar without a
+portrait, and its still an avatar without a film; both speak. mean, portrait_mean: mean opening of the lips in the
+program's frames above that in silence, in eye distances, over the frames in which the portrait's lips are apart; over:
+their quotient; correlation: between the two.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""How well a filmed body is understood, on clips of which each frame is known, and how much memory a long one takes.
+"""How well a filmed body is analysed, on clips with a label for each frame, and how much memory a long film takes.
 
 `python -m benchmarks.film.understanding [--json] [--seconds LONG] [FILM ...]`; without a film the sample's body. found:
-share of the frames that show a kind in which it is found. false: share of the others in which it is. moved: the
-furthest that the host's face is from where it was filmed, as a share of its size, in frames in which it is placed.
+share of the frames showing a kind in which it is found. false: share of the other frames in which it is found. moved:
+greatest distance of the host's face from where it was filmed, as a share of its size, in frames in which it is placed.
 """
 
 import argparse

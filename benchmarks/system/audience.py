@@ -1,6 +1,6 @@
-"""What an audience costs.
+"""Cost of an audience.
 
-Viewers by a watch link on loopback, each with the ROI preview, and the program's pace meanwhile.
+Viewers by a watch link on loopback, each with the ROI preview, and the pace of the program meanwhile.
 
 `python -m benchmarks.system.audience [--viewers N] [--json]`
 """

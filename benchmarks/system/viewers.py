@@ -26,14 +26,18 @@ def measure(seconds: float = RUN_S) -> dict[str, Any]:
             time.sleep(5)
             first.leave()
         time.sleep(12)
-        figures: dict[str, Any] = {"viewers": VIEWERS, "alone": _pacing(run, seconds), "before": _lock_is_held(run)}
+        figures: dict[str, Any] = {
+            "viewers": VIEWERS,
+            "alone": _pacing(run, seconds),
+            "before": _gateway_resources(run),
+        }
         with Crowd(run.base, run.token, run.channel) as crowd:
             figures["with_viewers"] = _pacing(run, seconds)
-            figures["during"] = _lock_is_held(run)
+            figures["during"] = _gateway_resources(run)
             figures["visits"] = crowd.leave()
         wait_for(lambda: not sum(run.state()["outputs"]["preview"]["viewers"].values()), 20, "all have left")
         time.sleep(3)
-        figures["after"] = _lock_is_held(run)
+        figures["after"] = _gateway_resources(run)
     return figures
 
 
@@ -51,7 +55,7 @@ def _pacing(run: Studio, seconds: float) -> dict[str, Any]:
     }
 
 
-def _lock_is_held(run: Studio) -> dict[str, float]:
+def _gateway_resources(run: Studio) -> dict[str, float]:
     """Return the memory (MB), open files and threads of the gateway's process."""
     pid = run.pids()["gateway"]
     return {

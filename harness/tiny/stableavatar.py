@@ -1,6 +1,6 @@
 """`python -m harness.tiny.stableavatar FOLDER`: a weights folder of StableAvatar's layout with tiny random networks.
 
-For trying the engine's machinery on any CPU: what it makes is noise. Every tensor is a function of its name alone.
+For testing the engine on any CPU; its output is noise. Every tensor is computed from its name.
 """
 
 import argparse

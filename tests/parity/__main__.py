@@ -33,7 +33,7 @@ def main() -> int:
             print(level, flush=True)
             differ |= not level.agrees
     except (OSError, StudioError) as error:
-        print(f"{dump} is not whole, have the peer script write it again: {error}")
+        print(f"{dump} is incomplete; have the peer script write it again: {error}")
         return 2
     return int(differ)
 

@@ -116,4 +116,4 @@ def test_a_dump_that_is_not_whole_is_one_sentence(
     monkeypatch.setattr(sys, "argv", ["parity", "liveportrait", str(tmp_path)])
     assert main() == 2
     said = capsys.readouterr().out
-    assert said.startswith(f"{tmp_path} is not whole") and len(said.splitlines()) == 1
+    assert said.startswith(f"{tmp_path} is incomplete") and len(said.splitlines()) == 1

@@ -95,7 +95,7 @@ class RoomEars:
 
 
 @dataclass(slots=True)
-class StudioDoor:
+class StudioForwarder:
     """Forwarder between a bot and the studio, which can be closed while the studio runs on."""
 
     server: asyncio.Server | None = None
@@ -142,7 +142,7 @@ class Bot:
     """
 
     process: asyncio.subprocess.Process
-    door: StudioDoor
+    door: StudioForwarder
     going: Path
     said: list[dict[str, Any]] = field(default_factory=list)
     text: str = ""
@@ -184,7 +184,7 @@ def speech_file(folder: Path) -> Path:
 @asynccontextmanager
 async def bot(python: Path, serving: SessionStudio, *command: str, **environment: str) -> AsyncIterator[Bot]:
     """Run `python command` with the addresses of the studio and its LiveKit server in the environment."""
-    server, door = serving.server, StudioDoor()
+    server, door = serving.server, StudioForwarder()
     port = await door.open(serving.http.base_url.port or 80)
     variables = {
         "LIVEKIT_URL": server.url, "LIVEKIT_API_KEY": server.key, "LIVEKIT_API_SECRET": server.secret,

@@ -53,7 +53,7 @@ class Knobs:
 
 
 @dataclass
-class GivenTask:
+class AcceptedTask:
     """A task that was accepted. told: number of its queries."""
 
     code: str
@@ -83,7 +83,7 @@ class DuixStandIn:
         self.times: list[float] = []  # of all submits
         self.asked: list[str] = []  # codes of all queries
         self.ends: list[str] = []  # codes whose end was reported
-        self._task: GivenTask | None = None
+        self._task: AcceptedTask | None = None
         self._lock = threading.Lock()
         self.url = ""
 
@@ -121,7 +121,7 @@ class DuixStandIn:
                 return _answer(10002, f"{missing[0]} missing", success=False)
             if self._task is not None:
                 return _answer(10001, "busy", success=False)
-            self._task = GivenTask(
+            self._task = AcceptedTask(
                 body["code"], self._path(body["audio_url"]), self._path(body["video_url"]), self.clock()
             )
             self.taken.append(body["code"])
@@ -158,12 +158,12 @@ class DuixStandIn:
             name = f"{knobs.prefix}{knobs.name.format(code)}"
             return self._end(task, {"status": 2, "progress": 100, "msg": "done", "result": name, "size": 1})
 
-    def _end(self, task: GivenTask, data: dict[str, Any]) -> dict[str, Any]:
+    def _end(self, task: AcceptedTask, data: dict[str, Any]) -> dict[str, Any]:
         self._task = None
         self.ends.append(task.code)
         return _answer(10000, "", data=data | {"code": task.code})
 
-    def _finish(self, task: GivenTask) -> None:
+    def _finish(self, task: AcceptedTask) -> None:
         if self.knobs.drop_result:
             return
         if self.knobs.late:
@@ -171,7 +171,7 @@ class DuixStandIn:
         else:
             self._write(task)
 
-    def _write(self, task: GivenTask) -> None:
+    def _write(self, task: AcceptedTask) -> None:
         made = self.temp / f"{task.code}-t.mp4"
         mux(task.video, task.audio, made, self.knobs.shorter)
         if self.knobs.cut is not None:
