@@ -65,7 +65,7 @@ def drawable_text(text: str) -> tuple[str, FontFile]:
     if not features.check("raqm") and any(map(_is_shaped, text)):
         raise StudioError(
             "Captions of this language need the library libfribidi; install it (sudo apt-get install libfribidi0), or "
-            "leave burnt-in captions off."
+            "turn burnt-in captions off."
         )
     font = FontFile()
     if not _missing(text, font):
@@ -78,8 +78,8 @@ def drawable_text(text: str) -> tuple[str, FontFile]:
     letters = frozenset(filter(str.isalnum, missing))
     if letters:
         raise StudioError(
-            f"No font here has the letter '{min(letters)}' ({unicodedata.name(min(letters), 'of no name')}); install "
-            "one with fontconfig, such as fonts-noto-cjk, or leave burnt-in captions off."
+            f"No installed font has the letter '{min(letters)}' ({unicodedata.name(min(letters), 'of no name')}); "
+            "install one, such as fonts-noto-cjk, or turn burnt-in captions off."
         )
     written = "".join(char.translate(STAND_INS) if char in missing else char for char in text)
     missing = _missing(written, font) | VARIATIONS

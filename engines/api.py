@@ -324,7 +324,7 @@ class Engine(ABC):
             raise
         except Exception as error:
             raise StudioError(
-                f"{self.info.title} cannot say whether it runs here ({named(error)}); update its package."
+                f"{self.info.title} failed to check whether it can run here ({named(error)}); update its package."
             ) from error
         if problem is not None:
             raise StudioError(problem.reason)
@@ -372,7 +372,7 @@ class FrameEngine(Engine):
         inputs lack "template".
         """
         raise StudioError(
-            f"{self.info.title} does not play motion templates; choose an engine that does (`studio engines`), or "
+            f"{self.info.title} cannot play motion templates; choose an engine that can (`studio engines`), or "
             "another driver."
         )
 
@@ -382,5 +382,5 @@ class FrameEngine(Engine):
         Raises StudioError if no frame shows a face, and the same errors as `open`.
         """
         raise StudioError(
-            f"{self.info.title} records no motion templates; choose an engine that does (`studio engines`)."
+            f"{self.info.title} cannot record motion templates; choose an engine that can (`studio engines`)."
         )

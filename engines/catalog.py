@@ -46,7 +46,7 @@ def _row(name: str, settings: Settings) -> dict[str, object]:
         return row | {"unavailable": str(error)}
     except Exception as error:  # another package's code may raise any exception
         why = named(error)
-        return row | {"unavailable": f"Engine '{name}' cannot be looked at ({why}); update or remove its package."}
+        return row | {"unavailable": f"Engine '{name}' cannot be inspected ({why}); update or remove its package."}
     row |= {
         "title": info.title,
         "inputs": [each for each in INPUTS if each in info.inputs],

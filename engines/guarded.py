@@ -170,7 +170,7 @@ class GuardedSession(EngineSession):
             else:
                 form = pixels.shape
             raise StudioError(
-                f"{self._info.title} draws frames of {form} where {side} x {side} uint8 with 3 or 4 channels are "
-                "expected; update it or choose another engine."
+                f"{self._info.title} returned a frame of {form} instead of {side} x {side} uint8 with 3 or 4 "
+                "channels; update it or choose another engine."
             )
         return frames

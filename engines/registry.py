@@ -17,7 +17,7 @@ from shared.media.intake.signature import signature_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 NONE: Mapping[str, str] = {}
-OFFLINE_ONLY = "{} makes whole clips and cannot run live; choose another engine (`studio engines` lists them)."
+OFFLINE_ONLY = "{} only makes whole clips and cannot run live; choose another engine (`studio engines` lists them)."
 
 
 def installed(added: Mapping[str, str] = NONE) -> dict[str, EntryPoint]:
@@ -58,7 +58,9 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
     """
     found = installed(added)
     if DEFAULT_ENGINE not in found:
-        raise StudioError("The studio's engines are not registered, as after an update; run `make setup` again.")
+        raise StudioError(
+            "The studio's engines are not registered, as can happen after an update; run `make setup` again."
+        )
     name = canonical_name(name, added)
     if name not in found:
         raise StudioError(f"There is no engine '{name[:60]}'; choose one of {', '.join(sorted(found))}.")

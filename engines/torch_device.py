@@ -16,5 +16,5 @@ def pick_device(name: str, advice: str) -> torch.device:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError):
-        raise StudioError(f"There is no device '{name[:40]}' here; {advice}.") from None
+        raise StudioError(f"This machine has no device '{name[:40]}'; {advice}.") from None
     return device

@@ -40,7 +40,7 @@ class FaceFiles:
 def present(files: dict[str, Path], name: str) -> Path:
     """Return the path of a file. Raises StudioError if the file is missing."""
     if name not in files:
-        raise StudioError(f"{name} is missing; `studio weights add dhlive FILE...` takes it from what was downloaded.")
+        raise StudioError(f"{name} is missing; download it, then run `studio weights add dhlive FILE...`.")
     return files[name]
 
 

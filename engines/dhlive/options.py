@@ -8,11 +8,11 @@ from engines.options import EngineOptions, titles
 
 
 class DhliveOptions(EngineOptions):
-    """Whose rules the mouth is drawn by, and how far it opens."""
+    """Drawing rules and strength of the mouth's movement."""
 
     rules: Literal["desktop", "browser"] = Field(
         "desktop",
-        description="of the original's two programs, the one whose rules the mesh is drawn by: desktop or browser",
+        description="draw the mesh as the original's desktop program does, or as its browser program does",
         json_schema_extra=titles({"desktop": "the desktop's", "browser": "the browser's"}),
     )
-    strength: float = Field(1.0, ge=0.0, le=2.0, description="of the mouth's movement")
+    strength: float = Field(1.0, ge=0.0, le=2.0, description="strength of the mouth's movement; 1 is as computed")

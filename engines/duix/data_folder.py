@@ -159,7 +159,9 @@ class DataFolder:
             yield
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise NoSpaceError(f"There is no space left in {self.path}; free some and the job continues.") from None
+                raise NoSpaceError(
+                    f"The disk of {self.path} is full; free some space, and the job continues."
+                ) from None
             raise StudioError(
                 f"The service's data folder {self.path} cannot be used ({error.strerror}); check the setting "
                 "duix.services."

@@ -108,4 +108,4 @@ def _copy(video: Path, context: RunContext) -> None:
     try:
         copy_file(video, context.scratch / CLIP_FILE, context.raise_if_cancelled)
     except OSError as error:
-        raise StudioError(f"The clip cannot be kept ({error.strerror}); free some space, then retry.") from None
+        raise StudioError(f"The clip cannot be saved ({error.strerror}); free some disk space, then retry.") from None

@@ -156,7 +156,7 @@ class Pool:
             self._refused(task, service, f"cannot be reached ({error})", self.patience.silence)
             return None
         except UnclearError as error:
-            service.why = f"gives no answer that can be understood ({error})"
+            service.why = f"returned an answer that could not be read ({error})"
             return record  # later queries show whether the service has received the task
         if reply.code == ACCEPTED:
             record = TaskRecord(task.code, "accepted", task.seconds)
@@ -209,7 +209,7 @@ class Pool:
             if self._watch(service, record).step(client) is None:
                 service.folder.strike(code)
         except SilentError as error:
-            self._rest(service, f"has the task of another job and does not answer ({error.why})", 0.0)
+            self._rest(service, f"is working on another job's task and does not answer ({error.why})", 0.0)
 
     def _watch(self, service: Service, record: TaskRecord) -> Watch:
         if record.code not in self._watches:
@@ -222,7 +222,8 @@ class Pool:
         name = PurePosixPath(record.result.replace("\\", "/")).name
         if name != result_name(record.code):
             return (
-                f"Duix-Avatar at {service.url} names the file '{name[:80]}', which does not belong to this task; retry."
+                f"Duix-Avatar at {service.url} returned the file '{name[:80]}', which does not belong to this task; "
+                "retry."
             )
         until = self.clock() + self.patience.file
         while (why := self._fault(service.folder, record)) and self.clock() < until:

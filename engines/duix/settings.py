@@ -26,7 +26,7 @@ class ServiceSettings(BaseModel):
     def _address(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError("an address is as http://127.0.0.1:8383, without anything behind the port")
+            raise ValueError("an address looks like http://127.0.0.1:8383, with nothing after the port")
         return url.rstrip("/")
 
 
@@ -43,7 +43,10 @@ class DuixSettings(EngineSettings):
         False, description="true: you have read and accept the licences of the service and of its weights"
     )
     time_limit: float = Field(
-        10.0, ge=1.0, le=1000.0, description="times the speech's length that a service may take; 15 minutes at least"
+        10.0,
+        ge=1.0,
+        le=1000.0,
+        description="time limit of a task as a multiple of the speech's length; at least 15 minutes",
     )
 
     @field_validator("services")

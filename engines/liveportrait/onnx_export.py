@@ -1,4 +1,4 @@
-"""`python -m engines.liveportrait.onnx_export FOLDER`: the networks as ONNX files, for runtimes other than PyTorch.
+"""`python -m engines.liveportrait.onnx_export FOLDER` exports the networks as ONNX files for other runtimes.
 
 Opset 20, the first whose GridSample takes volumes. Files: appearance, motion, and `draw`, warping and decoding in one,
 so that the feature map never leaves the runtime. What a runtime gives for them equals PyTorch to rounding (tested with

@@ -8,7 +8,7 @@ from engines.options import EngineOptions, titles
 
 
 class LivePortraitOptions(EngineOptions):
-    """Whose face is moved, what of the driver it follows, and how smoothly."""
+    """Source face, followed parts of the driver, and smoothing."""
 
     source: Source = source_option()
     region: MovedRegion = Field(
@@ -21,13 +21,16 @@ class LivePortraitOptions(EngineOptions):
     )  # fmt: skip
     relative: bool = Field(True, description="follow the driver's changes since its neutral, not its own pose and face")
     stitching: bool = Field(True, description="keep the shoulders where they are")
-    eyes: bool = Field(False, description="the eyes' openings follow the driver's measured ones, and nothing else does")
-    lips: bool = Field(False, description="the same for the lips")
+    eyes: bool = Field(False, description="open the eyes as far as the driver's; if relative, nothing else moves")
+    lips: bool = Field(False, description="the same for the lips; both may be set")
     close_lips: bool = Field(True, description="close the source's own open mouth before moving it")
     steady_eyes: bool = Field(False, description="even out a body video's own blinks")
-    multiplier: float = Field(1.0, ge=0.0, le=3.0, description="of the whole movement")
+    multiplier: float = Field(1.0, ge=0.0, le=3.0, description="strength of the whole movement")
     variance: float = Field(
-        3e-6, ge=0.0, le=1e-2, description="smoothing of the driver's motion: its noise; 0 is none, 1e-4 is much"
+        3e-6,
+        ge=0.0,
+        le=1e-2,
+        description="smoothing of the driver's motion, as the variance of its noise; 0 is none, 1e-4 is strong",
     )
 
     def rules(self) -> RetargetOptions:

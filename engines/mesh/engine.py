@@ -27,7 +27,7 @@ INFO = EngineInfo(
 
 
 class MeshOptions(EngineOptions):
-    """Whose face is moved."""
+    """Options of the mesh engine."""
 
     source: Source = source_option()
 

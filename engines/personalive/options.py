@@ -11,7 +11,7 @@ Quality = Literal["auto", "full", "taesd", "384", "256", "half"]
 
 
 class PersonaLiveOptions(EngineOptions):
-    """The rung of the ladder, and the noise."""
+    """Quality level and seed of the noise."""
 
     quality: Quality = Field(
         "auto",
@@ -19,6 +19,4 @@ class PersonaLiveOptions(EngineOptions):
         "begins at full and goes down where the device cannot keep up",
         json_schema_extra=titles({AUTO: AUTO_TITLE} | {rung.name: rung.title for rung in LADDER}),
     )
-    seed: int = Field(
-        42, ge=0, lt=2**31, description="of the noise that frames begin as: the same seed, the same frames"
-    )
+    seed: int = Field(42, ge=0, lt=2**31, description="seed of the initial noise; the same seed gives the same frames")

@@ -143,8 +143,8 @@ class UnitWork:
         after = euler(before, velocity, *self.levels[step : step + 2])
         if not bool(torch.isfinite(after).all()):
             raise StudioError(
-                f"StableAvatar's numbers overflowed in {str(transformer.dtype).removeprefix('torch.')}; set"
-                " STUDIO_STABLEAVATAR_PRECISION=fp32, or bf16 where the GPU has it."
+                f"StableAvatar's values overflowed in {str(transformer.dtype).removeprefix('torch.')}; set"
+                " STUDIO_STABLEAVATAR_PRECISION=fp32, or bf16 if the GPU supports it."
             )
         kept = {"latents": after.cpu().contiguous()}
         if self.options.reuse:

@@ -133,6 +133,6 @@ def out_of_memory(device: torch.device) -> Iterator[None]:
         torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(device).total_memory / 1e9 if device.type == "cuda" else 0
         raise OutOfMemoryError(
-            f"The GPU's {total:.0f} GB are too little for this clip; set STUDIO_STABLEAVATAR_OFFLOAD=blocks, choose a "
-            "smaller size, or free some."
+            f"The GPU's {total:.0f} GB are not enough for this clip; set STUDIO_STABLEAVATAR_OFFLOAD=blocks, choose a "
+            "smaller size, or free some of its memory."
         ) from None

@@ -21,7 +21,7 @@ NEGATIVE = (
 
 
 class StableAvatarOptions(EngineOptions):
-    """Image, guidance, noise, and how the clip is cut."""
+    """Image, guidance, noise, and division of the clip into windows."""
 
     mode: SamplingMode = Field(
         "fixed",
@@ -30,7 +30,7 @@ class StableAvatarOptions(EngineOptions):
     )
     size: Size = Field(
         "auto",
-        description="what is computed; auto takes the shape that is nearest to the output's",
+        description="size of the computed frames; auto takes the shape nearest to the output's",
         json_schema_extra=titles(
             {"auto": "As the output", "512x512": "Square", "480x832": "Upright", "832x480": "Wide"}
         ),
@@ -40,7 +40,7 @@ class StableAvatarOptions(EngineOptions):
         description="the image that speaks: the whole plate, or the portrait's face",
         json_schema_extra=titles({"plate": "The whole plate", "portrait": "The portrait's face"}),
     )
-    steps: int = Field(50, ge=2, le=100, description="of denoising: 30 to 50 for a result, 10 for a quick look")
+    steps: int = Field(50, ge=2, le=100, description="steps of denoising: 30 to 50 for a result, 10 for a quick look")
     text_guidance: float = Field(3.0, ge=1.0, le=12.0, description="how closely the prompt is followed; 1: no guidance")
     audio_guidance: float = Field(
         5.0, ge=1.0, le=12.0, description="how closely the speech is followed; 1: no guidance"
@@ -57,19 +57,19 @@ class StableAvatarOptions(EngineOptions):
         0.0,
         ge=0.0,
         le=1.0,
-        description="steps whose time differs by less from the one computed last take over its prediction; 0: none, "
-        "0.1: about half",
+        description="a step whose time is closer than this to the last computed one reuses its prediction; 0: none, "
+        "0.1: about half of the steps",
     )
     checkpoint: str = Field(
         "",
         pattern=FILE_NAME,
-        description="a transformer of your own training instead, a file in StableAvatar-1.3B of the weights folder",
+        description="a transformer that you trained, used instead: a file in StableAvatar-1.3B of the weights folder",
     )
     lora: str = Field(
         "", pattern=FILE_NAME, description="a LoRA on top, a file in StableAvatar-1.3B of the weights folder"
     )
-    lora_strength: float = Field(1.0, ge=0.0, le=2.0, description="of the LoRA")
-    seed: int = Field(42, ge=0, lt=2**31, description="of the noise that frames begin as: the same seed, the same clip")
+    lora_strength: float = Field(1.0, ge=0.0, le=2.0, description="strength of the LoRA")
+    seed: int = Field(42, ge=0, lt=2**31, description="seed of the initial noise; the same seed gives the same clip")
     prompt: str = Field(
         PROMPT, max_length=2000, description="the first frame, then what the person does, then the background"
     )

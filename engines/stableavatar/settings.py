@@ -21,7 +21,7 @@ class StableAvatarSettings(EngineSettings, StableAvatarOptions):
 
     device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:N")
     precision: Precision = Field(
-        "auto", description="auto: bf16 where the GPU has it, else fp16; fp32 takes twice the memory and time"
+        "auto", description="auto: bf16 if the GPU supports it, else fp16; fp32 takes twice the memory and time"
     )
     acceleration: AttentionKernel = Field(
         "none", description="none, or xformers: its attention in place of PyTorch's own"

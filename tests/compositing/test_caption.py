@@ -104,7 +104,9 @@ def test_letters_that_no_font_has_are_refused_in_a_sentence_and_emoji_are_left_o
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(caption_font, "_installed", lambda letters: None)  # as without fontconfig
-    with pytest.raises(StudioError, match=r"No font here has the letter 'д' \(CYRILLIC SMALL LETTER DE\); install one"):
+    with pytest.raises(
+        StudioError, match=r"No installed font has the letter 'д' \(CYRILLIC SMALL LETTER DE\); install one"
+    ):
         drawable_text("д")
     assert drawable_text("Well done \U0001f600.")[0] == "Well done ."
     monkeypatch.setattr("PIL.features.check", lambda name: False)

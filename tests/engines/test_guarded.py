@@ -119,7 +119,7 @@ class RaisingEngine(FrameEngine):
 
 def test_an_engine_that_cannot_be_asked_or_opened_says_so_in_a_sentence() -> None:
     with pytest.raises(
-        StudioError, match=r"^Odd cannot say whether it runs here \(OSError: the probe broke\); update its"
+        StudioError, match=r"^Odd failed to check whether it can run here \(OSError: the probe broke\); update its"
     ):
         RaisingEngine().check()
     with pytest.raises(EngineFaultError, match=r"^Odd failed \(ValueError: no\)"):

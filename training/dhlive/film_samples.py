@@ -54,7 +54,7 @@ class FilmSamples:
                     faces.append(face.points)
         if len(images) < LEAST_FRAMES:
             raise StudioError(
-                f"{film} shows a face in {len(images)} frames, of {LEAST_FRAMES} at least; film it longer."
+                f"{film} shows a face in only {len(images)} frames, but {LEAST_FRAMES} are needed; use a longer film."
             )
         height, width = images[0].shape[:2]
         points = np.array(faces, np.float64)

@@ -1,10 +1,10 @@
-"""Trains the viseme network of the mesh engine on speech whose phonemes are known to the millisecond.
+"""Train the viseme network of the mesh engine on speech whose phonemes are known to the millisecond.
 
     python -m training.visemes [--minutes 200] [--passes 12]
 
-Writes `visemes.npz` and, beside it, `visemes.json` with what it reaches on voices and languages it has not heard. Takes
-about ten minutes of processor time. Plain numpy: a network with two hidden layers, Adam (Kingma and Ba, 2015),
-cross-entropy, frames weighted so that rare visemes count.
+Writes `visemes.npz` and, beside it, `visemes.json` with its accuracy on voices and languages that it was not trained
+on. Takes about ten minutes of processor time. Plain numpy: a network with two hidden layers, Adam (Kingma and Ba,
+2015), cross-entropy, frames weighted so that rare visemes count.
 """
 
 import argparse

@@ -36,7 +36,7 @@ def import_asset(folder: Path, home: Path, name: str, rights: str) -> Path:
         with VideoReader(folder / VIDEO) as video:
             first = next((image for _, image in video), None)
         if first is None:
-            raise StudioError(f"{folder / VIDEO} shows nothing; export the asset again where it was made.")
+            raise StudioError(f"{folder / VIDEO} contains no frames; export the asset again where it was made.")
         cv2.imwrite(str(portrait), np.ascontiguousarray(first[..., ::-1]))
         added = add_avatar(home, name, portrait, folder / VIDEO, rights, film=FilmChoice(as_it_is=True))
     try:

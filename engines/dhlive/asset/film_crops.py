@@ -18,7 +18,7 @@ def check_film(person: Person, plate: Plate, name: str) -> None:
     frames, right, bottom = len(plate), int(person.rects[:, 2].max()), int(person.rects[:, 3].max())
     if frames not in (len(person), 2 * len(person)) or right > plate.width or bottom > plate.height:
         raise StudioError(
-            f"The mouth that is kept with avatar '{name}' was measured in another film ({len(person)} frames, at least"
+            f"The mouth data of avatar '{name}' were measured in another film ({len(person)} frames, at least"
             f" {right}x{bottom} pixels; its body has {frames} of {plate.width}x{plate.height}); add the avatar again."
         )
 

@@ -142,7 +142,7 @@ def test_a_person_of_another_film_is_refused_in_one_sentence(tmp_path: Any) -> N
     person = read_person(filmed().engine_file("dhlive", FILE))
     half = replace(person, rects=person.rects[:7], matrices=person.matrices[:7], landmarks=person.landmarks[:7])
     write_person(avatar.engine_file("dhlive", FILE), half)
-    with pytest.raises(StudioError, match="was measured in another film"):
+    with pytest.raises(StudioError, match="were measured in another film"):
         opened(avatar)
     with pytest.raises(StudioError, match="has not been prepared"):
         opened(replace(filmed(), folder=tmp_path / "none"))

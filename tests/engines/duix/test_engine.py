@@ -98,8 +98,8 @@ def test_it_is_off_until_licence_and_services_are_there(monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     "services, words",
     [
-        ([{"url": "ftp://a", "data": "/x"}], "an address is as http://127.0.0.1:8383"),
-        ([{"url": "http://a:1/easy", "data": "/x"}], "without anything behind the port"),
+        ([{"url": "ftp://a", "data": "/x"}], "an address looks like http://127.0.0.1:8383"),
+        ([{"url": "http://a:1/easy", "data": "/x"}], "with nothing after the port"),
         ([{"url": "http://a:1"}], "services.0.data"),
         ([{"url": "http://a:1", "data": "/x"}, {"url": "http://b:1", "data": "/x"}], "two services have the same data"),
         ([{"url": "http://a:1", "data": "/x"}, {"url": "http://a:1/", "data": "/y"}], "two services have the same url"),
@@ -117,7 +117,7 @@ def test_wrong_settings_are_a_sentence(
 def test_it_is_found_by_its_former_name() -> None:
     assert load("heygem", REAL).info.name == "duix" == canonical_name("heygem", REAL)
     assert canonical_name("mesh", REAL) == "mesh" and canonical_name("nothing", REAL) == "nothing"
-    with pytest.raises(StudioError, match="Duix-Avatar makes whole clips and cannot run live"):
+    with pytest.raises(StudioError, match="Duix-Avatar only makes whole clips and cannot run live"):
         load_frame_engine("heygem", REAL)
     with pytest.raises(StudioError, match="There is no engine 'nothing'"):
         load("nothing", REAL)

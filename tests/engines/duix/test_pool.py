@@ -116,7 +116,7 @@ def test_a_service_that_dies_with_the_task_of_another_is_a_sentence(
     one = services[:1]
     left_by_a_dead_process(one[0], tmp_path, OTHER)
     one[0].knobs.queries = [-500] * 90
-    with pytest.raises(StudioError, match=r"has the task of another job and does not answer \(HTTP status 500\)"):
+    with pytest.raises(StudioError, match=r"is working on another job's task and does not answer \(HTTP status 500\)"):
         make(Client(one, clock), tmp_path)
     assert DataFolder(one[0].data).record(OTHER) == TaskRecord(OTHER, "accepted", 1.0)
 

@@ -195,7 +195,7 @@ def test_a_task_that_was_seen_is_not_taken_for_one_that_never_came(bench: Poller
 
 def test_a_submit_that_is_never_answered_is_a_sentence(bench: PollerBench) -> None:
     bench.service.knobs.submits = [-500] * 50
-    with pytest.raises(StudioError, match="gives no answer that can be understood"):
+    with pytest.raises(StudioError, match="returned an answer that could not be read"):
         bench.make()
     assert bench.folder.record(CODE) is None
 

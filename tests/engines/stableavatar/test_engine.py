@@ -127,7 +127,7 @@ def test_narrow_precisions_are_near_and_an_overflow_is_a_sentence(
         shutil.rmtree(work.folder / further.name)
         if precision == "fp16":
             with pytest.raises(
-                StudioError, match=r"^StableAvatar's numbers overflowed in float16; set .*PRECISION=fp32"
+                StudioError, match=r"^StableAvatar's values overflowed in float16; set .*PRECISION=fp32"
             ):
                 work.do(further, engine)
         else:
@@ -203,7 +203,7 @@ def test_what_a_job_would_cost_is_printed(tmp_path: Path, monkeypatch: pytest.Mo
     cost = JobCost(30, len(engine.units(clip)), engine.estimate(clip))
     assert cost_lines(cost)[:2] == [
         "30 frames, 9 units",
-        "time: 0.0 TFLOP; the first job here measures how long that takes",
+        "time: 0.0 TFLOP; unknown until a job on this machine has measured it",
     ]
     monkeypatch.setattr("engines.stableavatar.engine.measured_rates", lambda: {"a card": 1e-6})
     told = cost_lines(replace(cost, estimate=engine.estimate(clip)))
@@ -247,6 +247,6 @@ def test_xformers_is_refused_with_the_reason_when_the_model_is_opened(
     for unit in units[:2]:
         work.do(unit, engine)
     with pytest.raises(
-        StudioError, match=r"^xFormers runs on a GPU alone, .*; set STUDIO_STABLEAVATAR_ACCELERATION=none\.$"
+        StudioError, match=r"^xFormers runs only on a GPU, .*; set STUDIO_STABLEAVATAR_ACCELERATION=none\.$"
     ):
         work.do(units[2], engine)
