@@ -91,8 +91,8 @@ class PersonaStudioVideoService(AIService):
         self._token = api_token or os.getenv("PERSONASTUDIO_TOKEN") or ""
         if not self._token:
             raise PersonaStudioException(
-                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; it is in the file `token` of its "
-                "home."
+                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; the token is in the file "
+                "`token` in the studio's home."
             )
         self._server = LiveKitServer(
             livekit_url or os.getenv("LIVEKIT_URL") or "",
@@ -100,10 +100,15 @@ class PersonaStudioVideoService(AIService):
             livekit_api_secret or os.getenv("LIVEKIT_API_SECRET") or "",
         )
         if not (self._server.url and self._server.key and self._server.secret):
-            raise PersonaStudioException("Set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or the arguments.")
+            raise PersonaStudioException(
+                "The LiveKit server is not set: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or pass them "
+                "as arguments."
+            )
         self._portrait = None if avatar_image is None else _portrait_bytes(avatar_image)
         if self._portrait is not None and not avatar_rights:
-            raise PersonaStudioException("With avatar_image say who may use it: set avatar_rights, one sentence.")
+            raise PersonaStudioException(
+                "avatar_image needs avatar_rights: set it to one sentence that says who may use the portrait."
+            )
         named = avatar_id or os.getenv("PERSONASTUDIO_AVATAR")
         face = {"avatar": named} if self._portrait is None else {"rights": avatar_rights}
         wanted = {**face, "engine": engine, "options": options, "width": width, "height": height, "label": label}

@@ -77,8 +77,8 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         token = api_token or os.getenv("PERSONASTUDIO_TOKEN")
         if not token:
             raise PersonaStudioException(
-                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; it is in the file `token` of its "
-                "home."
+                "The studio's token is missing: set api_token or PERSONASTUDIO_TOKEN; the token is in the file "
+                "`token` in the studio's home."
             )
         self._url = api_url or os.getenv("PERSONASTUDIO_URL") or DEFAULT_URL
         self._token: str = token
@@ -96,7 +96,9 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         self._portrait = None if isinstance(avatar_image, NotGiven) else portrait_bytes(avatar_image)
         if self._portrait is not None:
             if not avatar_rights:
-                raise PersonaStudioException("With avatar_image say who may use it: set avatar_rights, one sentence.")
+                raise PersonaStudioException(
+                    "avatar_image needs avatar_rights: set it to one sentence that says who may use the portrait."
+                )
             chosen |= {"avatar": NOT_GIVEN, "rights": avatar_rights}
         self._chosen = {name: value for name, value in chosen.items() if is_given(value)}
         self._studio: StudioClient | None = None
@@ -138,8 +140,8 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
         secret = livekit_api_secret or os.getenv("LIVEKIT_API_SECRET")
         if not url or not key or not secret:
             raise PersonaStudioException(
-                "The room's server is missing: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or the "
-                "arguments."
+                "The room's LiveKit server is not set: set LIVEKIT_URL, LIVEKIT_API_KEY and LIVEKIT_API_SECRET, or "
+                "pass them as arguments."
             )
         job = get_job_context(required=False)
         agent = room.local_participant.identity if job is None else job.local_participant_identity

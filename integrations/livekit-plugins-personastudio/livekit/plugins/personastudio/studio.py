@@ -79,7 +79,7 @@ class StudioClient:
         try:
             async with self._http.get(f"{self._url}/api/v1/sessions/{session}", timeout=timeout) as answer:
                 if answer.status == 404:
-                    return "ended", "The studio knows nothing of it."
+                    return "ended", "The studio does not know this session."
                 answer.raise_for_status()
                 row = await answer.json()
                 return str(row["state"]), str(row["note"])
