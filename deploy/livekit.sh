@@ -15,11 +15,11 @@ trap 'rm -rf "$made"' EXIT
 client=$cache/livekit-client-$client_version.mjs
 if [ ! -s "$client" ]; then
     if ! command -v npm >/dev/null; then
-        echo "The viewers' page needs livekit-client, and npm, which gets it, is not installed (Debian: apt install npm)." >&2
+        echo "The watch page needs livekit-client, and npm, which downloads it, is not installed (Debian: apt install npm)." >&2
     elif ! (cd "$made" && npm pack --silent "livekit-client@$client_version" >/dev/null 2>&1); then
-        echo "npm could not get livekit-client@$client_version; run deploy/livekit.sh again when the network is there." >&2
+        echo "npm could not get livekit-client@$client_version; run deploy/livekit.sh again when the network is available." >&2
     elif [ "$(openssl dgst -sha512 -binary "$made/livekit-client-$client_version.tgz" | base64 -w0)" != "$client_sha512" ]; then
-        echo "livekit-client@$client_version is not the package this was written for; it is not used." >&2
+        echo "livekit-client@$client_version is not the package with the expected hash, so it is not used." >&2
     else
         tar -xzf "$made/livekit-client-$client_version.tgz" -C "$made" package/dist/livekit-client.esm.mjs
         mv "$made/package/dist/livekit-client.esm.mjs" "$client"

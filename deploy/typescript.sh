@@ -21,7 +21,7 @@ if [ ! -x "$installed/node_modules/.bin/tsc" ]; then
     trap 'rm -rf "$made"' EXIT
     cp deploy/typescript/package.json deploy/typescript/package-lock.json "$made"
     if ! node "$node/lib/node_modules/npm/bin/npm-cli.js" ci --prefix "$made" --ignore-scripts --no-audit --no-fund --silent >/dev/null 2>&1; then
-        echo "JavaScript was not checked: npm could not get TypeScript; run make check again when the network is there." >&2
+        echo "JavaScript was not checked: npm could not get TypeScript; run make check again when the network is available." >&2
         exit 0
     fi
     mv -T "$made" "$installed" 2>/dev/null || [ -x "$installed/node_modules/.bin/tsc" ] # another check installed it first

@@ -70,7 +70,7 @@ if [ -n "${COVERAGE:-}" ] && "$python" -m coverage combine -q "$data"; then
     printf '%-12s %3s %%\n' all "$("$python" -m coverage report --format=total)"
 fi
 if [ -s "$FAILURES_FILE" ]; then
-    printf '\nHow the failed tests ended; above is the whole of it:\n'
+    printf '\nLast lines of the failed tests; the full output is above:\n'
     cat "$FAILURES_FILE"
 fi
 worst=0
