@@ -67,7 +67,10 @@ def live(
     record: Annotated[Path | None, typer.Option(help="Record the program into this MP4.")] = None,
     livekit: Annotated[
         bool | None,
-        typer.Option("--livekit/--no-livekit", help="Publish to LiveKit; without LIVEKIT_URL to a server of its own."),
+        typer.Option(
+            "--livekit/--no-livekit",
+            help="Publish to LiveKit; without LIVEKIT_URL, to a server that the studio starts.",
+        ),
     ] = None,
     duration: Annotated[float | None, typer.Option(help="End after this many seconds on air.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Play a file driver once instead of looping it.")] = False,
@@ -75,7 +78,7 @@ def live(
     burn_captions: Annotated[
         bool | None,
         typer.Option(
-            "--burn-captions/--no-burn-captions", help="Draw what is heard of texts into what leaves the studio."
+            "--burn-captions/--no-burn-captions", help="Draw captions of spoken texts into recording, RTMP and LiveKit."
         ),
     ] = None,
     open_page: Annotated[bool, typer.Option("--open/--no-open", help="Open the console in a browser.")] = True,
@@ -109,7 +112,8 @@ def live(
 def render(
     to: Annotated[Path, typer.Option("--out", help="File to write: .mp4, .mov for prores, .webm for vp9.")],
     driver: Annotated[
-        Path | None, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+        Path | None,
+        typer.Option(help="Video whose face moves the host, sound whose voice moves it, or recorded motion (.npz)."),
     ] = None,
     text: TextOption = None,
     voice: VoiceOption = "",
@@ -118,11 +122,15 @@ def render(
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     quality: QualityOption = "",
     option: EngineOption = None,
-    fps: Annotated[str | None, typer.Option(help="Frames a second, such as 25 or 29.97; else the driver's.")] = None,
-    size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
+    fps: Annotated[
+        str | None, typer.Option(help="Frames a second, such as 25 or 29.97; by default the driver's.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Size of the frames, such as 1920x1080; by default the plate's.")
+    ] = None,
     codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and do nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the estimated cost without rendering.")] = False,
     home: HomeOption = None,
 ) -> None:
     """Render a driver file, or a text that a voice speaks, on an avatar, in the foreground."""
@@ -178,17 +186,18 @@ def worker(
     engines: Annotated[
         str | None, typer.Option(help="Engines to render with, separated by commas; by default all that run here.")
     ] = None,
-    gpu: Annotated[int | None, typer.Option(min=0, help="Number of the GPU it may use.")] = None,
+    gpu: Annotated[int | None, typer.Option(min=0, help="Number of the GPU to use.")] = None,
     redis: Annotated[
-        str | None, typer.Option(help="Redis that wakes it; else REDIS_URL, else the studio's own.")
+        str | None, typer.Option(help="Redis that holds the queue; by default REDIS_URL, else the studio's own.")
     ] = None,
     jobs: Annotated[str | None, typer.Option(help="Where the jobs are: a folder or an fsspec URL.")] = None,
     metrics: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="Show Prometheus metrics on this port of loopback.")
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve Prometheus metrics on this port of the loopback interface."),
     ] = None,
     home: HomeOption = None,
 ) -> None:
-    """Render jobs until Ctrl-C, which hands back what is at work; a second one ends at once."""
+    """Render jobs until Ctrl-C, which returns the unit in progress to the queue; a second Ctrl-C stops immediately."""
     from services.local.redis_server import RedisKeeper
     from services.renderer.worker.supervisor import WorkerOptions, run_worker
 
@@ -200,7 +209,7 @@ def worker(
 
 @app.command()
 def setup(home: HomeOption = None) -> None:
-    """Get the face models where they are missing or damaged; build the sample avatars and the sample driver."""
+    """Download missing or damaged face models; build the sample avatars and the sample driver."""
     from services.local.samples import ensure_samples
     from shared.face.networks.install import install_networks
 
@@ -212,7 +221,7 @@ def setup(home: HomeOption = None) -> None:
 
 @app.command()
 def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
-    """What this machine can do, and what is missing."""
+    """Show what this machine can do and what is missing."""
     from cli.doctor import find_problems
 
     findings = find_problems(load_settings(home=home))
@@ -232,10 +241,11 @@ def doctor(as_json: JsonOption = False, home: HomeOption = None) -> None:
 def config(
     as_json: JsonOption = False,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="The page docs/settings.md: defaults, no values.")
+        bool,
+        typer.Option("--markdown", help="Print the page docs/settings.md: defaults, without this machine's values."),
     ] = False,
 ) -> None:
-    """Every setting, its value and where that came from."""
+    """Show every setting, its value and where the value comes from."""
     settings = load_settings()
     if markdown:
         from cli.settings_page import settings_page

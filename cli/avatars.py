@@ -20,20 +20,20 @@ out = Console(markup=False)
 def avatar_add(
     name: str,
     portrait: Annotated[
-        Path | None, typer.Option(help="Image with one face; without it a frame of the body's video is taken.")
+        Path | None, typer.Option(help="Image with one face; without it, a frame of the body's video is used.")
     ] = None,
     body: Annotated[
-        Path | None, typer.Option(help="Image or video of the body; without it the portrait is its own.")
+        Path | None, typer.Option(help="Image or video of the body; without it, the portrait is the plate.")
     ] = None,
     still: Annotated[float | None, typer.Option(help="Second of the video to take as the portrait.")] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the video not to show; may be given again.")
+        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the video not to show; may be repeated.")
     ] = None,
     keep_film: Annotated[
         bool,
         typer.Option(
             "--keep-film/--no-keep-film",
-            help="Keep a copy of the source film, for engines that read it; its size is stated.",
+            help="Keep a copy of the source film, for engines that read it; its size is printed.",
         ),
     ] = True,
     rights: Annotated[str, typer.Option(help="What allows you to use this face; kept with the avatar.")] = "not stated",
@@ -58,12 +58,12 @@ def avatar_choose(
     name: str,
     still: Annotated[float | None, typer.Option(help="Second of the film to take as the portrait.")] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the film not to show; may be given again.")
+        list[str] | None, typer.Option(metavar="FROM-TO", help="Seconds of the film not to show; may be repeated.")
     ] = None,
     everything: Annotated[bool, typer.Option("--exclude-nothing", help="Show what was excluded before.")] = False,
     home: HomeOption = None,
 ) -> None:
-    """Choose another still of an avatar's film, or other parts to exclude; what is not given stays as it was."""
+    """Choose another still of an avatar's film, or other parts to exclude; choices not given stay as they are."""
     from shared.avatar.build import FilmChoice
     from shared.avatar.choose import choose_again
     from shared.avatar.film.build import spans_of
@@ -97,7 +97,7 @@ def avatar_list(as_json: JsonOption = False, home: HomeOption = None) -> None:
 
 @avatars.command("show")
 def avatar_show(name: str, home: HomeOption = None) -> None:
-    """An avatar's manifest, and what its film shows with the path of its contact sheet."""
+    """Show an avatar's manifest, and the report on its film with the path of its contact sheet."""
     from shared.avatar.film.report import SHEET, read_film_report
     from shared.avatar.manifest import read_avatar_manifest
     from shared.avatar.model import avatar_folder

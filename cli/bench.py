@@ -21,35 +21,39 @@ def bench(
         str,
         typer.Argument(help=f"{', '.join(NAMES)}, all or composite."),
     ] = "all",
-    avatar: Annotated[list[str] | None, typer.Option(help="engine: how well this avatar follows the drivers.")] = None,
-    driver: Annotated[list[Path] | None, typer.Option(help="engine: a video whose face is to be followed.")] = None,
+    avatar: Annotated[list[str] | None, typer.Option(help="engine: avatar to measure; may be repeated.")] = None,
+    driver: Annotated[
+        list[Path] | None, typer.Option(help="engine: video whose face it follows; may be repeated.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="How long to measure, where that can be chosen.")] = None,
     peer: Annotated[
         Path | None,
         typer.Option(
-            help="A checkout of the original, run beside, where there is one to compare with; face: the Python of an "
+            help="A checkout of the original to compare with, where a benchmark has one; face: the Python of an "
             "environment with mediapipe 0.10.21."
         ),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(help="full, which wants a GPU, or tiny, where that can be chosen.")
+        str | None, typer.Option(help="full, which needs a GPU, or tiny, where that can be chosen.")
     ] = None,
-    portraits: Annotated[str | None, typer.Option(help="composite: a folder, or a pattern in quotes.")] = None,
+    portraits: Annotated[
+        str | None, typer.Option(help="composite: portraits, as a folder or a pattern in quotes.")
+    ] = None,
     bodies: Annotated[
-        str | None, typer.Option(help="composite: the same, of films or images to place them on.")
+        str | None, typer.Option(help="composite: films or images to place them on, given likewise.")
     ] = None,
-    drivers: Annotated[str | None, typer.Option(help="composite: the same, of videos; without it faces rest.")] = None,
-    sheet: Annotated[
-        Path | None, typer.Option(help="composite: a folder to write a contact sheet per pair to.")
+    drivers: Annotated[
+        str | None, typer.Option(help="composite: driver videos, given likewise; without them the faces are at rest.")
     ] = None,
-    every: Annotated[int, typer.Option(help="composite: look at one of so many frames.", min=1)] = 5,
+    sheet: Annotated[Path | None, typer.Option(help="composite: folder for contact sheets, one per pair.")] = None,
+    every: Annotated[int, typer.Option(help="composite: measure every N-th frame.", min=1)] = 5,
     as_json: JsonOption = False,
     home: HomeOption = None,
 ) -> None:
     """Measure this machine; the figures are ratios to a reference in the same run.
 
-    With --avatar and --driver (each may be given again): how well the engine follows footage of your own. `composite`:
-    how every portrait lies on every body.
+    With --avatar and --driver: how well the engine follows your own footage. `composite`: how well every portrait
+    fits every body.
     """
     if which == "composite" or portraits or bodies:
         _print_composite(which, portraits, bodies, drivers, every, sheet, as_json)

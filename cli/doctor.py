@@ -106,7 +106,11 @@ def _tracking(_: Settings) -> tuple[FindingState, str]:
     started = time.perf_counter()
     found = tracker.track(frame)
     took = (time.perf_counter() - started) * 1000
-    return ("ok", f"{took:.1f} ms for an image of 512x512") if found else ("failed", "finds no face where there is one")
+    return (
+        ("ok", f"{took:.1f} ms for an image of 512x512")
+        if found
+        else ("failed", "finds no face in the sample portrait")
+    )
 
 
 def _encoder(_: Settings) -> tuple[FindingState, str]:
@@ -118,7 +122,11 @@ def _encoder(_: Settings) -> tuple[FindingState, str]:
 
 def _cameras(_: Settings) -> tuple[FindingState, str]:
     found = cameras()
-    return ("ok", ", ".join(f"camera:{n}" for n in found)) if found else ("missing", "none; the browser's can be used")
+    return (
+        ("ok", ", ".join(f"camera:{n}" for n in found))
+        if found
+        else ("missing", "none; a browser's camera can be used")
+    )
 
 
 def _avatars(settings: Settings) -> tuple[FindingState, str]:
@@ -128,12 +136,16 @@ def _avatars(settings: Settings) -> tuple[FindingState, str]:
 
 def _browser(_: Settings) -> tuple[FindingState, str]:
     found = [name for name in BROWSERS if shutil.which(name)]
-    return ("ok", found[0]) if found else ("missing", "none here; open the console from another machine's, by ssh -L")
+    return (
+        ("ok", found[0])
+        if found
+        else ("missing", "none here; open the console in a browser on another machine, through ssh -L")
+    )
 
 
 def _livekit(settings: Settings) -> tuple[FindingState, str]:
     if not [*cache_folder().glob("livekit-client-*.mjs")]:
-        return "missing", "the viewers' page has no library; deploy/livekit.sh gets it"
+        return "missing", "the watch page lacks LiveKit's library; deploy/livekit.sh downloads it"
     if settings.livekit_url:
         return "ok", f"publishes to {settings.livekit_url}"
     found = find_server()

@@ -17,7 +17,7 @@ out = Console(markup=False)
 
 
 def list_engines(as_json: JsonOption = False) -> None:
-    """Each engine: whether it can run here, what drives it, on what terms, and the command that helps."""
+    """List the engines: whether each can run here, its drivers, its terms, and the command that enables it."""
     rows = engine_summaries(load_settings())
     if as_json:
         print(json.dumps([{"name": name, **row} for name, row in rows.items()]))
@@ -27,7 +27,7 @@ def list_engines(as_json: JsonOption = False) -> None:
         state = Text("unavailable", "yellow") if row["unavailable"] else Text("available", "green")
         runs = f"  {row['title']}, moved by {moved_by(row)}; {', '.join(_words(row['modes']))}"
         out.print(Text.assemble((name.ljust(wide), "bold"), "  ", state, runs), highlight=False)
-        helps = f"What helps: {row['command']}" if row["command"] else ""
+        helps = f"To enable it: {row['command']}" if row["command"] else ""
         for line in (row["unavailable"], helps, row["terms"]):
             if line:
                 out.print(Padding(Text(str(line)), (0, 0, 0, INDENT), expand=False), highlight=False)

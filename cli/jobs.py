@@ -35,7 +35,8 @@ REDIS_WAIT_S = 15.0  # time within which the studio's own Redis has started
 @jobs.command()
 def submit(
     driver: Annotated[
-        Path | None, typer.Option(help="Video whose face moves the host, sound whose voice does, or motion.npz.")
+        Path | None,
+        typer.Option(help="Video whose face moves the host, sound whose voice moves it, or recorded motion (.npz)."),
     ] = None,
     text: TextOption = None,
     voice: VoiceOption = "",
@@ -44,19 +45,29 @@ def submit(
     engine: Annotated[str | None, typer.Option(help="Engine to use.")] = None,
     quality: QualityOption = "",
     option: EngineOption = None,
-    to: Annotated[Path | None, typer.Option("--out", help="File to write; else the result stays with the job.")] = None,
+    to: Annotated[
+        Path | None, typer.Option("--out", help="File to write; by default the result stays with the job.")
+    ] = None,
     priority: Annotated[Priority, typer.Option(help="Which jobs go first.")] = "normal",
-    key: Annotated[str, typer.Option(help="The same key with the same content is the same job.")] = "",
+    key: Annotated[
+        str, typer.Option(help="Submitting again with the same key and content returns the existing job.")
+    ] = "",
     codec: Annotated[str, typer.Option(help="h264, hevc, prores, or vp9 with the host cut out.")] = "h264",
-    size: Annotated[str | None, typer.Option(help="Such as 1920x1080; else the plate's.")] = None,
-    fps: Annotated[str | None, typer.Option(help="Frames a second, such as 25 or 29.97; else the driver's.")] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Size of the frames, such as 1920x1080; by default the plate's.")
+    ] = None,
+    fps: Annotated[
+        str | None, typer.Option(help="Frames a second, such as 25 or 29.97; by default the driver's.")
+    ] = None,
     label: Annotated[bool | None, typer.Option("--label/--no-label", help='The "AI-generated" label.')] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and hand nothing in.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Stay until it has ended, as `watch` does.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the estimated cost without submitting the job.")
+    ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the job has ended, as `watch` does.")] = False,
     as_json: JobsJsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """Hand in a job; it continues when this command has ended."""
+    """Submit a job; it continues after this command has ended."""
     from services.renderer.job.cost import cost_lines, job_cost
     from services.renderer.job.submit import JobRequest
     from services.renderer.job.submit import submit_to_store as hand_in
@@ -104,11 +115,11 @@ def submit(
 @jobs.command("list")
 def list_jobs(
     state: Annotated[JobState | None, typer.Option(help="Only jobs in this state.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, help="List at most this many jobs.")] = 50,
     as_json: JobsJsonOption = False,
     home: HomeOption = None,
 ) -> None:
-    """The jobs there are, newest first."""
+    """List the jobs, newest first."""
     from cli.jobs_watch import SIGNS, time_left
     from shared.jobs.index import JobIndex, summaries
     from shared.jobs.queue import JobQueue
@@ -139,7 +150,11 @@ def list_jobs(
         )  # fmt: skip
     waiting = Counter(row.reason for row in rows if row.state in UNFINISHED and row.reason)
     out.print(
-        table if rows else "There is no such job." if state else "There is no job; `studio jobs submit` makes one."
+        table
+        if rows
+        else "No job is in this state."
+        if state
+        else "There are no jobs; submit one with `studio jobs submit`."
     )
     for reason, count in waiting.items():
         jobs_wait = f"{count} jobs wait" if count > 1 else "1 job waits"
@@ -151,7 +166,7 @@ def list_jobs(
 
 @jobs.command()
 def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """One job: how far it is, its segments, where its result is."""
+    """Show a job: its progress, its segments and where its result is."""
     from cli.jobs_watch import SIGNS, pace, place
 
     settings = load_settings(home=home)
@@ -185,43 +200,45 @@ def show(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> 
     if shown:
         out.print(table)
     if len(shown) < len(found.segments):
-        out.print(f"{len(found.segments) - len(shown)} others are done or wait; --json has them all.", highlight=False)
+        out.print(
+            f"{len(found.segments) - len(shown)} more are done or waiting; --json lists them all.", highlight=False
+        )
 
 
 @jobs.command()
 def cancel(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """End a job; what is being rendered stops within two seconds."""
+    """Cancel a job; its rendering stops within two seconds."""
     _steer(job, "cancelled", as_json, home)
 
 
 @jobs.command()
 def pause(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """Let a job rest until it is resumed."""
+    """Pause a job until it is resumed."""
     _steer(job, "paused", as_json, home)
 
 
 @jobs.command()
 def resume(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """Continue with a paused job."""
+    """Continue a paused job."""
     _steer(job, "run", as_json, home)
 
 
 @jobs.command()
 def retry(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """Try again the segments of a parked job that failed; what is done stays done."""
+    """Retry the failed segments of a parked job; finished segments are kept."""
     _steer(job, "retry", as_json, home)
 
 
 @jobs.command()
 def watch(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """Follow a job to its end. Exit code: 0 done, 3 parked, 4 cancelled. --json: one object a line when it changes."""
+    """Follow a job to its end. Exit code: 0 done, 3 parked, 4 cancelled. --json: one object per line at each change."""
     settings = load_settings(home=home)
     raise typer.Exit(_watched(settings, open_store(settings.jobs_url), job, as_json))
 
 
 @jobs.command()
 def rm(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """Delete a finished or cancelled job with all it made."""
+    """Delete a finished or cancelled job with all its files."""
     from shared.jobs.index import JobIndex
     from shared.jobs.queue import JobQueue
     from shared.jobs.status import delete_job
@@ -235,7 +252,7 @@ def rm(job: Job, as_json: JobsJsonOption = False, home: HomeOption = None) -> No
 
 @jobs.command()
 def recover(as_json: JobsJsonOption = False, home: HomeOption = None) -> None:
-    """Rebuild the queue from the jobs on disk, as after the loss of Redis. Workers do so by themselves, too."""
+    """Rebuild the queue from the jobs on disk, as after a loss of Redis's data. Workers do this by themselves, too."""
     from services.local.render_farm import start_farm
     from services.renderer.worker.caretaker import Caretaker
     from shared.jobs.index import JobIndex

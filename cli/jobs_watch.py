@@ -75,7 +75,7 @@ def sentence(store: Store, found: JobView) -> str:
     if found.state == "done":
         return f"Job {found.id} is done: {place(store, found)}"
     if found.state == "parked":
-        return f"Job {found.id} is parked: {found.reason} `studio jobs retry {found.id}` tries what failed again."
+        return f"Job {found.id} is parked: {found.reason} `studio jobs retry {found.id}` retries what failed."
     return f"Job {found.id} is {found.state}."
 
 

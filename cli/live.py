@@ -61,9 +61,11 @@ def run_live(
     check_driver_template(settings)
     token = operator_token(settings.home)
     if settings.record and not settings.record.parent.is_dir():
-        raise StudioError(f"There is no folder {settings.record.parent} to record into.")
+        raise StudioError(f"There is no folder {settings.record.parent} to record into; create it or choose another.")
     if settings.record and settings.record.exists():
-        console.print(f"{settings.record} exists and is kept; the recording gets its name with the next free number.")
+        console.print(
+            f"{settings.record} already exists and is kept; the recording gets the same name with the next free number."
+        )
     ending = StopSignals(TERMINAL)
     with (
         own_livekit(settings) as server,
@@ -77,10 +79,11 @@ def run_live(
         console.print(f"Console: {url}", soft_wrap=True, highlight=False)
         if settings.host in ("0.0.0.0", "::"):
             console.print(
-                "It listens on every interface; other machines need the token, and their names in allowed_hosts."
+                "The console listens on every interface. Other machines need the token, and the host name they use "
+                "must be in allowed_hosts."
             )
         if settings.livekit:
-            where = f"its own server, {server.url}" if server else settings.livekit_url
+            where = f"the studio's own server, {server.url}" if server else settings.livekit_url
             console.print(f"LiveKit: {where}, room '{settings.room}'.", soft_wrap=True, highlight=False)
         run = LiveRun(supervisor, server, farm, duration, url if open_page and _has_display() else "", console)
         supervisor.run(lambda: bool(ending) or run.is_over())

@@ -20,9 +20,11 @@ def group() -> None:
 
 @motion.command()
 def record(
-    driver: Annotated[Path, typer.Option(help="Video whose face's motion is to be kept.")],
+    driver: Annotated[Path, typer.Option(help="Video of the face whose motion to record.")],
     to: Annotated[Path, typer.Option("--out", help="File to write: .npz, a driver for `live`, `render` and jobs.")],
-    engine: Annotated[str, typer.Option(help="Engine that is to play it; the first that does when empty.")] = "",
+    engine: Annotated[
+        str, typer.Option(help="Engine that will play it; by default the first one that plays templates.")
+    ] = "",
     home: Annotated[Path | None, typer.Option("--home", help="Studio folder.")] = None,
 ) -> None:
     """Record the motion of a face on video."""

@@ -13,7 +13,7 @@ QualityOption = Annotated[str, typer.Option(help="Short for --option quality=...
 EngineOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--option", metavar="KEY=VALUE", help="An option of the engine, such as quality=384; may be given again."
+        "--option", metavar="KEY=VALUE", help="An option of the engine, such as quality=384; may be repeated."
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]

@@ -26,7 +26,7 @@ VoiceOption = Annotated[str, typer.Option("--voice", help="Voice that speaks the
 
 
 def list_voices(as_json: JsonOption = False) -> None:
-    """Each voice: whether it can speak here, which one is taken where none is named, and the command that helps."""
+    """List the voices: whether each can speak here, which one is the default, and the command that enables it."""
     rows = voice_summaries(load_settings().voice)
     if as_json:
         print(json.dumps([asdict(row) for row in rows]))
@@ -34,9 +34,9 @@ def list_voices(as_json: JsonOption = False) -> None:
     wide = max((len(row.name) for row in rows), default=0)
     for row in rows:
         state = Text("unavailable", "yellow") if row.unavailable else Text("available", "green")
-        taken = ", speaks where none is named" if row.chosen else ""
+        taken = ", the default" if row.chosen else ""
         out.print(Text.assemble((row.name.ljust(wide), "bold"), "  ", state, f"  {row.title}{taken}"), highlight=False)
-        helps = f"What helps: {row.command}" if row.command else ""
+        helps = f"To enable it: {row.command}" if row.command else ""
         for line in (row.unavailable, helps):
             if line:
                 out.print(Padding(Text(line), (0, 0, 0, INDENT), expand=False), highlight=False)

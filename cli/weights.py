@@ -25,7 +25,7 @@ err = Console(stderr=True, markup=False)
 
 @app.command("list")
 def list_(as_json: JsonOption = False) -> None:
-    """What each engine needs, what is here of it, and on what terms."""
+    """List the weights of each engine, which of them are installed, and their terms."""
     from engines.catalog import weights_of_all
     from shared.weights.manifest import weights_folder
     from shared.weights.pull import weights_listing
@@ -55,14 +55,14 @@ def list_(as_json: JsonOption = False) -> None:
 
 @app.command()
 def pull(
-    engine: Annotated[str, typer.Argument(help="Engine whose weights to fetch.")],
+    engine: Annotated[str, typer.Argument(help="Engine whose weights to download.")],
     accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept licences that prohibit some uses, instead of being asked.")
+        bool, typer.Option("--accept-licence", help="Accept licences that prohibit some uses, without a prompt.")
     ] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Optional files too.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Download optional files too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch an engine's weights from the hub: resumed, checked, whole or absent."""
+    """Download an engine's weights from the hub. Interrupted downloads are resumed, and every file is verified."""
     from engines.catalog import weights_of
     from shared.weights.manifest import weights_folder
     from shared.weights.pull import licences
@@ -90,10 +90,10 @@ def pull(
         print(json.dumps({"engine": engine, "folder": str(folder), "fetched": [asdict(row) for row in fetched]}))
         return
     for row in fetched:
-        note = ", a hash not known before, trusted from now on" if row.first_seen else ""
+        note = ", hash seen for the first time and trusted from now on" if row.first_seen else ""
         out.print(f"{row.path}: {row.size / 1e6:.1f} MB{note}", highlight=False)
     if not fetched:
-        out.print(f"{about.title}: nothing to fetch.", highlight=False)
+        out.print(f"{about.title}: nothing to download.", highlight=False)
 
 
 @app.command()
@@ -104,9 +104,9 @@ def add(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Take an engine's files from what was downloaded, each recognised by its content.
+    """Add downloaded files to an engine's weights; each is recognised by its content.
 
-    Exit code 1 where one is none.
+    Exit code 1 if a file is not recognised.
     """
     from engines.catalog import recognise_weights, weights_of
     from shared.weights.add import add_files as run
@@ -128,7 +128,7 @@ def add(
         for sentence in found.refused:
             err.print(sentence, markup=False, highlight=False)
         for file in missing:
-            kind = "optional, not here" if file.optional else "still missing"
+            kind = "optional, not installed" if file.optional else "still missing"
             out.print(f"{file.path}: {kind} ({file.purpose})", markup=False, highlight=False, soft_wrap=True)
         if about.terms and found.added:
             out.print(about.terms, markup=False, highlight=False)
@@ -140,7 +140,7 @@ def add(
 def verify(
     engine: Annotated[str | None, typer.Argument(help="Only this engine.")] = None, as_json: JsonOption = False
 ) -> None:
-    """Read every file again and hold its hash against the known one; exit code 1 where one is damaged or changed."""
+    """Verify the hash of every file; exit code 1 if a file is damaged or changed."""
     from engines.catalog import weights_of, weights_of_all
     from shared.weights.manifest import weights_folder
     from shared.weights.pull import failed
@@ -163,10 +163,10 @@ def verify(
 
 @app.command()
 def path(
-    engine: Annotated[str | None, typer.Argument(help="Its files; without it the folder.")] = None,
+    engine: Annotated[str | None, typer.Argument(help="Engine whose files to print; without it, the folder.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Where the weights lie."""
+    """Print the folder of the weights, or the files of an engine."""
     from engines.catalog import weights_of
     from shared.weights.manifest import weight_files, weights_folder
 

@@ -27,7 +27,7 @@ SOUND_AHEAD = US  # the sound of a voice file is sent this many us before its ti
 HUSH = np.zeros(48, np.int16)  # a millisecond of silence, sent in place of the remaining voice after an interrupt
 LOST = US  # a live driver silent for this long is reported
 MAX_JPEG_SIDE_PX = 4096
-DOUBTFUL = "The driver's neutral is a guess; look calm at the camera, and press 'Retake neutral'."
+DOUBTFUL = "The driver's neutral face is a guess; look calmly at the camera and press 'Retake neutral'."
 
 
 class Capture:
@@ -156,11 +156,11 @@ class Capture:
         elif driver.ref.kind is DriverKind.SPEECH or (driver.voice and not driver.live):
             meter.state, meter.note = "quiet", ""
         elif driver.ref.kind is DriverKind.MICROPHONE:
-            meter.note = "No sound from the browser; choose its microphone in the console again."
+            meter.note = "There is no sound from the browser; choose the microphone in the console again."
         elif driver.ref.kind is DriverKind.BROWSER:
-            meter.note = "No frame from the browser; choose its camera in the console again."
+            meter.note = "There are no frames from the browser; choose the camera in the console again."
         else:
-            meter.note = "The driver sends no frames."
+            meter.note = "The driver sends no frames; check its connection, or choose another."
 
     def _on_remote(self, message: Message) -> None:
         """Handle a frame or sound from the operator's browser, or a voice from the speech queue."""

@@ -137,7 +137,7 @@ class DriverReader:
         offset = end = 0
         motion = has_motion(path)
         if not motion and has_video(path):
-            self._still = f"{path.name} shows one still image, so its sound moves the host as a voice does."
+            self._still = f"{path.name} shows a still image, so its sound drives the host as a voice."
         while not self._stop.is_set():
             previous, heard = offset, 0
             shown: DriverFrame | None = None
@@ -164,7 +164,7 @@ class DriverReader:
             if self._stop.is_set():
                 return
             if end == offset:
-                raise StudioError(f"{path.name} holds too little to drive with.")
+                raise StudioError(f"{path.name} is too short to drive the host; choose a longer file.")
             if not self.loop:
                 break
             offset = end

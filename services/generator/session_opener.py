@@ -20,7 +20,7 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.scene import OptionValue
 
 Given = Mapping[str, OptionValue]
-LITTLE = "There is little memory left on the GPU: {} makes do with less and may be slower."
+LITTLE = "The GPU has little free memory, so {} uses less of it and may be slower."
 
 
 @dataclass(slots=True)

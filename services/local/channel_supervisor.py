@@ -213,11 +213,11 @@ def _claim(settings: Settings) -> int:
             folder.mkdir(mode=0o700, parents=folder is root, exist_ok=True)
             status = folder.lstat()
             if folder.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
-                raise StudioError(f"{folder} is not this user's alone; remove it or set STUDIO_RUN_ROOT.")
+                raise StudioError(f"{folder} is a link, or not private to this user; remove it or set STUDIO_RUN_ROOT.")
         lock = open_lock(root / f".{settings.channel}.lock")
     except OSError as error:
         raise StudioError(
-            f"{run_dir} cannot be made ({error.strerror}); set STUDIO_RUN_ROOT to a folder that can."
+            f"{run_dir} cannot be created ({error.strerror}); set STUDIO_RUN_ROOT to a writable folder."
         ) from None
     try:
         locked = try_lock(lock)

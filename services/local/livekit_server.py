@@ -44,7 +44,7 @@ class LiveKitServer(OwnedServer):
         command = [str(self._program), "--bind", "127.0.0.1", "--node-ip", "127.0.0.1"]
         # The keys are passed in the environment, because other users can read a command line.
         if not self._run(command, self._log_file, self._answers, {"LIVEKIT_CONFIG": self._config()}):
-            raise StudioError(f"The LiveKit server {self._program} did not start; {self._log_file} says why.")
+            raise StudioError(f"The LiveKit server {self._program} did not start; see {self._log_file}.")
 
     def _answers(self) -> bool:
         try:

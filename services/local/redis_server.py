@@ -93,7 +93,7 @@ class RedisServer(OwnedServer):
             log.warning("redis_hints_put_aside", folder=str(self._folder))
             if self._up():
                 return
-        raise StudioError(f"Redis {self._program} did not start; {self._folder / 'redis.log'} says why.")
+        raise StudioError(f"Redis {self._program} did not start; see {self._folder / 'redis.log'}.")
 
     def _put_aside(self) -> bool:
         """Rename the append-only files to *.unreadable, replacing earlier ones; returns whether any existed."""

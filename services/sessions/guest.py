@@ -114,7 +114,7 @@ class RoomGuest:
     def _take(self, item: ReadySound | ProgramFrame) -> None:
         waiting = self._ready.qsize()
         if waiting >= QUEUED_MOST:
-            self.leave("LiveKit's library no longer accepts data; open another session.")
+            self.leave("LiveKit no longer accepts data; open a new session.")
         elif waiting >= QUEUED_FRAMES and isinstance(item, ProgramFrame):
             self.dropped += 1  # a later frame is more recent
         else:
@@ -208,7 +208,7 @@ class Rooms:
             guest.leave(str(error))
         except Exception as error:
             log.exception("session_failed", session=name)
-            guest.leave(f"The session failed ({named(error)}); the studio's log says how.")
+            guest.leave(f"The session failed ({named(error)}); see the studio's log.")
         finally:
             self._left(name)
             self._ended[name] = GuestState("ended", guest.state.note)

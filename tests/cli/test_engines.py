@@ -75,7 +75,7 @@ def test_every_engine_is_a_row_with_what_there_is_to_know(said: Said) -> None:
     assert "MIT" in rows["liveportrait"]["terms"] and "academic research only" in rows["personalive"]["terms"]
     assert rows["absent"]["command"] == "absent serve"
     for name, why in {
-        "broken": "Engine 'broken' cannot be looked at (RuntimeError: [no] kernel image)",
+        "broken": "Engine 'broken' cannot be inspected (RuntimeError: [no] kernel image)",
         "mistaken": "Mistaken's list of weights, /nowhere/mistaken.toml, cannot be read",
         "leaving": "Engine 'leaving' cannot be loaded from leaving_engine:Engine (SystemExit: at once)",
         "missing": "Engine 'missing' cannot be loaded from nowhere.at_all:Engine",
@@ -90,7 +90,7 @@ def test_the_list_says_it_for_people_and_cuts_nothing_off(said: Said) -> None:
     for words in (
         "mesh", "available", "a face or a voice", "live, offline", "Absent [beta]",
         "a face, a voice or recorded motion",
-        "Absent needs a service that does not answer.", "What helps: absent serve", "[no] kernel image",
+        "Absent needs a service that does not answer.", "To enable it: absent serve", "[no] kernel image",
     ):  # fmt: skip
         assert words in table, table
 

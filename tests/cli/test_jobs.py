@@ -201,7 +201,9 @@ def test_a_clip_is_shown_by_its_units_and_steps(
     assert "encode done 1" in said and "6/10" in said and "frames" not in said and "fps" not in said
     monkeypatch.setattr("cli.jobs.MOST_ROWS", 3)
     said = shown()
-    assert "encode" not in said and "6/10" in said and said.endswith("2 others are done or wait; --json has them all.")
+    assert (
+        "encode" not in said and "6/10" in said and said.endswith("2 more are done or waiting; --json lists them all.")
+    )
     status.set_wanted_state(studio.store, job, "cancelled")
     status.delete_job(studio.store, job)
 

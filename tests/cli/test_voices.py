@@ -21,7 +21,7 @@ def test_the_voices_are_listed_with_what_helps(
     monkeypatch.setenv("PATH", str(tmp_path))
     run("voices")
     said = capsys.readouterr().out
-    assert "espeak  unavailable  eSpeak NG" in said and "What helps: sudo apt-get install espeak-ng" in said
+    assert "espeak  unavailable  eSpeak NG" in said and "To enable it: sudo apt-get install espeak-ng" in said
     assert "There is no voice here that speaks text" in said
     run("voices", "--json")
     rows = json.loads(capsys.readouterr().out)

@@ -37,7 +37,7 @@ def assemble(
     """
     output.check_path(out)
     if not parts:
-        raise StudioError(f"There is nothing to make {out.name} of.")
+        raise StudioError(f"There are no segments to assemble {out.name} from.")
     delay, count = _survey(parts, rate)
     options = timing_options(output, rate)
     options |= {"cues_to_front": "1"} if output.suffix == ".webm" else {"movflags": "+faststart"}

@@ -107,12 +107,14 @@ class _MadeFiles:
 
     def __call__(self, unit: str) -> Path:
         if unit not in self.needs:
-            raise StudioError(f"Unit {self.claim.unit} reads {unit[:60]} and does not need it; name it in its needs.")
+            raise StudioError(
+                f"Unit {self.claim.unit} reads {unit[:60]} without declaring it; add it to the unit's `needs`."
+            )
         made = completion_record(self.store, self.claim.job, unit)
         folder = Claim(self.claim.job, unit, made.claim).file("")
         files = [self.store.fetch(f"{folder}/{name}") for name in made.files]
         if not files:
-            raise StudioError(f"Unit {unit} made no files; there is nothing to read of it.")
+            raise StudioError(f"Unit {unit} wrote no files, so there is nothing to read from it.")
         return files[0].parents[len(Path(made.files[0]).parts) - 1]
 
 

@@ -57,17 +57,17 @@ def cost_lines(cost: JobCost) -> list[str]:
     """Return the lines that `--dry-run` prints and the console shows, one fact per line."""
     lines = [f"{cost.frames} frames, {cost.units} units"]
     if (estimate := cost.estimate) is None:
-        return [*lines, "The engine does not say what it costs."]
+        return [*lines, "The engine gives no estimate of time, memory and disk."]
     work = f"{estimate.work:,.1f} {estimate.unit}"
     if estimate.seconds is None:
-        lines.append(f"time: {work}; the first job here measures how long that takes")
+        lines.append(f"time: {work}; unknown until a job on this machine has measured it")
     else:
         lines.append(
             f"time: about {_duration(estimate.seconds)} on one device ({work} at {estimate.rate:.1f} a second, "
             "measured here)"
         )
-    lines.append(f"memory of the device: about {estimate.memory / 1e9:.1f} GB")
-    lines.append(f"disk until it is done: {estimate.disk / 1e9:.2f} GB")
+    lines.append(f"device memory: about {estimate.memory / 1e9:.1f} GB")
+    lines.append(f"disk space while it runs: {estimate.disk / 1e9:.2f} GB")
     return lines
 
 

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 LOOK_S = 0.5  # interval of reading the job's wanted state
 PATIENCE_LOOKS = 2  # further checks that a unit has to stop by itself before its process is ended
 STALLED_S = 600.0  # time without progress after which the engine counts as hung
-STALLED = "There was no progress for {:.0f} minutes; check what the engine waits for, then retry."
+STALLED = "There was no progress for {:.0f} minutes; check what the engine is waiting for, then retry."
 
 Told = Callable[[str, int, int], None]  # name of a unit, steps done, steps in total
 StopReason = Literal["cancelled", "handed back", "lost", "gone"]

@@ -19,7 +19,7 @@ from shared.media.timeline import read_timeline
 from shared.still_film import has_motion
 
 SEGMENT_S = 10.0
-STILL_FILM = "{} shows one still image, so its sound moves the host as a voice does."
+STILL_FILM = "{} shows a still image, so its sound drives the host as a voice."
 SLACK = 2  # a segment has this many times the frames that an engine holds back, as some engines take every other frame
 
 
@@ -114,8 +114,8 @@ def check_driven(engine: Engine, driven: DrivenBy) -> None:
         return
     if driven == "template":
         raise StudioError(
-            f"{engine.info.title} does not play motion templates; give a video or sound, or choose an engine that "
-            "does (`studio engines`)."
+            f"{engine.info.title} cannot play motion templates; give a video or sound, or choose an engine that "
+            "can (`studio engines`)."
         )
     needs = "a face on video" if driven == "voice" else "a voice"
     raise StudioError(

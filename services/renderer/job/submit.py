@@ -165,7 +165,9 @@ def check_out(store: Store, request: JobRequest) -> None:
 def check_captions(request: JobRequest) -> None:
     """Raise StudioError if there are no captions to draw, or no font on this machine to draw them with."""
     if request.captions is None:
-        raise StudioError("Captions are burnt in where a text is spoken; give a text, or leave burnt-in captions off.")
+        raise StudioError(
+            "Captions can be burnt in only for a spoken text; give a text, or turn burnt-in captions off."
+        )
     for cue in read_cues(request.captions.read_text(encoding="utf-8")):
         drawable_text(cue.text)
 

@@ -27,6 +27,6 @@ def probe(store: Store) -> None:
     exclusive = first and not again and kept == b"first" and made.count(True) == 1
     if not exclusive or winner != f"{made.index(True)}".encode() or over != b"over":
         raise StudioError(
-            f"{store.url} cannot hold jobs: when several writers create the same file at once, more than one succeeds; "
+            f"{store.url} cannot hold jobs: several writers can create the same file at the same time; "
             "use a folder, or an S3 store that supports If-None-Match."
         )

@@ -414,7 +414,7 @@ def test_an_engine_that_makes_clips_is_not_put_on_air(own: GatewayStudio) -> Non
     refused = own.http.patch("/channels/main/scene", json={"engine": "clips"})
     facts["engines"] = before
     assert refused.status_code == 409 and refused.json()["detail"].startswith(
-        "Clips makes whole clips and cannot run live;"
+        "Clips only makes whole clips and cannot run live;"
     )
     assert own.state()["scene"]["engine"] == was
 

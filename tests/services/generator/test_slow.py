@@ -135,7 +135,7 @@ def test_memory_that_runs_out_for_good_is_reported_and_another_quality_tries_aga
 def test_memory_that_runs_out_while_an_avatar_is_read_has_it_done_with_less(channel: GeneratorChannel) -> None:
     channel.wanted = Scene(driver="browser", engine="tight")
     channel.turn(lambda: bool(channel.faces) and red(channel.faces[-1]))
-    assert "little memory" in channel.generator.loop.meter.note
+    assert "little free memory" in channel.generator.loop.meter.note
 
 
 def opened(channel: GeneratorChannel) -> LadderSession:

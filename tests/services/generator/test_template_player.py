@@ -113,7 +113,7 @@ def test_what_cannot_be_played_is_one_sentence(player: TemplatePlayer, walk: Pat
     open_with(player, scene(walk))
     player.set_engine("mesh", MeshEngine())
     arrive(player)
-    assert player.note.startswith("Mesh warp does not play motion templates; choose an engine that does")
+    assert player.note.startswith("Mesh warp cannot play motion templates; choose an engine that can")
     player.set_engine("playing", PlayingEngine())
     (tmp_path / "bad.npz").write_bytes(b"PK no template")
     for path, says in ((tmp_path / "bad.npz", "is not a motion template"), (tmp_path / "gone.npz", "cannot be read")):
@@ -160,7 +160,7 @@ def test_the_service_plays_it_under_an_engine_that_can_and_idles_under_one_that_
     meter = channel.generator.loop.meter
     channel.wanted = scene(walk)
     channel.turn(lambda: bool(meter.note) and len(channel.faces) >= 5)
-    assert meter.note.startswith("Mesh warp does not play motion templates;") and meter.state == "idle"
+    assert meter.note.startswith("Mesh warp cannot play motion templates;") and meter.state == "idle"
     assert {m.facts["state"] for m in channel.faces} == {"idle"}
     channel.wanted = replace(scene(walk), engine="playing")
     channel.turn(lambda: bool(channel.faces) and channel.faces[-1].facts["state"] == "live")

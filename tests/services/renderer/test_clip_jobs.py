@@ -306,7 +306,7 @@ def test_a_kill_in_the_middle_of_publishing_costs_nothing_that_is_done(farm: Job
         ("name", "film.mp4", "Grey clip left no clip.mp4 in unit d"),
         ("short", "2", "made 0.1 seconds instead of 1.2"),
         ("fail-c", "no route to host", "RuntimeError: no route to host"),
-        ("read-b", "", "Unit b reads c and does not need it"),
+        ("read-b", "", "Unit b reads c without declaring it"),
     ],
 )
 def test_what_an_engine_does_wrong_is_one_sentence_of_render(
@@ -360,7 +360,7 @@ def test_what_cannot_be_is_refused_when_it_is_handed_in(farm: JobFarm, voice: Pa
     farm.order("stray")
     with pytest.raises(StudioError, match="No unit needs 'd'"):
         submit(farm, voice)
-    with pytest.raises(StudioError, match="Grey clip makes whole clips and cannot run live"):
+    with pytest.raises(StudioError, match="Grey clip only makes whole clips and cannot run live"):
         load_frame_engine("clip", ENGINES)
     assert status.jobs(farm.store) == []
 

@@ -96,7 +96,7 @@ def test_a_voice_is_rendered_with_its_own_sound_and_length(avatar: Avatar, tmp_p
     if rate == 25:
         render_file(avatar, voice, out, rate=rate)
         assert not out.with_suffix(".vtt").exists(), "the captions of the film that was there before"
-        with pytest.raises(StudioError, match="Captions are burnt in where a text is spoken"):
+        with pytest.raises(StudioError, match="Captions can be burnt in only for a spoken text"):
             render_file(avatar, voice, out, output=OutputSpec(burn_captions=True))
 
 

@@ -97,9 +97,9 @@ def test_a_file_that_is_no_template_is_one_sentence_and_no_job(farm: TemplateFar
 def test_an_engine_that_plays_no_templates_says_so(farm: TemplateFarm, tmp_path: Path) -> None:
     template().save(tmp_path / "motion.npz")
     for engine, title in (("mesh", "Mesh"), ("card", "Test card")):
-        with pytest.raises(StudioError, match=f"{title}.* does not play motion templates; .*studio engines"):
+        with pytest.raises(StudioError, match=f"{title}.* cannot play motion templates; .*studio engines"):
             farm.submit(tmp_path / "motion.npz", engine)
-    with pytest.raises(StudioError, match="does not play motion templates"):
+    with pytest.raises(StudioError, match="cannot play motion templates"):
         record_motion(tmp_path / "video.mp4", tmp_path / "out.npz", engine="mesh")
 
 
@@ -111,7 +111,7 @@ def test_live_takes_a_template_and_says_what_is_wrong_with_it_before_anything_st
     assert word == f"motion:{tmp_path / 'motion.npz'}"
     live = farm.settings.model_copy(update={"driver": word, "engine": "player"})
     check_driver_template(live)
-    with pytest.raises(StudioError, match=r"Mesh warp does not play motion templates; .*studio engines"):
+    with pytest.raises(StudioError, match=r"Mesh warp cannot play motion templates; .*studio engines"):
         check_driver_template(live.model_copy(update={"engine": "mesh"}))
     foreign(tmp_path / "motion.npz")
     with pytest.raises(StudioError, match=r"^motion\.npz is not a motion template"):

@@ -201,7 +201,7 @@ def test_pull_shows_the_licence_fetches_and_remembers(studio: RunCommand, tmp_pa
     assert record[LIVEPORTRAIT[0].path]["commit"] == "c0ffee"
     hub.asked.clear()
     again = studio("pull", "liveportrait", folder=tmp_path, hub=hub)
-    assert again.returncode == 0 and "nothing to fetch" in again.stdout and not hub.asked
+    assert again.returncode == 0 and "nothing to download" in again.stdout and not hub.asked
     listed = json.loads(studio("list", "--json", folder=tmp_path, hub=hub).stdout)
     complete = {row["engine"]: row["complete"] for row in listed}
     assert complete["liveportrait"] and complete["mesh"] and not complete["personalive"]

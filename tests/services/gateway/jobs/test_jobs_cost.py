@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 LINES = [
     "50 frames, 4 units",
     "time: about 10 s on one device (50.0 frames at 5.0 a second, measured here)",
-    "memory of the device: about 2.0 GB",
-    "disk until it is done: 0.05 GB",
+    "device memory: about 2.0 GB",
+    "disk space while it runs: 0.05 GB",
 ]
 
 
