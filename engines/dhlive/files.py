@@ -48,9 +48,7 @@ def read_mask(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     """Read an image's first channel, (h, w) uint8, resized to this (width, height) as the original does."""
     image = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if image is None:
-        raise StudioError(
-            f"{path} is not an image; `studio weights add dhlive FILE...` takes it from the authors' own tree."
-        )
+        raise StudioError(f"{path} is not an image; add the authors' own with `studio weights add dhlive FILE...`.")
     return np.ascontiguousarray(cv2.resize(image, size)[..., 0], np.uint8)
 
 

@@ -11,7 +11,7 @@ from shared.avatar.model import Avatar
 from shared.errors import StudioError
 from shared.weights.manifest import missing_files, weights_folder
 
-NO_TORCH = "DH_live needs PyTorch, which is not installed here; `make setup-torch` brings it."
+NO_TORCH = "DH_live needs PyTorch, which is not installed here; `make setup-torch` installs it."
 
 
 class FilmedFaceEngine(FrameEngine):

@@ -83,7 +83,7 @@ class ServiceClient:
         try:
             return _reply(json.loads(answer.content))
         except (ValueError, TypeError, KeyError, AttributeError):
-            raise UnclearError("an answer that is not of this service") from None
+            raise UnclearError("an answer that does not belong to this service") from None
 
 
 def _reply(body: Any) -> Reply:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NAME = "liveportrait"
 BATCH_FRAMES = 4  # frames that a render draws per batch on a GPU
-NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` brings it."
+NO_TORCH = "LivePortrait needs PyTorch, which is not installed here; `make setup-torch` installs it."
 INFO = EngineInfo(
     name=NAME,
     title="LivePortrait",

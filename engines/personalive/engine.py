@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "personalive"
 NEEDED = ("torch", "diffusers", "transformers")
-NO_TORCH = "PersonaLive needs {}, which is not installed here; `make setup-torch` brings it."
+NO_TORCH = "PersonaLive needs {}, which is not installed here; `make setup-torch` installs it."
 NO_GPU = "PersonaLive needs an NVIDIA GPU, of 12 GB or more, and none was found; choose mesh or another machine."
 TINY = 64  # channels of a first layer up to which a CPU is sufficient; only networks for tests have so few
 INFO = EngineInfo(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 NAME = "stableavatar"
 NEEDED = ("torch", "diffusers", "transformers", "tokenizers")
-NO_TORCH = "StableAvatar needs {}, which is not installed here; `make setup-torch` brings it."
+NO_TORCH = "StableAvatar needs {}, which is not installed here; `make setup-torch` installs it."
 NO_GPU = "StableAvatar needs an NVIDIA GPU, of 8 GB or more, and none was found; choose mesh or another machine."
 INFO = EngineInfo(
     name=NAME, title="StableAvatar", inputs=frozenset({"voice"}), modes=frozenset({"offline"}), output="frame"

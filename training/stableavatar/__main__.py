@@ -36,21 +36,21 @@ def main() -> int:
     parser.add_argument("films", type=Path, help="folder of films in which one person speaks")
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and samples")
     parser.add_argument("--full", action="store_true", help="tune all blocks, in place of a LoRA")
-    parser.add_argument("--rank", type=int, default=128, help="of the LoRA")
-    parser.add_argument("--alpha", type=float, default=64.0, help="of the LoRA")
+    parser.add_argument("--rank", type=int, default=128, help="rank of the LoRA")
+    parser.add_argument("--alpha", type=float, default=64.0, help="alpha of the LoRA, whose scale is alpha / rank")
     parser.add_argument("--size", choices=[f"{width}x{height}" for width, height in TRAINED], help="square otherwise")
     parser.add_argument("--steps", type=int, default=2000)
     parser.add_argument("--save-every", type=int, default=500, help="steps between checkpoints")
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--prompt", default=PROMPT, help="of films that have no text file of their name")
+    parser.add_argument("--prompt", default=PROMPT, help="prompt of films that have no text file with their name")
     parser.add_argument(
         "--silence",
         choices=("behind", "before"),
         default="behind",
         help="where speech is left out: behind the adapter, as in use; before it, as the published model was trained",
     )
-    parser.add_argument("--begin", default="", help=f"a transformer of yours in {OWN} of the weights folder")
+    parser.add_argument("--begin", default="", help=f"transformer to begin with, a file in {OWN} of the weights folder")
     parser.add_argument("--device", default="", help="cuda or cpu")
     parser.add_argument("--resume", action="store_true", help=f"continue from {STATE} in the folder")
     asked = parser.parse_args()
@@ -60,7 +60,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     except torch.OutOfMemoryError:
-        print("The GPU's memory is too little; train a LoRA, choose 512x512, or use a larger card.", file=sys.stderr)
+        print("The GPU has too little memory; train a LoRA, choose 512x512, or use a larger card.", file=sys.stderr)
         return 1
     return 0
 

@@ -226,8 +226,8 @@ def held_out(chance: np.random.Generator) -> dict[str, list[Example]]:
 def main() -> None:
     """Train on synthesised speech, print the figures, and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=200.0, help="of speech to learn from")
-    parser.add_argument("--passes", type=int, default=12, help="over all of it")
+    parser.add_argument("--minutes", type=float, default=200.0, help="minutes of speech to learn from")
+    parser.add_argument("--passes", type=int, default=12, help="passes over all of it")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     options = parser.parse_args()
     if not espeak_installed():

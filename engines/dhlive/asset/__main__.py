@@ -20,7 +20,9 @@ from shared.errors import StudioError
 
 def main() -> int:
     """Run the command; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m engines.dhlive.asset", description="Published assets, in and out.")
+    parser = argparse.ArgumentParser(
+        prog="python -m engines.dhlive.asset", description="Import and export published assets."
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     taken = commands.add_parser("import", help="add an avatar from an asset's folder")
     taken.add_argument("folder", type=Path)
@@ -29,7 +31,9 @@ def main() -> int:
     given = commands.add_parser("export", help="write an avatar's asset folder")
     given.add_argument("name")
     given.add_argument("folder", type=Path)
-    judged = commands.add_parser("check", help="say whether an avatar's film is fit, and which part of it is played")
+    judged = commands.add_parser(
+        "check", help="print whether an avatar's film is suitable, and which part of it is played"
+    )
     judged.add_argument("name")
     asked = parser.parse_args()
     home = load_settings().home

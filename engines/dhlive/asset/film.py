@@ -184,7 +184,7 @@ def read_lists(path: Path) -> tuple[list[int], list[int]]:
         tracked, ring = found["index_wrap"], found["index_edge_wrap"]
     except (OSError, SyntaxError, ValueError, KeyError):
         raise StudioError(
-            f"{path} is not the authors' own file; `studio weights add dhlive FILE...` takes it."
+            f"{path} is not the authors' own file; add that with `studio weights add dhlive FILE...`."
         ) from None
     if len(tracked) != TRACKED + 1 or len(ring) != 21 or max(tracked) >= POINTS or max(ring) > TRACKED:
         raise StudioError(f"{path} has lists of points that this studio does not know; use the authors' own file.")

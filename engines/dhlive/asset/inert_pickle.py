@@ -70,7 +70,7 @@ def array(made: Any) -> NDArray[np.float64]:
         values = np.frombuffer(data, kind).astype(np.float64)
         return np.asarray(values.reshape(shape, order="F" if fortran else "C"))
     except (AssertionError, ValueError, TypeError, KeyError, AttributeError, IndexError):
-        raise UnreadableError("it holds another thing than an array of numbers") from None
+        raise UnreadableError("it holds something other than an array of numbers") from None
 
 
 def _followed(raw: bytes) -> Any:

@@ -72,7 +72,7 @@ def read_person(path: Path) -> Person:
         with gzip.open(path) as file:
             raw = file.read(MAX_BYTES + 1)
         if len(raw) > MAX_BYTES:
-            raise ValueError("it is far larger than any")
+            raise ValueError("it is far larger than any person")
         return _parsed(json.loads(raw), str(path))
     except (OSError, EOFError, zlib.error, ValueError, TypeError, KeyError, RecursionError) as error:
         why = f"there is no {error}" if isinstance(error, KeyError) else str(error).splitlines()[0][:120]
@@ -84,12 +84,12 @@ def _parsed(held: Any, where: str) -> Person:
         raise ValueError("it holds no table")
     frames = held["json_data"]
     if not isinstance(frames, list) or not frames or held["frame_num"] != len(frames):
-        raise ValueError("its frames are not as many as it says")
+        raise ValueError("its number of frames is not the one that it states")
     points = np.array([frame["points"] for frame in frames], np.float64)
     rects = np.array([frame["rect"] for frame in frames])
     reference = np.array(held["ref_data"], np.float64)
     if points.shape[1:] != (MATRIX + 2 * TRACKED,) or rects.shape[1:] != (4,) or rects.dtype.kind != "i":
-        raise ValueError("its frames have other numbers in them")
+        raise ValueError("its frames hold unexpected numbers")
     if reference.ndim != 1 or len(reference) not in GENERATIONS:
         raise ValueError(f"a person is {' or '.join(map(str, GENERATIONS))} numbers, not {reference.size}")
     sides = rects[:, 2:] - rects[:, :2]

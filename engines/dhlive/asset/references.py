@@ -61,7 +61,7 @@ def open_mouth(path: Path, size: tuple[int, int]) -> ImageArray:
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if image is None or image.ndim != 3 or image.shape[2] != 4:
         raise StudioError(
-            f"{path} is not an image of teeth; `studio weights add dhlive FILE...` takes the authors' own."
+            f"{path} is not an image of teeth; add the authors' own with `studio weights add dhlive FILE...`."
         )
     return np.asarray(cv2.cvtColor(cv2.resize(image, size), cv2.COLOR_BGRA2RGBA), np.uint8)
 

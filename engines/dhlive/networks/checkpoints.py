@@ -63,7 +63,9 @@ def load_mouth(path: Path) -> tuple[Generation, MouthNetwork]:
     state = load_state(path)
     generation = generation_of(state)
     if generation is None:
-        raise StudioError(f"{path} holds no mouth network of DH_live; `studio weights list` says which file is needed.")
+        raise StudioError(
+            f"{path} holds no mouth network of DH_live; `studio weights list` shows which file is needed."
+        )
     return generation, filled(NETWORKS[generation], state, path)
 
 

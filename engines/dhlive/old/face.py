@@ -125,7 +125,5 @@ def read_points(path: Path, frames: int, name: str) -> NDArray[np.float64]:
     except UNREADABLE_ARRAYS as error:
         raise StudioError(f"{path} cannot be read ({type(error).__name__}); add the avatar again.") from None
     if points.shape != (frames, 478, 3) or not np.isfinite(points).all():
-        raise StudioError(
-            f"The face that is kept with avatar '{name}' was measured in another film; add the avatar again."
-        )
+        raise StudioError(f"The face data of avatar '{name}' were measured in another film; add the avatar again.")
     return points

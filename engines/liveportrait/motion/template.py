@@ -100,7 +100,7 @@ def parse_template(path: Path) -> LivePortraitTemplate:
 def _ours(data: bytes) -> LivePortraitTemplate:
     with ZipFile(BytesIO(data)) as packed:
         if sum(entry.file_size for entry in packed.infolist()) > MAX_TEMPLATE_BYTES:
-            raise ValueError("it would unpack to more than it may")
+            raise ValueError("it would unpack to more than the limit")
     with np.load(BytesIO(data), allow_pickle=False) as held:
         if int(held["version"]) != VERSION:
             raise ValueError("another version")

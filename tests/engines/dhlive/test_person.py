@@ -72,9 +72,9 @@ def test_the_format_is_the_published_one() -> None:
 BROKEN: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no table": (lambda held: [1], "holds no table"),
     "a missing part": (lambda held: {k: v for k, v in held.items() if k != "ref_data"}, "there is no 'ref_data'"),
-    "frames missing": (lambda held: held | {"frame_num": 7}, "not as many"),
+    "frames missing": (lambda held: held | {"frame_num": 7}, "not the one that it states"),
     "points missing": (lambda held: held | {"json_data": [{"rect": [0, 0, 9, 9], "points": [1.0] * 400}] * FRAMES},
-        "other numbers"),
+        "unexpected numbers"),
     "a style of another network": (lambda held: held | {"ref_data": [0.5] * 12}, "64 or 80 or 6480 numbers, not 12"),
     "a crop that is none": (lambda held: _rects(held, [10, 10, 5, 5]), "squares within a film"),
     "another size": (lambda held: held | {"size": 96}, "crops are of 96"),
