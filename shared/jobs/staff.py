@@ -54,10 +54,14 @@ def waiting_reason(engine: str, workers: Sequence[WorkerBeat] | None) -> str:
     living = [each for each in workers or () if each.alive]
     if not living or any(engine in each.engines for each in living):
         return ""
-    those = f"None of the {len(living)} workers that run can" if len(living) > 1 else "The only worker that runs cannot"
+    those = (
+        f"None of the {len(living)} running workers serves"
+        if len(living) > 1
+        else "The only running worker does not serve"
+    )
     return (
-        f"{those} do jobs of the engine {engine}; run `studio worker --engines {engine}` on a machine that can run it, "
-        "where `studio engines` says what is missing."
+        f"{those} the engine {engine}; run `studio worker --engines {engine}` on a machine that can run it, where "
+        "`studio engines` shows what is missing."
     )
 
 

@@ -61,9 +61,7 @@ def test_a_job_goes_where_its_engine_runs_and_one_that_runs_nowhere_says_so(
     with here.process("cli.app", "worker", FARM_TEST_CARD="1", STUDIO_ENGINES=json.dumps(ELSEWHERE)) as worker:
         child(worker)
         assert here.finish(here.submit(driver, engine="elsewhere"))
-        sentence = (
-            "The only worker that runs cannot do jobs of the engine counter; run `studio worker --engines counter`"
-        )
+        sentence = "The only running worker does not serve the engine counter; run `studio worker --engines counter`"
         assert sentence in said("show", waiting) and f"1 job waits: {sentence}" in said("list")
         with subprocess.Popen(
             [sys.executable, "-m", "cli.app", "jobs", "watch", waiting],

@@ -26,8 +26,8 @@ SECONDS = Histogram(
     "studio_render_unit_seconds", "Time a unit took", ["engine", "kind"], buckets=BUCKETS, registry=None
 )
 FRAMES = Counter("studio_render_frames", "Frames made", ["engine"], registry=None)
-UNITS = Counter("studio_render_units", "Units by what came of them", ["engine", "kind", "outcome"], registry=None)
-RETRIES = Counter("studio_render_retries", "Units that will be tried again", ["engine", "kind"], registry=None)
+UNITS = Counter("studio_render_units", "Units by outcome", ["engine", "kind", "outcome"], registry=None)
+RETRIES = Counter("studio_render_retries", "Units to be retried", ["engine", "kind"], registry=None)
 
 
 def count_unit(engine: str, step: "StepResult", seconds: float) -> None:
@@ -48,14 +48,16 @@ class QueueCollector(Collector):
         self._queue, self._alive, self._engines = queue, alive, list(engines)
 
     def collect(self) -> Iterable[Metric]:
-        depth = GaugeMetricFamily("studio_jobs_queue_depth", "Messages that wait for a worker", labels=["queue"])
+        depth = GaugeMetricFamily("studio_jobs_queue_depth", "Messages waiting for a worker", labels=["queue"])
         found = self._queue.depths(self._engines)
         for name, count in (found or {}).items():
             depth.add_metric([name], count)
         yield depth
         yield GaugeMetricFamily("studio_jobs_redis_up", "1 while Redis answers", value=float(found is not None))
-        up = GaugeMetricFamily("studio_jobs_worker_up", "1 while a worker lives", labels=["worker"])
-        fps = GaugeMetricFamily("studio_jobs_worker_fps", "Frames a second it makes now", labels=["worker"])
+        up = GaugeMetricFamily("studio_jobs_worker_up", "1 while the worker is alive", labels=["worker"])
+        fps = GaugeMetricFamily(
+            "studio_jobs_worker_fps", "Frames a second that the worker renders now", labels=["worker"]
+        )
         for each in self._alive():
             up.add_metric([each.name], float(each.alive))
             fps.add_metric([each.name], each.fps)
@@ -76,7 +78,7 @@ class MetricsPage:
         except OSError as error:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise StudioError(
-                f"The metrics cannot be shown on port {port} ({error.strerror}); choose another with --metrics."
+                f"The metrics cannot be served on port {port} ({error.strerror}); choose another with --metrics."
             ) from None
         self.port = int(self._server.server_port)
 

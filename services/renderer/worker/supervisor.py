@@ -101,7 +101,7 @@ def engines_of(settings: Settings, given: WorkerOptions) -> tuple[str, ...]:
             log.info("engine_left_out", engine=name, why=reason)
     chosen = tuple(name for name, reason in found.items() if not reason)
     if not chosen:
-        raise StudioError("No engine can be run on this machine; `studio doctor` says what is missing.")
+        raise StudioError("No engine can run on this machine; `studio doctor` shows what is missing.")
     return chosen
 
 

@@ -25,8 +25,8 @@ DEAD = WorkerBeat("c", 1, "host", 1, ("stableavatar",), alive=False)
         ("duix", None, ""),  # Redis is away, or no worker runs: another sentence says so once
         ("mesh", [], ""),
         ("stableavatar", [DEAD], ""),
-        ("stableavatar", [LIVE, DEAD], "The only worker that runs cannot do jobs of the engine stableavatar"),
-        ("stableavatar", [LIVE, OTHER], "None of the 2 workers that run can do jobs of the engine stableavatar"),
+        ("stableavatar", [LIVE, DEAD], "The only running worker does not serve the engine stableavatar"),
+        ("stableavatar", [LIVE, OTHER], "None of the 2 running workers serves the engine stableavatar"),
     ],
 )
 def test_the_reason_is_one_sentence(engine: str, workers: list[WorkerBeat] | None, words: str) -> None:

@@ -46,7 +46,7 @@ def test_a_job_that_no_worker_can_do_says_so(running: GatewayStudio, store: Stor
     material.complete(store, done)
     with beating_worker(running.settings, "duix"):
         reason = running.wait(lambda: running.http.get(f"/jobs/{waiting}").json()["reason"])
-        assert reason.startswith("The only worker that runs cannot do jobs of the engine mesh; run `studio worker")
+        assert reason.startswith("The only running worker does not serve the engine mesh; run `studio worker")
         listed = {row["id"]: row["reason"] for row in running.http.get("/jobs").json()["jobs"]}
         assert listed == {waiting: reason, other: "", done: ""}
 
