@@ -51,7 +51,9 @@ def main() -> int:
     if not paths:
         print("Words were not checked: this folder is not a git repository.")
         return 0
-    found = [f"{path}:{number}: say it without “{word}”" for path, number, word in found_words(paths)]
+    found = [
+        f"{path}:{number}: the project does not use “{word}”; rephrase" for path, number, word in found_words(paths)
+    ]
     print(*found, f"{len(found)} words to replace in {len(paths)} files.", sep="\n")
     return bool(found)
 

@@ -55,7 +55,10 @@ def test_a_word_is_found_in_a_file_that_is_tracked_or_new(tree: Tree, tracked: b
     tree.write("page", f"one\n{WORD.title()} else\n")
     if tracked:
         tree.git("add", "page")
-    assert tree.check() == (1, f"page:2: say it without “{WORD.title()}”\n1 words to replace in 2 files.\n")
+    assert tree.check() == (
+        1,
+        f"page:2: the project does not use “{WORD.title()}”; rephrase\n1 words to replace in 2 files.\n",
+    )
 
 
 @pytest.mark.parametrize(
