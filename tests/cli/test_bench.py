@@ -16,5 +16,5 @@ def test_a_package_that_is_not_there_is_one_sentence(
     with pytest.raises(SystemExit) as ended:
         app.main()
     assert ended.value.code == 1
-    said = "studio: The benchmark transport needs imagezmq, which is not installed; `make setup-dev` brings it."
+    said = "studio: The benchmark transport needs imagezmq, which is not installed; `make setup-dev` installs it."
     assert " ".join(capsys.readouterr().err.split()) == said
