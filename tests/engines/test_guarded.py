@@ -52,10 +52,10 @@ def drawn(shape: tuple[int, ...], dtype: type = np.uint8) -> list[RoiFrame]:
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        (drawn((SIDE_PX, SIDE_PX)), r"frames of \(32, 32\) where 32 x 32 uint8"),
-        (drawn((SIDE_PX, 2 * SIDE_PX, 3)), r"frames of \(32, 64, 3\)"),
-        (drawn((SIDE_PX, SIDE_PX, 3), np.float32), "frames of float32"),
-        ([RoiFrame(0, "pixels")], "frames of str"),  # type: ignore[arg-type]
+        (drawn((SIDE_PX, SIDE_PX)), r"a frame of \(32, 32\) instead of 32 x 32 uint8"),
+        (drawn((SIDE_PX, 2 * SIDE_PX, 3)), r"a frame of \(32, 64, 3\)"),
+        (drawn((SIDE_PX, SIDE_PX, 3), np.float32), "a frame of float32"),
+        ([RoiFrame(0, "pixels")], "a frame of str"),  # type: ignore[arg-type]
         (None, "does not return a list of frames"),
         ([0], "does not return a list of frames"),
     ],

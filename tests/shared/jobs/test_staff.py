@@ -44,7 +44,10 @@ def test_only_a_job_that_waits_has_it(tmp_path: Path) -> None:
     status.park(store, stuck, "The face is nowhere.", "failed")
     material.complete(store, done)
     reasons = [with_waiting_reason(status.status(store, job), [ALIEN]).reason for job in (waiting, stuck, done)]
-    assert reasons[0].startswith("The only worker that runs cannot") and reasons[1:] == ["The face is nowhere.", ""]
+    assert reasons[0].startswith("The only running worker does not serve") and reasons[1:] == [
+        "The face is nowhere.",
+        "",
+    ]
 
 
 class FullRedis:
