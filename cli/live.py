@@ -79,8 +79,8 @@ def run_live(
         console.print(f"Console: {url}", soft_wrap=True, highlight=False)
         if settings.host in ("0.0.0.0", "::"):
             console.print(
-                "The console listens on every interface. Other machines need the token, and the host name they use "
-                "must be in allowed_hosts."
+                "The console listens on every interface. Other machines need the token, and the name or address by "
+                "which they reach it must be in allowed_hosts."
             )
         if settings.livekit:
             where = f"the studio's own server, {server.url}" if server else settings.livekit_url
