@@ -20,6 +20,7 @@ STRETCH = 0.005  # share of a block's samples that a correction adds or removes
 ANSWERS = 10  # answers of the SDK in one check; the earliest is used
 COUNT_TOLERANCE_S = 0.002  # seconds by which the count may be wrong before it is corrected
 AVERAGING_BLOCKS = 25  # blocks over which the level is averaged, a second at 25 a second
+NO_SAMPLES: AudioSamples = np.zeros(0, np.int16)
 RAMP_SAMPLES = 240  # samples (5 ms) of the fade-in after a gap, and of the cross-fade where a block was left out
 
 
@@ -36,35 +37,44 @@ class AudioQueue:
         self._surplus: list[float] = []  # seconds by which the last answers came later than the count predicts
         self._skipped: AudioSamples | None = None  # the first block of the run being left out
         self._cleared = False
+        self._early = 0  # samples in the queue that belong to blocks yet to arrive
 
-    def add(self, samples: AudioSamples, at: float) -> tuple[AudioSamples, float] | None:
+    def add(
+        self, samples: AudioSamples, at: float, ahead: AudioSamples = NO_SAMPLES
+    ) -> tuple[AudioSamples, float] | None:
         """Return the samples to queue for a block that arrives at `at`, and when its first sample leaves the queue.
 
-        Return None when the block is left out.
+        ahead: samples with which the next blocks begin. They are queued with this one, so that a late block leaves no
+        hole, and not again with their own block. Return None when the block is left out.
         """
         waiting = max(0.0, self.empty - at)
-        if waiting > HIGH_LEVEL_S:
+        early = self._early  # samples of this and later blocks that were queued with earlier ones
+        before = self.empty - at - early / SOUND_RATE_HZ  # seconds until the block's first sample leaves
+        if before > HIGH_LEVEL_S and not early and not len(ahead):
             self.left_out += 1
             self._skipped = samples if self._skipped is None else self._skipped
             return None
+        new = np.concatenate([samples, ahead])[early:]
+        self._early = max(early, len(samples) + len(ahead)) - len(samples)
         if self._skipped is not None:
-            samples, self._skipped = cross_fade(self._skipped, samples), None
-        leaves = at + waiting
+            new, self._skipped = cross_fade(self._skipped, new), None
+        leaves = at + before
         if waiting == 0.0:
             # The queue ran dry or has just started. There is a gap already, so refill the cushion and fade in.
             self.holes += not self._cleared
             self._cleared = False
-            samples = np.concatenate([np.zeros(int(TARGET_LEVEL_S * SOUND_RATE_HZ), np.int16), fade_in(samples)])
-            self.level, leaves = TARGET_LEVEL_S, at + TARGET_LEVEL_S
+            new = np.concatenate([np.zeros(int(TARGET_LEVEL_S * SOUND_RATE_HZ), np.int16), fade_in(new)])
+            self.level = TARGET_LEVEL_S
+            leaves = leaves if early else at + TARGET_LEVEL_S
         else:
-            self.level += (waiting - self.level) / AVERAGING_BLOCKS
-            samples = self._corrected(samples)
-        self.empty = at + waiting + len(samples) / SOUND_RATE_HZ
-        return samples, leaves
+            self.level += (before - self.level) / AVERAGING_BLOCKS
+            new = self._corrected(new)
+        self.empty = at + waiting + len(new) / SOUND_RATE_HZ
+        return new, leaves
 
     def clear(self) -> None:
         """Record that the queue was emptied on purpose: the next block fades in and does not count as a hole."""
-        self.empty, self._cleared = 0.0, True
+        self.empty, self._cleared, self._early = 0.0, True, 0
         self._surplus.clear()
         self._skipped = None
 
@@ -82,7 +92,7 @@ class AudioQueue:
         self._surplus.clear()
 
     def _corrected(self, samples: AudioSamples) -> AudioSamples:
-        if abs(self.level - TARGET_LEVEL_S) <= LEVEL_TOLERANCE_S:
+        if abs(self.level - TARGET_LEVEL_S) <= LEVEL_TOLERANCE_S or not len(samples):
             return samples
         self.corrected += 1
         share = -STRETCH if self.level > TARGET_LEVEL_S else STRETCH

@@ -14,7 +14,7 @@ import numpy as np
 from livekit import rtc
 from numpy.typing import NDArray
 
-from publishing.audio_queue import AudioQueue
+from publishing.audio_queue import NO_SAMPLES, AudioQueue
 from shared.media.array_types import AudioSamples
 from shared.runtime.clock import SOUND_RATE_HZ, US, now, tick_pts
 from shared.wire.program import ProgramFrame, ProgramSound
@@ -26,11 +26,12 @@ class RoomMedia:
     Not thread-safe: used in one event loop. late: frames that came too late for their sound, or after a newer frame.
     """
 
-    def __init__(self, first: ProgramFrame, rate: Fraction) -> None:
+    def __init__(self, first: ProgramFrame, rate: Fraction, ahead_s: float = 0.0) -> None:
+        """first: shown until the next frame. ahead_s: most seconds of sound after a tick's that `feed` is given."""
         self.video = rtc.VideoSource(first.width, first.height)
-        # The audio source makes a caller wait while its queue holds more than this, and has room for twice as much. An
-        # interrupt takes effect after the sound that waits: at most the cushion and one tick, 60 ms at 25 fps.
-        self._answers_at = math.ceil(100 / rate) / 100  # seconds, a multiple of 10 ms
+        # The audio source makes a caller wait while its queue holds more than this, and has room for twice as much.
+        # Seconds, a multiple of 10 ms.
+        self._answers_at = math.ceil(100 / rate) / 100 + ahead_s
         self.audio = rtc.AudioSource(SOUND_RATE_HZ, 1, round(self._answers_at * 1000))
         self.size = first.width, first.height
         self.cushion = AudioQueue()
@@ -66,10 +67,13 @@ class RoomMedia:
         self.audio.clear_queue()
         self.cushion.clear()
 
-    async def feed(self, item: ProgramFrame | ProgramSound) -> None:
-        """Pass one tick's frame or sound to the SDK; returns when the next one can be accepted."""
+    async def feed(self, item: ProgramFrame | ProgramSound, ahead: AudioSamples = NO_SAMPLES) -> None:
+        """Pass one tick's frame or sound to the SDK; returns when the next one can be accepted.
+
+        ahead: the samples with which the next ticks' sound will begin, as far as they are certain.
+        """
         if isinstance(item, ProgramSound):
-            await self._sound(item)
+            await self._sound(item, ahead)
         else:
             self._frame(item)
 
@@ -83,26 +87,30 @@ class RoomMedia:
         await self.audio.aclose()
         await self.video.aclose()
 
-    async def _sound(self, sound: ProgramSound) -> None:
+    async def _sound(self, sound: ProgramSound, ahead: AudioSamples) -> None:
         if self._putting is None or self._putting.done():
             self.cushion.check()
-        put = self.cushion.add(sound.samples, self._loop.time())
+        at = self._loop.time()
+        put = self.cushion.add(sound.samples, at, ahead)
         if put is None:
             return
         samples, leaves = put
         self._anchor = sound.tick, leaves
+        if not len(samples):
+            return  # the queue has all of it already
         counted = self.cushion.empty
         clears = self._clears
         if self._putting:
             await self._putting  # the SDK takes one block at a time
         if clears != self._clears:
             return  # this block belongs to the sound that was cleared in the meantime
-        self._putting = self._loop.create_task(self._put(samples, counted))
+        self._putting = self._loop.create_task(self._put(samples, counted, counted - at > self._answers_at))
 
-    async def _put(self, samples: AudioSamples, counted: float) -> None:
+    async def _put(self, samples: AudioSamples, counted: float, waits: bool) -> None:
+        """Queue samples. counted: when the queue then runs dry. waits: whether the SDK's answer has to wait for it."""
         clears = self._clears
         await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE_HZ, 1, len(samples)))
-        if clears == self._clears:  # otherwise the answer is about sound that was cleared
+        if waits and clears == self._clears:  # otherwise the answer is about sound that was cleared
             self.cushion.answered(self._loop.time() + self._answers_at, counted)
 
     def _frame(self, frame: ProgramFrame) -> None:

@@ -148,6 +148,7 @@ class RoomSession:
             "viewers": len(room.remote_participants),
             "queue_ms": round(self._media.cushion.level * 1000, 1),
             "dropped": self._media.dropped,
+            "sound_holes": self._media.cushion.holes,
         }
         try:
             async with asyncio.timeout(STATS_WAIT_S):

@@ -10,11 +10,15 @@ from shared.runtime.logs import set_up_logs
 # A thread that waits for the GIL gets it after this many seconds, so that the rooms' thread can publish sound while the
 # ticks' thread composes.
 SWITCH_INTERVAL_S = 0.001
+# Threads of LiveKit's library, by default one per core. A thread that calls back into Python waits for the interpreter,
+# and a burst of an agent's speech is hundreds of such calls: with two threads the room's sound would wait for them all.
+SDK_THREADS = "8"
 
 if __name__ == "__main__":
     settings = load_settings()
     set_up_logs("sessions", settings.log_level)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    os.environ.setdefault("TOKIO_WORKER_THREADS", SDK_THREADS)
     SessionsService(settings).run()
     # LiveKit's library keeps threads that cannot be joined.
     os._exit(0)

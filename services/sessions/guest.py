@@ -17,7 +17,7 @@ from publishing.publication import Publication
 from publishing.stay import stay_in_room
 from services.sessions.agent_link import AgentLink
 from services.sessions.session_stage import SessionStage
-from services.sessions.speech_line import SaidTick, SpeechLine
+from services.sessions.speech_line import AHEAD_S, SaidTick, SpeechLine
 from shared.avatar.model import Avatar, load_avatar, session_avatar_folder
 from shared.config.settings import Settings
 from shared.errors import StudioError, named
@@ -92,7 +92,7 @@ class RoomGuest:
         """Join the room and publish until the session ends. first: frame to show until the first tick."""
         spec = self.spec
         publication = Publication(url=spec.url, identity=spec.identity, rate=self._settings.rate, guest=True)
-        media = RoomMedia(first, self._settings.rate)
+        media = RoomMedia(first, self._settings.rate, AHEAD_S)
         link = self._link = AgentLink(
             spec.agent, self.line, media.clear_sound, lambda: self.leave("The agent has left the room.")
         )
@@ -131,8 +131,9 @@ class RoomGuest:
     async def _feed_sound(self, ready: ReadySound, media: RoomMedia, link: AgentLink) -> None:
         said, sound = ready.said, ready.sound
         if said.clears != self.line.clears:
-            sound = replace(sound, samples=np.zeros_like(sound.samples))
-        await media.feed(sound)
+            await media.feed(replace(sound, samples=np.zeros_like(sound.samples)))
+        else:
+            await media.feed(sound, said.ahead)
         if said.clears == self.line.clears:  # not cleared while it waited to be published
             number, leaves = media.sound_leaves
             # A block that was skipped to catch up counts as heard, because the transcript continues after it.

@@ -18,6 +18,7 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 # the voice by more, a face is lost but no sound. Voice mostly comes in blocks of 20 ms, and the resampler keeps up to
 # 2 ms of it: with a look-ahead of 85 ms five blocks are enough, while 15 ms here would require a sixth.
 JITTER_US = 12_000
+AHEAD_S = 0.2  # seconds of known speech that a room's queue gets in advance; covers the longest stalls seen
 MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; further samples are refused
 
 
@@ -75,11 +76,16 @@ class SpeechSpan:
 
 @dataclass(frozen=True, slots=True)
 class SaidTick:
-    """A tick's sound. clears: the line's `clears` when it was taken; the sound is void if the line is cleared later."""
+    """A tick's sound.
+
+    clears: the line's `clears` when it was taken; the sound is void if the line is cleared later. ahead: samples that
+    the next ticks begin with unless the line is cleared, at most AHEAD_S of them.
+    """
 
     samples: NDArray[np.int16]
     spans: tuple[SpeechSpan, ...]
     clears: int
+    ahead: NDArray[np.int16]
 
 
 class SpeechLine:
@@ -163,7 +169,7 @@ class SpeechLine:
                     break
                 if filled == count:
                     break
-            return SaidTick(samples, tuple(spans), self._clears)
+            return SaidTick(samples, tuple(spans), self._clears, self._ahead())
 
     def coming(self, count: int) -> NDArray[np.int16]:
         """Return the samples that follow those taken so far, as far as they are known, at most `count`.
@@ -181,6 +187,12 @@ class SpeechLine:
                 if not segment.whole or left <= 0:
                     return np.concatenate(found)
         return np.concatenate([*found, np.zeros(left, np.int16)])
+
+    def _ahead(self) -> NDArray[np.int16]:
+        """Return the waiting samples of the segment that plays, at most AHEAD_S of them."""
+        if not self._flows or not self._segments:
+            return np.zeros(0, np.int16)
+        return self._segments[0].look(round(AHEAD_S * SOUND_RATE_HZ))
 
     def _may_flow(self, at: int) -> bool:
         segment = self._segments[0]

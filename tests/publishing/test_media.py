@@ -83,6 +83,35 @@ def test_what_comes_after_a_clear_begins_softly_and_is_no_hole() -> None:
     assert cushion.empty == counted  # answers about the queue before the clear no longer count
 
 
+def test_known_speech_is_queued_once_and_a_late_block_leaves_no_hole() -> None:
+    """Ten blocks of speech, with the following 0.2 s known each time; the fourth block arrives 0.15 s late."""
+    cushion, speech = AudioQueue(), np.arange(1, 10 * 1920 + 1).astype(np.int16)
+    cushion.add(BLOCK, 0.0)
+    queued, leaves = [], []
+    for tick in range(1, 11):
+        at = tick * 0.04 + (0.15 if tick == 4 else 0.0)
+        block, ahead = speech[(tick - 1) * 1920 : tick * 1920], speech[tick * 1920 : (tick + 5) * 1920]
+        put = cushion.add(block, at, ahead)
+        assert put is not None
+        queued.append(put[0])
+        leaves.append(put[1])
+    assert np.array_equal(np.concatenate(queued), speech)
+    assert (cushion.holes, cushion.left_out, cushion.corrected) == (1, 0, 0)  # the beginning is the only hole
+    assert leaves == pytest.approx([TARGET_LEVEL_S + tick * 0.04 for tick in range(1, 11)])
+    put = cushion.add(BLOCK, 11 * 0.04)
+    assert put is not None and put[1] == pytest.approx(TARGET_LEVEL_S + 11 * 0.04)  # silence follows the speech
+
+
+def test_speech_that_was_queued_early_and_cleared_does_not_count_as_queued() -> None:
+    cushion, speech = AudioQueue(), np.full(6 * 1920, 9, np.int16)
+    cushion.add(BLOCK, 0.0)
+    cushion.add(speech[:1920], 0.04, speech[1920:])
+    cushion.clear()
+    put = cushion.add(BLOCK, 0.08)
+    assert put is not None and len(put[0]) == int(TARGET_LEVEL_S * 48_000) + 1920
+    assert put[1] == pytest.approx(0.08 + TARGET_LEVEL_S)
+
+
 def test_a_block_that_waits_for_its_turn_is_not_heard_after_a_clear() -> None:
     async def run() -> list[int]:
         media = RoomMedia(make_frame(0), RATE_FPS)

@@ -14,6 +14,7 @@ FIGURES = (
     ("studio_session_viewers", "viewers", "Participants other than the avatar"),
     ("studio_session_kilobits", "kbps", "Sent into the room, kbit/s"),
     ("studio_session_dropped", "dropped", "Frames and blocks of sound left out since it joined"),
+    ("studio_session_sound_holes", "sound_holes", "Times that the room's queue of sound ran dry since it joined"),
     ("studio_session_held_back", "held_back", "1 while its network holds its frames back, 0 while not"),
     ("studio_session_queue_milliseconds", "queue_ms", "Sound that waits in the room's queue"),
 )

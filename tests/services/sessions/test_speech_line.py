@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from services.sessions.speech_line import JITTER_US, SaidTick, SpeechLine
+from services.sessions.speech_line import AHEAD_S, JITTER_US, SaidTick, SpeechLine
 from shared.media.pcm import PcmDecoder
 from shared.runtime.clock import US
 
@@ -140,3 +140,23 @@ def test_more_than_can_wait_is_refused() -> None:
     for _ in range(12):
         line.add(number, minute)
     assert line.refused == 2 * len(minute)
+
+
+def test_what_a_tick_knows_ahead_is_what_the_next_ticks_take() -> None:
+    line, said = SpeechLine(AHEAD_US), speech(0.5)
+    assert not len(line.take(TICK, 0).ahead)
+    number = line.begin()
+    line.add(number, said[:12_000])
+    first = line.take(TICK, TICK_US)
+    assert np.array_equal(first.ahead, said[TICK : TICK + round(AHEAD_S * 48_000)])
+    line.add(number, said[12_000:])
+    line.finish(number)
+    following = sound(taken(line, 12, 2))
+    assert np.array_equal(following[: len(first.ahead)], first.ahead)
+    assert not len(line.take(TICK, 14 * TICK_US).ahead)  # the segment has ended
+
+
+def test_a_segment_that_does_not_play_yet_is_not_known_ahead() -> None:
+    line = SpeechLine(AHEAD_US)
+    line.add(line.begin(), speech(0.02))
+    assert not len(line.take(TICK, 0).ahead)
