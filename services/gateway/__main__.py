@@ -1,4 +1,4 @@
-"""`python -m services.gateway [--fd N]`: run the gateway of a channel on an inherited listening socket, or its own."""
+"""`python -m services.gateway [--fd N]`: run a channel's gateway on an inherited listening socket, or on a new one."""
 
 import argparse
 import asyncio

@@ -42,7 +42,7 @@ class ConversationSettings(LayeredSettings):
         PROMPT, max_length=MAX_PROMPT_CHARACTERS, description="who the host is and how it answers"
     )
     knowledge: Path | None = Field(
-        None, description="text file of at most 32 KB that the host knows; it goes with every question"
+        None, description="text file of at most 32 KB with what the host knows; it is sent with every question"
     )
     end_of_turn_ms: int = Field(600, ge=200, le=3000, description="silence after which a person has finished, in ms")
     viewers_may_talk: bool = Field(False, description="viewers by a watch link that allows it may talk with the host")

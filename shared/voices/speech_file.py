@@ -82,7 +82,7 @@ def check_text(text: str, name: str) -> list[str]:
     if len(text) > MAX_FILE_CHARACTERS:
         raise StudioError(f"{name} is longer than {MAX_FILE_CHARACTERS} characters; render it in parts.")
     if not (found := sentences(text)):
-        raise StudioError(f"{name} has nothing in it that can be spoken; write a sentence.")
+        raise StudioError(f"{name} contains nothing that can be spoken; write a sentence.")
     return found
 
 

@@ -160,4 +160,6 @@ async def _refused(request: Request, error: Exception) -> JSONResponse:
 
 async def _failed(request: Request, error: Exception) -> JSONResponse:
     # Starlette logs the traceback; this handler runs outside the middleware that adds the headers.
-    return JSONResponse({"detail": "The studio failed at this; its log says why."}, 500, HEADERS)
+    return JSONResponse(
+        {"detail": "The request failed because of an internal error; the studio's log has the details."}, 500, HEADERS
+    )

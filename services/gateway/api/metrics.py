@@ -26,7 +26,7 @@ class ChannelCollector(Collector):
         yield from self._engine()
         yield from self._outputs()
         yield from self._audience()
-        state = GaugeMetricFamily("studio_channel_state", "1 for the state the channel is in", labels=["state"])
+        state = GaugeMetricFamily("studio_channel_state", "1 for the channel's current state", labels=["state"])
         for word in CHANNEL_WORDS:
             state.add_metric([word.lower().replace(" ", "_")], float(self._gateway.health.word == word))
         yield state
@@ -35,10 +35,10 @@ class ChannelCollector(Collector):
         fps = GaugeMetricFamily("studio_stage_fps", "Frames finished a second", labels=["stage"])
         latency = GaugeMetricFamily(
             "studio_stage_latency_milliseconds",
-            "From the driver frame's capture to this stage",
+            "Time from the capture of the driver frame to this stage",
             labels=["stage", "quantile"],
         )
-        drops = CounterMetricFamily("studio_stage_drops", "What was dropped, by reason", labels=["stage", "reason"])
+        drops = CounterMetricFamily("studio_stage_drops", "Drops by reason", labels=["stage", "reason"])
         up = GaugeMetricFamily("studio_stage_up", "1 while the stage answers", labels=["stage"])
         memory = GaugeMetricFamily("studio_stage_resident_bytes", "Resident memory", labels=["stage"])
         for name, row in self._gateway.health.rows().items():
@@ -53,12 +53,14 @@ class ChannelCollector(Collector):
 
     def _engine(self) -> Iterable[Metric]:
         told = engine(self._gateway)
-        delay = GaugeMetricFamily("studio_engine_delay_milliseconds", "From a face's motion to the face it moves")
-        floor = GaugeMetricFamily("studio_engine_delay_floor_milliseconds", "What that delay cannot go below")
+        delay = GaugeMetricFamily(
+            "studio_engine_delay_milliseconds", "Time from the driver's motion to the face that shows it"
+        )
+        floor = GaugeMetricFamily("studio_engine_delay_floor_milliseconds", "Lower bound of the engine's delay")
         if told.delay:
             delay.add_metric([], told.delay.ms)
             floor.add_metric([], told.delay.floor_ms)
-        quality = GaugeMetricFamily("studio_engine_quality", "1 for the quality the engine is at", labels=["quality"])
+        quality = GaugeMetricFamily("studio_engine_quality", "1 for the engine's current quality", labels=["quality"])
         if told.quality:
             quality.add_metric([told.quality.name], 1.0)
         yield from (delay, floor, quality)
@@ -74,7 +76,7 @@ class ChannelCollector(Collector):
         yield from (viewers, sent)
         yield CounterMetricFamily(
             "studio_preview_dropped",
-            "Frames that viewers were too slow for",
+            "Frames and sounds dropped because browsers were too slow",
             value=audience.totals(operator=True).dropped,
         )
         yield GaugeMetricFamily(
@@ -82,7 +84,11 @@ class ChannelCollector(Collector):
             "Longest wait for a frame beyond its tick in the last ten seconds",
             value=feed.stall() / 1000,
         )
-        repeated = CounterMetricFamily("studio_program_repeated", "Ticks the gateway had to make up", labels=["kind"])
+        repeated = CounterMetricFamily(
+            "studio_program_repeated",
+            "Ticks for which the gateway repeated a frame or inserted silence",
+            labels=["kind"],
+        )
         for kind in ("frame", "sound"):
             repeated.add_metric([kind], feed.repeated[kind])
         yield repeated
@@ -103,16 +109,16 @@ class ChannelCollector(Collector):
     def _audience(self) -> Iterable[Metric]:
         seats, totals = self._gateway.seats, self._gateway.audience.totals(operator=False)
         yield GaugeMetricFamily("studio_watch_viewers", "Viewers by watch links", value=seats.watching().total())
-        yield GaugeMetricFamily("studio_watch_links", "Watch links that are good", value=len(seats.links.links()))
+        yield GaugeMetricFamily("studio_watch_links", "Watch links that are valid", value=len(seats.links.links()))
         sent = CounterMetricFamily("studio_watch_bytes", "Bytes sent to viewers by watch links", labels=["mode"])
         for mode in ("full", "roi", "sound"):
             sent.add_metric([mode], totals.sent[mode])
         yield sent
         yield CounterMetricFamily(
-            "studio_watch_dropped", "Frames and sounds that they were too slow for", value=totals.dropped
+            "studio_watch_dropped", "Frames and sounds dropped because viewers were too slow", value=totals.dropped
         )
         away = CounterMetricFamily(
-            "studio_watch_turned_away", "Viewers who might not watch, or not any longer", labels=["reason"]
+            "studio_watch_turned_away", "Viewers refused or disconnected, by reason", labels=["reason"]
         )
         for refusal in WatchRefusal:
             away.add_metric([refusal.name.lower()], seats.turned_away[refusal.name.lower()])

@@ -30,10 +30,9 @@ MAX_IMAGE_BYTES = 64 << 20
 class SessionRequest(BaseModel):
     """A session.
 
-    livekit_url, livekit_token: of the room; the token's attribute `lk.publish_on_behalf` names the agent, or
-    agent_identity does. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine.
-    width, height: of the frames, pixels, even. label: false leaves the label out, for which clean_feed_right must be
-    set.
+    livekit_url, livekit_token: for the room; the agent is named by the token's attribute `lk.publish_on_behalf` or by
+    agent_identity. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine. width,
+    height: of the frames, even numbers of pixels. label: false omits the AI label, which requires clean_feed_right.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -106,13 +105,13 @@ def _of_form(form: UploadForm, rights_of_address: str) -> AskedSession:
     """
     fields: dict[str, Any] = {name: text for name, text in form.fields.items() if text and name not in IGNORED}
     if "avatar_image_url" in fields:
-        raise HTTPException(422, "The studio fetches no images: send the image itself as 'portrait'.")
+        raise HTTPException(422, "The studio does not download images; send the image itself in the field 'portrait'.")
     rights = fields.pop("rights", rights_of_address).strip()
     if "options" in fields:
         try:
             fields["options"] = json.loads(fields["options"])
         except (ValueError, RecursionError):
-            raise HTTPException(422, "'options' is a JSON object.") from None
+            raise HTTPException(422, "The field 'options' must be a JSON object.") from None
     wanted = _validated(fields)
     portraits = [form.files[name] for name in PORTRAITS if name in form.files and form.files[name].stat().st_size]
     if not portraits:
@@ -120,7 +119,7 @@ def _of_form(form: UploadForm, rights_of_address: str) -> AskedSession:
     if wanted.avatar or len(portraits) > 1:
         raise HTTPException(422, "Send an avatar's name or one portrait, not both.")
     if not rights or len(rights.encode()) > MAX_RIGHTS_BYTES:
-        raise HTTPException(422, "Who may use the portrait? Send 'rights', at most 2 KB of text.")
+        raise HTTPException(422, "A portrait needs a statement of who may use it: send 'rights', at most 2 KB of text.")
     try:
         check_rights(rights)
     except StudioError as error:

@@ -29,6 +29,7 @@ BAD_TOKEN, BAD_MESSAGE, NO_CHANNEL, TAKEN, NOT_WANTED = 4401, 4400, 4404, 4409, 
 DEVICES = {DriverKind.BROWSER: "camera", DriverKind.MICROPHONE: "microphone"}  # device that the page captures
 MAX_FIRST_CHARACTERS = 4096  # longest first message, which has the token
 MAX_BAD_MESSAGES = 100  # invalid messages after which the socket is closed
+TOO_MANY_INVALID = "The page sent too many invalid messages; reload it."
 
 
 async def admitted(socket: WebSocket, channel: str) -> tuple[Gateway, dict[str, Any]] | None:
@@ -151,7 +152,7 @@ async def preview_socket(socket: WebSocket, channel: str, mode: str = "full") ->
                 return
             bad += not viewer.receive_text(message.get("text") or "")
             gateway.audience.update(viewer)
-        await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
+        await socket.close(BAD_MESSAGE, TOO_MANY_INVALID)
 
     gateway.audience.join(viewer)
     try:
@@ -199,7 +200,7 @@ async def _pass_on(gateway: Gateway, socket: WebSocket) -> None:
         if message["type"] == "websocket.disconnect":
             return
         bad += not gateway.remote.pass_on(message.get("bytes") or b"")
-    await socket.close(BAD_MESSAGE, "Too many messages that a page does not send.")
+    await socket.close(BAD_MESSAGE, TOO_MANY_INVALID)
 
 
 async def _while_wanted(gateway: Gateway, socket: WebSocket) -> None:

@@ -19,7 +19,7 @@ from services.gateway.service import Gateway
 router = APIRouter(prefix="/api/v1/channels/{channel}")
 
 MAX_FIRST_CHARACTERS = 2048
-ODD = "This is not what the studio's page sends."
+ODD = "The page sent too many messages or invalid ones; reload it."
 
 
 @router.websocket("/watch")

@@ -100,7 +100,7 @@ class WatchLinks:
         """Make and store a new link. Raises StudioError if there are too many, or if it cannot be stored."""
         links = self.links()
         if len(links) >= MOST_LINKS:
-            raise StudioError(f"There are {MOST_LINKS} links, and no more are kept; revoke one first.")
+            raise StudioError(f"There are {MOST_LINKS} links already, which is the maximum; revoke one first.")
         made = WatchLink(
             id=secrets.token_urlsafe(9),
             label=label,

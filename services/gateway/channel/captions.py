@@ -14,10 +14,10 @@ CaptionPhase = Literal["started", "ended", "interrupted"]
 
 @dataclass(frozen=True, slots=True)
 class Caption:
-    """A sentence as it is heard. text: of an interrupted one as much as was heard.
+    """A spoken sentence. text: if it was interrupted, only the part that was heard.
 
-    start, end: microseconds on the channel clock of the first and after the last of its sound; end: null until it is
-    known, which may be before it is over.
+    start, end: microseconds on the channel clock at which its sound begins and ends; end is null until it is known,
+    which may be before the sentence is over.
     """
 
     id: str

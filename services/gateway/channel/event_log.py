@@ -17,7 +17,8 @@ LONGEST = 500  # characters of an event
 class Event:
     """An event as pages show it.
 
-    number: counts up, so that a page knows what it has shown. at: wall clock, seconds; kind: info, warning or error.
+    number: increases with each event, so that a page knows which events it has shown. at: wall clock seconds. kind:
+    info, warning or error.
     """
 
     number: int

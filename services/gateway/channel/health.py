@@ -24,8 +24,8 @@ CHANNEL_WORDS: tuple[ChannelWord, ...] = get_args(ChannelWord)
 class EngineDelay:
     """Delay of an engine that takes several frames at a time, as the generator's fact `delay` reports it.
 
-    frames: how many it takes at once. calls: in how many a frame passes its window. interval_ms: between driver
-    frames. call_ms: length of a call. ms: from motion to face; floor_ms: the least that this can be.
+    frames: driver frames per call. calls: calls until a frame has left the model's window. interval_ms: time between
+    driver frames. call_ms: duration of a call. ms: from motion to face. floor_ms: the lower bound of ms.
     """
 
     frames: float
@@ -38,7 +38,7 @@ class EngineDelay:
 
 @dataclass(frozen=True, slots=True)
 class ServiceHistory:
-    """A minute of a service, one entry a second, oldest first."""
+    """A minute of a service's figures, one entry a second, oldest first."""
 
     fps: list[float]
     p50: list[float]
@@ -49,10 +49,10 @@ class ServiceHistory:
 class ServiceHealth:
     """A service as the console shows it.
 
-    state: its own word, or starting before its first pulse and recovering when it is silent. fps: frames finished a
-    second. p50, p95: milliseconds from the driver frame's capture until it was done with its frame. drops: by reason,
-    since it started. drop_rate, drop_rates: drops a second, in all and by reason. age: seconds since it was heard, None
-    before it was. rss: resident bytes.
+    state: as the service reports it; starting before its first pulse; recovering while it sends none. fps: frames
+    finished a second. p50, p95: milliseconds from the capture of the driver frame until the service finished its frame.
+    drops: by reason, since the service started. drop_rate: drops a second in total; drop_rates: by reason. age: seconds
+    since its last pulse, null before the first. rss: resident bytes.
     """
 
     state: str
@@ -235,7 +235,7 @@ def _sentence(before: str, after: str, template: bool) -> str:
     if after == "IDLE":
         return "Driver lost, idle." if before == "ON AIR" else "Idle: no face in the driver yet."
     if after == "ON AIR":
-        driven = "The recorded motion moves the host, on air." if template else "Driver is there, on air."
+        driven = "The recorded motion moves the host, on air." if template else "Driver found, on air."
         return driven if before == "IDLE" else "On air."
     return {
         "OFF": "Off air.",

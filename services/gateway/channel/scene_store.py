@@ -24,14 +24,16 @@ class SceneStore:
         self._listeners: list[Callable[[Scene], None]] = []
         started = DriverRef.of_setting(settings.driver)
         if started.kind is DriverKind.UNKNOWN:
-            event_log.add("The driver in the settings is not a driver; the sample clip is used.", "warning")
+            event_log.add("The driver in the settings is not valid; the sample clip is used instead.", "warning")
             started = DriverRef.parse(DriverKind.SAMPLE.value)
         self.as_started = started.word
         kept = Scene.load(self._path)
         if kept is None and os.path.lexists(self._path):
-            event_log.add("The scene that was saved cannot be read; the channel starts as its settings say.", "warning")
+            event_log.add(
+                "The saved scene cannot be read; the channel starts with the scene in the settings.", "warning"
+            )
         if kept is not None and kept.driver_ref.kind is DriverKind.UNKNOWN:
-            event_log.add("The saved driver is not a driver; the one in the settings is used.", "warning")
+            event_log.add("The saved driver is not valid; the one in the settings is used instead.", "warning")
             kept = kept.changed(driver=self.as_started)
         self.scene = kept or Scene(
             avatar=settings.avatar,

@@ -263,7 +263,7 @@ class SpeechQueue:
             block = utterance.next_samples()
             if block is None:
                 if not utterance.complete and not utterance.patient and at - max(utterance.fed, self._end) > STALL_US:
-                    utterance.note = "Its sender stopped sending."
+                    utterance.note = "The sender stopped before the end of the speech."
                     utterance.finish()
                 return utterance.complete
             if utterance.first is None:

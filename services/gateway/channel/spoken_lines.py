@@ -15,10 +15,10 @@ from shared.voices.audible import AudibleSpan
 class SpokenLine:
     """A sentence of an utterance.
 
-    start, end: microseconds on the channel clock at which the program plays the first of it that can be heard and has
-    played the last; None until they are known. words: their times are seconds from `start`. cut: it was interrupted,
-    and `end` is when. said: how much of the text until then, to the end of a word, by the share of its sound; all of it
-    where its length was not known yet.
+    start, end: microseconds on the channel clock at which the program begins to play the audible part and has played
+    it; null until known. words: times are seconds from `start`. cut: whether it was interrupted, at `end`. said: if
+    cut, the text up to the word spoken at that time, estimated from the share of its sound; all of the text if its
+    length was not known yet.
     """
 
     id: str

@@ -18,7 +18,7 @@ from shared.voices.voice_thread import VoiceThread
 
 MAX_TEXT_CHARACTERS = 10_000  # about ten minutes of speech; longer texts are for offline jobs
 TITLE_CHARACTERS = 60
-NOTHING_TO_SAY = "The text has nothing in it that can be spoken; write a sentence."
+NOTHING_TO_SAY = "The text contains nothing that can be spoken; write a sentence."
 
 
 class TextSpeech:

@@ -56,7 +56,7 @@ class ChoiceRequest(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BuildProgress:
-    """How far an avatar's build is. stage: what is being done; done: the share of all of it, 0 to 1."""
+    """Progress of an avatar's build. stage: the current step. done: finished share of the whole build, 0 to 1."""
 
     stage: str
     done: float

@@ -55,11 +55,11 @@ async def chat_answer(
                 if count >= MOST_CHARACTERS:
                     return
     except TimeoutError:
-        raise ServerError(f"{server.name} does not finish its answer; is it overloaded?") from None
+        raise ServerError(f"{server.name} did not finish its answer in time; is it overloaded?") from None
     if not count:
         raise ServerError(f"{server.name} gave no answer; ask again, or check {server.setting}_MODEL.")
     if not ended:
-        raise BrokenOffError(f"{server.name} broke off in the middle of an answer; ask again.")
+        raise BrokenOffError(f"{server.name} stopped in the middle of an answer; ask again.")
 
 
 async def _events(server: OpenAIServer, blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -41,10 +41,10 @@ from shared.runtime.clock import now
 log = structlog.get_logger()
 MOST_TURNS = 2  # turns that may wait for their transcription: a minute of speech
 QUIET_S = 5.0  # pause after a talker's last turn and its answer before a chat line is answered
-NO_QUESTION = "There is nothing in it to answer; write a question."
-TOO_SLOW = "The speech-to-text server is too slow for what is spoken; wait for the host."
+NO_QUESTION = "The text contains nothing to answer; write a question."
+TOO_SLOW = "The speech-to-text server cannot keep up; wait for the host to answer before you go on."
 FOR_VIEWERS = "The host cannot answer just now; try again later."  # only the operator sees the reason
-FAILED = "The studio failed at an answer; its log says why."
+FAILED = "The studio could not give an answer; its log says why."
 TALKING = "Another person is talking with the host; try again when they have finished."
 
 

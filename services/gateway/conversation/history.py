@@ -71,16 +71,16 @@ def knowledge(path: Path) -> str:
             data = file.read(MOST_KNOWLEDGE_BYTES + 1)
     except OSError as error:
         raise StudioError(
-            f"What the host knows cannot be read from {path} ({error.strerror}); check the file."
+            f"The host's knowledge file {path} cannot be read ({error.strerror}); check the file."
         ) from None
     if len(data) > MOST_KNOWLEDGE_BYTES:
         raise StudioError(
-            f"{path} has more than {MOST_KNOWLEDGE_BYTES >> 10} KB; shorten it, it goes with every question."
+            f"{path} has more than {MOST_KNOWLEDGE_BYTES >> 10} KB; shorten it, because it is sent with every question."
         )
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise StudioError(f"{path} is no UTF-8 text; save it as one.") from None
+        raise StudioError(f"{path} is not UTF-8 text; save it as UTF-8.") from None
     if "\0" in text:
         raise StudioError(f"{path} is not a text file; give a plain text or Markdown file.")
     return text.strip()

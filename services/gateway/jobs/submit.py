@@ -33,7 +33,7 @@ async def speech_by_process(text: str, voice: str) -> tuple[str, str]:
 
 async def cost_by_process(asked: dict[str, Any]) -> dict[str, Any]:
     """Return what `services.renderer.job.cost` estimates for a job. Raises HTTPException with its error sentence."""
-    return await _asked_of("services.renderer.job.cost", asked, "What the job costs could not be found out")
+    return await _asked_of("services.renderer.job.cost", asked, "The cost of the job could not be estimated")
 
 
 async def _asked_of(module: str, asked: dict[str, Any], failed: str) -> dict[str, Any]:

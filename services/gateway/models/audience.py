@@ -9,8 +9,8 @@ from services.gateway.models.base import Answer
 class WatchLinkState(Answer):
     """A watch link.
 
-    label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it allows at a time;
-    watching: how many there are. talk: whether they may talk with the host.
+    label: for the operator; viewers do not see it. expires: wall clock seconds. viewers: highest number at a time.
+    watching: current number. talk: whether viewers may talk with the host.
     """
 
     id: str
@@ -35,8 +35,8 @@ class WatchLinkRow(WatchLinkState):
 class AudienceState(Answer):
     """Viewers by watch links.
 
-    viewers: now. most: how many the studio allows over all links. bytes: sent to them since the start. dropped: frames
-    and sounds that they were too slow for. links: those that have not expired, oldest first.
+    viewers: current number. most: highest number that the studio allows for all links. bytes: sent to viewers since the
+    start. dropped: frames and sounds that viewers were too slow for. links: those that have not expired, oldest first.
     """
 
     viewers: int

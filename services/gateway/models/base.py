@@ -13,7 +13,7 @@ class Answer(BaseModel):
 
 
 class Refusal(Answer):
-    """Why a request was refused: one sentence with the way out."""
+    """Why a request was refused: one sentence that also says what to do."""
 
     detail: str
 
@@ -29,6 +29,6 @@ class Version(Answer):
 
 
 class Ticket(Answer):
-    """A ticket that fetches one file once without the token."""
+    """A ticket for downloading one file once without the token."""
 
     ticket: str

@@ -19,14 +19,14 @@ PREVIEW_MODES: tuple[PreviewMode, ...] = get_args(PreviewMode)
 class NeutralRetake(Answer):
     """Answer to a request for a new neutral face.
 
-    neutral: how often the neutral face was retaken.
+    neutral: number of times that the neutral face was retaken.
     """
 
     neutral: int
 
 
 class RecordingStarted(Answer):
-    """The recording that was begun."""
+    """The recording that was started."""
 
     id: str
 
@@ -40,9 +40,8 @@ class RecordingStopped(Answer):
 class EngineState(Answer):
     """The engine on air.
 
-    quality: the one it is at, null where it has no ladder of them. delay: from motion to face, and what it cannot go
-    below, null for an engine that takes its frames one by one. delay_history: milliseconds over the last minute, oldest
-    first.
+    quality: the current one, null if the engine has no qualities. delay: null for an engine that takes frames one at a
+    time. delay_history: milliseconds over the last minute, oldest first.
     """
 
     quality: EngineQuality | None
@@ -62,11 +61,11 @@ class Services(Answer):
 class ProgramState(Answer):
     """The frame on air.
 
-    width, height: 0 until there is one. avatar, state: as the compositor names them. age: seconds since it came, null
-    until one came. level: of the sound, 0 to 1. repeated: ticks for which an earlier frame stood in. by_voice,
-    by_template: whether a voice or recorded motion drives. voice_delay_ms: by how much the program plays a voice later.
-    stall: longest wait for a frame beyond its tick in the last ten seconds, milliseconds. present: whether the driver
-    shows a face, null where that is not known.
+    width, height: 0 before the first frame. avatar, state: as the compositor reports them. age: seconds since the last
+    frame, null before the first. level: peak of the sound, 0 to 1. repeated: ticks for which the last frame was
+    repeated. by_voice, by_template: whether a voice or recorded motion is the driver. voice_delay_ms: delay of the
+    voice in the program. stall: longest wait for a frame beyond its tick in the last ten seconds, milliseconds.
+    present: whether the driver shows a face, null if unknown.
     """
 
     width: int
@@ -84,7 +83,7 @@ class ProgramState(Answer):
 
 
 class PreviewViewers(Answer):
-    """Browsers that watch, by the mode they are sent."""
+    """Number of consoles that show the preview, by mode."""
 
     full: int
     roi: int
@@ -102,7 +101,7 @@ class PreviewSent(Answer):
 class PreviewState(Answer):
     """The preview in browsers.
 
-    bytes_per_second: cost of a viewer by mode, once measured, also for modes that are not watched. dropped: frames and
+    bytes_per_second: data rate per viewer by mode, once measured, also for modes without viewers. dropped: frames and
     sounds that viewers were too slow for.
     """
 
@@ -127,28 +126,28 @@ class OutputFacts(Answer):
 
 
 class RecordState(OutputFacts):
-    """The recording. id: "" for one that the API cannot fetch. name: of its file."""
+    """The recording. id: "" if the API cannot serve it. name: file name."""
 
     id: str
     name: str
 
 
 class LiveKitState(OutputFacts):
-    """The publication to LiveKit. unavailable: why there can be none, "" where there can."""
+    """The publication to LiveKit. unavailable: why publishing is not possible, "" if it is."""
 
     room: str
     unavailable: str
 
 
 class RtmpState(OutputFacts):
-    """The RTMP push. address: without its secrets. unavailable: why there can be none, "" where there can."""
+    """The RTMP push. address: without its secrets. unavailable: why pushing is not possible, "" if it is."""
 
     address: str
     unavailable: str
 
 
 class Outputs(Answer):
-    """Everything that the program goes to."""
+    """The outputs of the program."""
 
     preview: PreviewState
     record: RecordState
@@ -157,9 +156,9 @@ class Outputs(Answer):
 
 
 class CleanFeed(Answer):
-    """Whether outputs may leave the label out.
+    """Whether outputs may omit the label.
 
-    right: what allows it; unavailable: why they may not, "" where they may.
+    right: the stated right. unavailable: why outputs may not omit the label, "" if they may.
     """
 
     right: str
@@ -167,11 +166,11 @@ class CleanFeed(Answer):
 
 
 class ChannelState(Answer):
-    """Everything about the channel, now.
+    """The channel's current state.
 
-    on_air_state: its one state word. since: wall clock seconds at which that began. started: wall clock seconds at
-    which the gateway began. rate: program frames a second. sessions: null where there may be none. log: events, oldest
-    first.
+    on_air_state: the channel's state word. since: wall clock seconds at which that state began. started: wall clock
+    seconds at which the gateway started. rate: program frames a second. sessions: null if sessions are off. log:
+    events, oldest first.
     """
 
     channel: str

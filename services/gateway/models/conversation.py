@@ -13,7 +13,7 @@ TalkState = Literal["listening", "hearing", "thinking", "speaking"]
 
 
 class Conversation(Answer):
-    """Whether one can talk with the host. why: the reason where one cannot, else ""."""
+    """Whether it is possible to talk with the host. why: the reason if not, else ""."""
 
     available: bool
     why: str
@@ -21,14 +21,20 @@ class Conversation(Answer):
 
 
 class ConversationState(Answer):
-    """The host listens, a person is speaking, the host looks for an answer, or gives it."""
+    """State of the conversation.
+
+    state: listening, hearing (a person is speaking), thinking (an answer is awaited) or speaking.
+    """
 
     type: Literal["state"] = "state"
     state: TalkState
 
 
 class ConversationLine(Answer):
-    """A line of the transcript, sent again with the same id while it grows. text: of the host what was heard."""
+    """A line of the transcript, sent again with the same id while it grows.
+
+    text: for the host, the part that was heard.
+    """
 
     type: Literal["line"] = "line"
     id: str
@@ -40,9 +46,9 @@ class ConversationLine(Answer):
 class TurnLatency(Answer):
     """How long an answer took, in milliseconds, from the last sound of the question to the first of the answer.
 
-    vad_ms: until it was known that the person had finished. speech_to_text_ms: until that was text. chat_ms: until
-    the first sentence of the answer was whole. voice_ms: until the program plays it. A typed question has none of the
-    first two.
+    vad_ms: until the end of the question was detected. speech_to_text_ms: from then until it was transcribed. chat_ms:
+    from then until the first sentence of the answer was complete. voice_ms: from then until the program played it. The
+    first two are 0 for a typed question.
     """
 
     type: Literal["latency"] = "latency"
@@ -54,7 +60,7 @@ class TurnLatency(Answer):
 
 
 class ConversationError(Answer):
-    """What went wrong, in a sentence; the host listens again."""
+    """An error, in one sentence; the conversation continues."""
 
     type: Literal["error"] = "error"
     detail: str
@@ -73,6 +79,6 @@ class ChatLine(BaseModel):
 
 
 class ChatLineTaken(Answer):
-    """The line is answered when its turn comes. waiting: lines before it."""
+    """The line was queued for an answer. waiting: number of lines before it."""
 
     waiting: int

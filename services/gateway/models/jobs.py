@@ -11,7 +11,7 @@ STRIP_CELLS = 48
 
 
 class FailingSegment(Answer):
-    """The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed.
+    """The segment that holds up a job: its number from 1, the number of attempts, and why the last one failed.
 
     unit: the name of a clip engine's unit, "" for a segment of frames.
     """
@@ -59,7 +59,7 @@ class JobFacts(Answer):
 
 
 class JobRow(JobFacts):
-    """A job in a list. segments: how many it has."""
+    """A job in a list. segments: number of its segments."""
 
     segments: int
 
@@ -83,9 +83,9 @@ class JobDetail(JobFacts):
 class JobCostAnswer(Answer):
     """What a job would cost.
 
-    frames: of the result. units: that workers do. seconds: on one device as this machine's, null where that was not
-    measured. memory: bytes of the device. disk: bytes in the jobs folder until it is done. Null are these of an engine
-    that does not know. lines: all of it in words, as `studio jobs submit --dry-run` prints it.
+    frames: of the result. units: number of units. seconds: time on one device like this machine's, null if not
+    measured. memory: bytes of device memory. disk: bytes in the jobs folder until the job is done. All three are null
+    if the engine gives no estimate. lines: the same in words, as `studio jobs submit --dry-run` prints it.
     """
 
     frames: int
@@ -97,14 +97,14 @@ class JobCostAnswer(Answer):
 
 
 class JobPage(Answer):
-    """A page of jobs, newest first, and how many there are by state."""
+    """A page of jobs, newest first, and the number of jobs by state."""
 
     counts: dict[JobState, int]
     jobs: list[JobRow]
 
 
 class WorkerCount(Answer):
-    """How many workers live, how many of them are at work, and the engines that they can run."""
+    """Number of live workers, number of busy ones, and the engines that they can run."""
 
     alive: int
     at_work: int
@@ -114,8 +114,8 @@ class WorkerCount(Answer):
 class JobsState(Answer):
     """The jobs as the state socket sends them.
 
-    counts: by state. rows: the newest, and those at work however old they are. workers: null where that is not known.
-    note: why there are no rows, or why they wait, else "".
+    counts: jobs by state. rows: the newest jobs, and all active ones. workers: null if unknown. note: why there are no
+    rows, or why jobs wait, else "".
     """
 
     counts: dict[JobState, int]
@@ -139,7 +139,7 @@ class InboxFile(Answer):
 
 
 class Inbox(Answer):
-    """The files in the studio's inbox, newest first, and the folder it is."""
+    """The files in the studio's inbox, newest first, and the path of the folder."""
 
     folder: str
     files: list[InboxFile]

@@ -9,7 +9,7 @@ from services.gateway.models.base import Answer
 
 
 class EngineQuality(Answer):
-    """The quality that an engine is at: a value of its option "quality", and its title for people."""
+    """The current quality of an engine: a value of its option "quality", and its title."""
 
     name: str
     title: str
@@ -18,10 +18,10 @@ class EngineQuality(Answer):
 class EngineRow(Answer):
     """An engine as the generator reports it.
 
-    options: JSON schema of its options, flat, with what holds here as defaults; the console's form is made from it. A
-    string with an "enum" may have "titles" for its values. {} where it has none. template_suffixes: how the names of
-    the recorded motions end that it plays. modes: where it can run, "live", "offline". terms: what it may be used for.
-    unavailable: why it cannot run here, "" where it can.
+    options: JSON schema of the engine's options, flat, with this machine's settings as defaults; the console's form is
+    made from it. A string with an "enum" may have "titles" for its values. {} if there are no options.
+    template_suffixes: file suffixes of the recorded motion that the engine plays. modes: "live", "offline". terms: what
+    the engine may be used for. unavailable: why it cannot run here, "" if it can.
     """
 
     name: str
@@ -36,8 +36,8 @@ class EngineRow(Answer):
 class AvatarRow(Answer):
     """An avatar, finished, damaged or being built.
 
-    kind: of its plate. unavailable: why it cannot be used, "" where it can. building: how far it is, null once it is
-    finished.
+    kind: of the plate. unavailable: why the avatar cannot be used, "" if it can. building: progress of the build, null
+    once it is finished.
     """
 
     name: str
@@ -48,16 +48,16 @@ class AvatarRow(Answer):
 
 
 class AvatarName(Answer):
-    """The avatar that was made."""
+    """The name of the avatar that was built."""
 
     name: str
 
 
 class FilmChoices(BaseModel):
-    """What to choose of an avatar's film.
+    """A choice of still and excluded parts for an avatar's film.
 
-    still: second to take as the portrait. exclude: parts not to show, FROM-TO in seconds each. null leaves what was
-    chosen before.
+    still: second of the film to use as the portrait. exclude: parts not to use, each FROM-TO in seconds. null keeps the
+    earlier choice.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -67,7 +67,7 @@ class FilmChoices(BaseModel):
 
 
 class PlateIndex(Answer):
-    """Size, rate, and where each frame of a plate begins in bytes, with the end of the last."""
+    """Frame size and rate of a plate, and the byte offset of each frame, with the end of the last."""
 
     width: int
     height: int
@@ -76,10 +76,10 @@ class PlateIndex(Answer):
 
 
 class DriverRow(Answer):
-    """What can drive.
+    """A driver that can be chosen.
 
-    word: for the API. detail: what it is where its title does not say. unavailable: why it is not available, "" where
-    it can.
+    word: for the scene's `driver`. detail: kind of the driver, if the title does not show it. unavailable: why it is
+    not available, "" if it is.
     """
 
     word: str

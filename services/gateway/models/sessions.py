@@ -7,7 +7,7 @@ from services.gateway.sessions.board import KeptSession
 
 
 class SessionOpened(Answer):
-    """A session that joins its room now. sample_rate: of the voice that suits it, Hz; it takes any from 8 to 96 kHz."""
+    """A session that is joining its room. sample_rate: preferred rate of the voice, Hz; 8 to 96 kHz are accepted."""
 
     session_id: str
     sample_rate: int
@@ -17,7 +17,8 @@ class SessionStatus(Answer):
     """A session.
 
     state: opening, connecting, live, reconnecting, failed or ended. note: what is wrong, one sentence, else "".
-    created: wall clock seconds; ended: likewise, null while it has not. figures: of its publication, by name.
+    created, ended: wall clock seconds; ended is null while the session runs. figures: statistics of its publication, by
+    name.
     """
 
     session_id: str
@@ -58,15 +59,15 @@ class SessionStatus(Answer):
 
 
 class SessionList(Answer):
-    """All sessions, newest first; of those that have ended the last hundred."""
+    """The running sessions and the last hundred ended ones, newest first."""
 
     sessions: list[SessionStatus]
 
 
 class SessionsShown(Answer):
-    """The sessions that run, as the console shows them.
+    """The running sessions, as the console shows them.
 
-    running: newest first. free: how many can still be opened. reason: why there is no room, else "".
+    running: newest first. free: number that can still be opened. reason: why no more can be opened, else "".
     """
 
     running: list[SessionStatus]
@@ -75,10 +76,10 @@ class SessionsShown(Answer):
 
 
 class Capacity(Answer):
-    """What room there is for sessions, for a load balancer in front of several studios.
+    """Capacity for sessions, for a load balancer in front of several studios.
 
-    sessions: that run. free: that can still be opened. busy: share of the processors' time that is taken, 0 to 1.
-    session_cores: cores that a session takes. reason: why there is no room, else "".
+    sessions: number running. free: number that can still be opened. busy: share of the processors' time in use, 0 to 1.
+    session_cores: cores that one session takes. reason: why no more can be opened, else "".
     """
 
     sessions: int

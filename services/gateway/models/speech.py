@@ -11,7 +11,7 @@ from services.gateway.models.base import Answer
 
 
 class TextToSay(BaseModel):
-    """A text that is spoken by a voice; `voice` is one of GET /api/v1/voices, "" the studio's own choice."""
+    """A text to speak. voice: a name of GET /api/v1/voices, "" for the studio's default."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,7 +22,8 @@ class TextToSay(BaseModel):
 class VoiceRow(Answer):
     """A voice.
 
-    chosen: it speaks where none is named. unavailable, command: why it cannot speak here and what helps, else "".
+    chosen: whether it is the default. unavailable, command: why it is not available here and the command that helps,
+    else "".
     """
 
     name: str
@@ -33,14 +34,14 @@ class VoiceRow(Answer):
 
 
 class Voices(Answer):
-    """The voices, in the order in which one is looked for. note: how to get one where none can speak here, else ""."""
+    """The voices, in the order in which the default is chosen. note: how to get one if none is available, else ""."""
 
     voices: list[VoiceRow]
     note: str
 
 
 class UtteranceRow(Answer):
-    """One thing to say.
+    """An utterance.
 
     seconds: of sound received so far. complete: whether that is all of it. note: what went wrong with it, else "".
     """
@@ -56,9 +57,9 @@ class UtteranceRow(Answer):
 class SpeechState(Answer):
     """The speech queue.
 
-    queue: what is being said and waits, in order. recent: the last that are over, newest first. ran_dry: how often an
-    utterance had no sound ready in its middle. lines: the sentences of texts that were begun last, oldest first.
-    saying: the sentence that is heard now, "" where it is none of a text.
+    queue: the current and the waiting utterances, in order. recent: the last ones that ended or were interrupted,
+    newest first. ran_dry: how often an utterance had no sound ready in its middle. lines: the newest sentences of
+    spoken texts, oldest first. saying: the sentence that is heard now, "" for silence and for speech without a text.
     """
 
     queue: list[UtteranceRow]
@@ -69,9 +70,9 @@ class SpeechState(Answer):
 
 
 class CaptionsMessage(Answer):
-    """What the state socket sends in addition to the state, as soon as a caption begins, is over or has its end known.
+    """Message of the state socket with the last captions, oldest first.
 
-    The last captions, oldest first.
+    It is sent when a caption begins, ends, or the time of its end becomes known.
     """
 
     captions: list[Caption]

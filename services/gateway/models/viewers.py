@@ -4,7 +4,7 @@ from services.gateway.models.base import Answer
 
 
 class ViewerLink(Answer):
-    """What a viewer needs to open the watch page.
+    """Link to the watch page, with the token and the room's address.
 
     watch: path of the page, below a proxy's prefix, with the token in its fragment; expires: wall clock seconds.
     """

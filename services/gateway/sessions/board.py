@@ -115,7 +115,7 @@ class SessionBoard:
             name = "".join(secrets.choice(ID_CHARACTERS) for _ in range(ID_LENGTH))
             made = replace(spec, id=name)
             if packed_sessions([*wanted, made]).nbytes > MAX_LISTED_BYTES:
-                raise SessionsFullError("There are as many sessions as the studio can announce; end one.")
+                raise SessionsFullError("The list of sessions has reached its maximum size; end a session.")
             self._kept[name] = KeptSession(made, key, time.time())
             self._write()
         self._journal.add(f"Session {name} requested: {spec.avatar} as '{spec.identity}'.")

@@ -137,11 +137,12 @@ class SessionLoad:
             free = 0 if self._full else int(min(by_cores, by_thread))
         reason = ""
         if late:
-            reason = f"A session has {min(lowest, LATE_SHARE):.0%} of its frames, as the machine is too busy; end one."
+            got = f"{min(lowest, LATE_SHARE):.0%}"
+            reason = f"A session gets only {got} of its frames because the machine is too busy; end a session."
         elif self._full and by_cores <= by_thread:
             reason = f"The machine's processors are {busy:.0%} busy, and a session takes {each:.2f} of a core; end one."
         elif self._full:
-            reason = f"The sessions' own work takes {share:.0%} of the time between two frames; end one."
+            reason = f"Serving the sessions takes {share:.0%} of the time between two frames; end a session."
         return SessionCapacity(free, busy, each, reason)
 
     def _busy(self) -> float:

@@ -151,7 +151,7 @@ def test_a_quality_as_it_was_asked_for_before_there_were_options(own: GatewayStu
     assert own.patch(engine="ladder", quality="half").json()["options"] == {"quality": "half"}
     assert own.patch(quality="").json()["options"] == {}
     assert [e["text"] for e in own.state()["log"] if "Quality" in e["text"]] == [
-        "Quality is now half.", "Quality is now as the settings say.",
+        "Quality is now half.", "Quality is now as in the settings.",
     ]  # fmt: skip
     assert own.patch(engine="mesh", quality="").status_code == 200
 
@@ -350,7 +350,7 @@ def test_an_uploaded_template_is_a_driver_and_says_what_it_is(running: GatewaySt
         running.wait(partial(_drives, running, stored))
         assert running.state()["program"]["by_template"]
         refused = running.http.post("/channels/main/neutral/retake")
-        assert refused.status_code == 409 and "neutral face of its own" in refused.json()["detail"]
+        assert refused.status_code == 409 and "neutral face of recorded motion" in refused.json()["detail"]
         running.patch(driver="sample")
         assert running.http.delete(f"/drivers/{made['id']}").status_code == 204
 

@@ -172,7 +172,7 @@ def test_what_no_page_sends_ends_the_socket(talking: GatewayStudio) -> None:
     with talker_of(talking, talking.token) as connection:
         for number in range(MAX_BAD_MESSAGES):
             connection.send(odd[number % len(odd)])
-        assert end_of(connection) == (4400, "Too many messages that a page does not send.")
+        assert end_of(connection) == (4400, "The page sent too many invalid messages; reload it.")
 
 
 @pytest.mark.parametrize("characters", [2001, 20_000])

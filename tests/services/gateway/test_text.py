@@ -91,7 +91,7 @@ def test_an_interrupt_closes_the_connection_to_the_server(speaking: GatewayStudi
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [
-        ({"text": ""}, 422, "nothing in it that can be spoken"),
+        ({"text": ""}, 422, "nothing that can be spoken"),
         ({"text": "a" * 10_001}, 422, "'text'"),
         ({"text": 5}, 422, "'text'"),
         ({"words": "a"}, 422, "'text'"),
@@ -183,7 +183,7 @@ def test_a_text_becomes_a_job_whose_speech_is_made_once(
     assert captions.startswith("WEBVTT\n\n00:00:00.000 --> 00:00:00.") and "\nIt has two sentences.\n" in captions
     assert manifest.driver_file.endswith(".wav") and manifest.plan.driven == "voice"
     for text, fields, words in (
-        ("…", {}, "nothing in it that can be spoken"),
+        ("…", {}, "nothing that can be spoken"),
         ("Hello.", {"inbox": "a.wav"}, "a text or a driver, not both"),
         ("Hello.", {"voice": "none"}, "There is no voice 'none'"),
         ("Hello.", {"priority": "most"}, "priority"),

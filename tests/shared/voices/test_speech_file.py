@@ -98,7 +98,7 @@ def test_a_voice_that_fails_leaves_no_file_and_the_next_run_goes_on(tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (b"", "nothing in it that can be spoken"),
+        (b"", "nothing that can be spoken"),
         (b"\xff\xfe\x41", "is not UTF-8 text"),
         (b"a" * 900_000, "longer than 200000 characters"),
     ],

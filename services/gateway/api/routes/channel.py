@@ -23,17 +23,17 @@ router = APIRouter(prefix="/api/v1", dependencies=[Depends(need_token)])
 
 
 class ScenePatch(BaseModel):
-    """Fields of the scene to change; what is left out stays."""
+    """Fields of the scene to change; omitted fields keep their values."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     avatar: str | None = Field(None, max_length=40)
     engine: str | None = Field(None, max_length=40)
     options: dict[str, OptionValue | None] | None = Field(
-        None, description="options of the engine to change; null restores what the settings say"
+        None, description="options of the engine to change; null restores the value in the settings"
     )
     quality: str | None = Field(
-        None, max_length=40, description='short for the option "quality"; "" restores what the settings say'
+        None, max_length=40, description='short for the option "quality"; "" restores the value in the settings'
     )
     driver: str | None = Field(
         None,
@@ -43,7 +43,9 @@ class ScenePatch(BaseModel):
     )
     loop: bool | None = None
     label: bool | None = None
-    burn_captions: bool | None = Field(None, description="draw what is heard of texts into recording, RTMP and LiveKit")
+    burn_captions: bool | None = Field(
+        None, description="draw captions of spoken texts into recording, RTMP and LiveKit"
+    )
     muted: bool | None = None
     on_air: bool | None = None
     livekit: bool | None = None
@@ -60,7 +62,7 @@ async def channel_state(gateway: ChannelGateway) -> ChannelState:
 
 @router.patch("/channels/{channel}/scene")
 async def change_scene(patch: ScenePatch, gateway: ChannelGateway) -> Scene:
-    """Change what is wanted on air; the services converge on it."""
+    """Change the scene, the wanted state of the channel; the services follow it."""
     changes: dict[str, Any] = {name: value for name, value in patch if value is not None}
     if "avatar" in changes:
         existing_avatar(gateway, changes["avatar"])
@@ -85,9 +87,9 @@ async def change_scene(patch: ScenePatch, gateway: ChannelGateway) -> Scene:
 async def retake_neutral(gateway: ChannelGateway) -> NeutralRetake:
     """Take the driver's next frames as its neutral face."""
     if gateway.scene_store.scene.driver_ref.template:
-        raise HTTPException(409, "Recorded motion has a neutral face of its own, which cannot be retaken.")
+        raise HTTPException(409, "The neutral face of recorded motion cannot be retaken; choose another driver first.")
     scene = gateway.scene_store.retake()
-    gateway.event_log.add("Neutral face is being retaken: look straight ahead, mouth closed.")
+    gateway.event_log.add("The neutral face is being retaken: look straight ahead, mouth closed.")
     return NeutralRetake(neutral=scene.neutral)
 
 
@@ -131,7 +133,7 @@ def _take_options(gateway: Gateway, changes: dict[str, Any]) -> None:
 def _engine(gateway: Gateway, name: str) -> EngineRow:
     rows = {row.name: row for row in snapshot.engine_rows(gateway)}
     if not rows:
-        raise HTTPException(409, "The generator has not said yet which engines there are; try again in a second.")
+        raise HTTPException(409, "The generator has not reported its engines yet; try again in a second.")
     if name not in rows:
         raise HTTPException(404, f"There is no such engine; choose one of {', '.join(rows)}.")
     return rows[name]
@@ -172,13 +174,13 @@ def _note(gateway: Gateway, before: dict[str, Any], changes: dict[str, Any]) -> 
             gateway.event_log.add(f"{name.replace('_', ' ').capitalize()} {'on' if value else 'off'}.")
         elif name in ("record_clean", "rtmp_clean"):
             output = "Recording" if name == "record_clean" else "RTMP push"
-            right = f"without the AI label; the right stated: {gateway.settings.clean_feed_right.strip()}"
+            right = f"without the AI label, by this right: {gateway.settings.clean_feed_right.strip()}"
             gateway.event_log.add(f"{output} {right if value else 'with the AI label'}.")
         elif name == "options":
             was = before[name] if changes.get("engine", before["engine"]) == before["engine"] else {}
             for option in sorted({*was, *value}):
                 if was.get(option) != value.get(option):
-                    shown = _shown_option(value[option]) if option in value else "as the settings say"
+                    shown = _shown_option(value[option]) if option in value else "as in the settings"
                     gateway.event_log.add(f"{option.replace('_', ' ').capitalize()} is now {shown}.")
         elif name == "muted":
             gateway.event_log.add("Sound muted." if value else "Sound on.")

@@ -56,7 +56,7 @@ async def conversation_availability(gateway: ChannelGateway) -> Conversation:
 
 @watch_routes.get("/conversation")
 async def watched_conversation(request: Request, gateway: ChannelGateway) -> Conversation:
-    """Whether who has this link can talk with the host."""
+    """Whether a viewer with this link can talk with the host."""
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
         link = gateway.seats.links.admit(token.strip() if scheme.lower() == "bearer" else "")
@@ -71,9 +71,9 @@ async def watched_conversation(request: Request, gateway: ChannelGateway) -> Con
 
 @routes.post("/chat", status_code=202)
 async def add_chat_line(line: ChatLine, gateway: ChannelGateway) -> ChatLineTaken:
-    """A line of a livestream's chat, which the host answers when no one else is talking with it.
+    """Queue a line of a livestream's chat, which the host answers when no one else is talking with it.
 
-    At most one every two seconds, five at once; beyond that 429 with Retry-After.
+    At most one line every two seconds, with bursts of up to five; more are refused with 429 and Retry-After.
     """
     author, text = one_line(" ".join(line.author.split())), one_line(" ".join(line.text.split()))
     try:

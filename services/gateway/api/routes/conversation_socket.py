@@ -12,7 +12,14 @@ from typing import Any
 from fastapi import APIRouter, WebSocket
 
 from services.gateway.api.routes.conversation import talk_settings, viewers_talk_settings
-from services.gateway.api.sockets import BAD_MESSAGE, MAX_BAD_MESSAGES, TAKEN, admitted, until_first
+from services.gateway.api.sockets import (
+    BAD_MESSAGE,
+    MAX_BAD_MESSAGES,
+    TAKEN,
+    TOO_MANY_INVALID,
+    admitted,
+    until_first,
+)
 from services.gateway.api.watch_socket import close_socket, link_token
 from services.gateway.audience.links import WatchRefusal, WatchRefusedError
 from services.gateway.conversation.conversation import TalkerPresentError
@@ -33,7 +40,6 @@ MOST_REASON_BYTES = 123  # longest reason in a close frame, by RFC 6455
 SILENCE_S = 120.0  # seconds of silence after which a viewer has to make room for others
 CHECK_PERIOD_S = 1.0
 TOO_LONG = f"A question has at most {MOST_QUESTION_CHARACTERS:,} characters; shorten it."
-ODD = "Too many messages that a page does not send."
 SAID_NOTHING = "You said nothing for two minutes; press Talk to continue."
 
 
@@ -116,7 +122,7 @@ async def _listen(socket: WebSocket, gateway: Gateway, talker: Talker) -> None:
         else:
             await talker.hear(data)
         await asyncio.sleep(0)  # a client that sends without a pause must not block the event loop
-    await close_socket(socket, BAD_MESSAGE, ODD)
+    await close_socket(socket, BAD_MESSAGE, TOO_MANY_INVALID)
 
 
 def _take_words(gateway: Gateway, talker: Talker, text: str) -> bool:

@@ -59,7 +59,7 @@ def _add_file(
 
     @router.post(
         f"{below}/ticket", status_code=201, dependencies=[Depends(need_token)], name=f"make_{name}_ticket",
-        description=f"Make a ticket that fetches this job's {name} once without the token, within 30 seconds.",
+        description=f"Make a ticket for downloading this job's {name} once, within 30 seconds, without the token.",
     )  # fmt: skip
     async def make_ticket(job: str, request: Request) -> Ticket:
         await board_of_job(request, job)
@@ -67,7 +67,7 @@ def _add_file(
 
     @router.get(
         f"{below}/download", response_class=FileResponse, name=f"download_{name}",
-        description=f"The {name}, for the ticket.",
+        description=f"The {name}, in exchange for a ticket.",
     )  # fmt: skip
     async def download(job: str, request: Request, ticket: str = "") -> FileResponse:
         if not request.app.state.tickets.redeem(ticket, f"job/{job}{below}"):
@@ -75,8 +75,8 @@ def _add_file(
         return await answer(request, job)
 
 
-_add_file("result", "/result", "", JobBoard.result, "The finished file; ranges of it may be asked for.")
+_add_file("result", "/result", "", JobBoard.result, "The finished file; range requests are supported.")
 _add_file(
     "captions", "/captions", "/captions", JobBoard.captions,
-    "What is spoken in the result of a job with a text, as WebVTT.", WEBVTT_TYPE,
+    "The captions of the result of a job with a text, as WebVTT.", WEBVTT_TYPE,
 )  # fmt: skip

@@ -49,10 +49,11 @@ _COST_FORM = form_schema(["avatar"], **dict.fromkeys(_COST_LIMITS, TEXT_FIELD))
 async def submit_job(request: Request, idempotency_key: Annotated[str, Header()] = "") -> JobDetail:
     """Submit a job: an avatar and a driver.
 
-    The driver is uploaded (at most 8 GB), the name of a file in the inbox, or a `text` that a `voice` speaks before the
-    job is submitted (at most 80 KB of UTF-8; what was spoken when it fails is kept for the next time). `options` is a
-    JSON object with options of the engine (GET /api/v1/engines describes them); `quality` is short for the one of that
-    name. The same `Idempotency-Key` with the same content is the same job.
+    The driver is an upload (at most 8 GB), the name of a file in the inbox, or a `text` that a `voice` speaks before
+    the job is submitted (at most 80 KB of UTF-8; a repeated request reuses the sentences that were spoken before a
+    failure). `options` is a JSON object with options of the engine (GET /api/v1/engines describes them); `quality` is
+    short for the option of that name. Repeating a request with the same `Idempotency-Key` and content returns the same
+    job.
     """
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
@@ -76,8 +77,8 @@ async def submit_job(request: Request, idempotency_key: Annotated[str, Header()]
 async def job_cost(request: Request) -> JobCostAnswer:
     """Estimate what a job would cost, without submitting it.
 
-    Fields as of POST /api/v1/jobs, with `inbox`, or in place of a driver `seconds`, the length of the speech. Nothing
-    is submitted. What cannot be done is refused with the sentence that submitting it would give.
+    Takes the fields of POST /api/v1/jobs with `inbox`, or with `seconds`, the length of the speech, in place of a
+    driver. A job that could not be submitted is refused with the same error.
     """
     gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, _COST_LIMITS) as form:
@@ -105,7 +106,7 @@ def _length(text: str) -> float:
             return seconds
     except ValueError:
         pass
-    raise HTTPException(422, f"The field 'seconds' is a number up to {MOST_SECONDS:.0f}.")
+    raise HTTPException(422, f"The field 'seconds' must be a number up to {MOST_SECONDS:.0f}.")
 
 
 def _driver(gateway: Gateway, form: UploadForm) -> Path:
@@ -114,11 +115,12 @@ def _driver(gateway: Gateway, form: UploadForm) -> Path:
     Raises HTTPException.
     """
     if form.fields.get("voice"):
-        raise HTTPException(422, "The field 'voice' speaks a text; send it with 'text'.")
+        raise HTTPException(422, "The field 'voice' is only for a text; send the text in 'text'.")
     named, sent = form.fields.get("inbox", ""), form.files.get("driver")
     if bool(named) == bool(sent):
         raise HTTPException(
-            422, "Send the driver in the field 'driver', a text in 'text', or name a file of the inbox in 'inbox'."
+            422,
+            "Send the driver in the field 'driver', a text in 'text', or the name of a file in the inbox in 'inbox'.",
         )
     if named:
         try:
@@ -138,10 +140,10 @@ def _asked(gateway: Gateway, form: UploadForm, driver: Path, key: str) -> dict[s
     switches = {"label": text("label", "yes"), "burn_captions": text("burn_captions", "no")}
     priority = text("priority", "normal")
     if priority not in PRIORITIES:
-        raise HTTPException(422, f"The field 'priority' is one of {', '.join(PRIORITIES)}.")
+        raise HTTPException(422, f"The field 'priority' must be one of {', '.join(PRIORITIES)}.")
     for name, value in switches.items():
         if value not in ("yes", "no"):
-            raise HTTPException(422, f"The field '{name}' is yes or no.")
+            raise HTTPException(422, f"The field '{name}' must be yes or no.")
     try:
         output = OutputSpec.from_dict(
             {
@@ -172,7 +174,7 @@ def _options(text: str) -> dict[str, OptionValue]:
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict) or not all(isinstance(value, OptionValue) for value in given.values()):
-        raise HTTPException(422, 'The field \'options\' is a JSON object of values, such as {"quality": "384"}.')
+        raise HTTPException(422, 'The field \'options\' must be a JSON object, such as {"quality": "384"}.')
     return given
 
 
@@ -183,7 +185,7 @@ async def list_jobs(
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
     offset: Annotated[int, Query(ge=0, le=1_000_000)] = 0,
 ) -> JobPage:
-    """Jobs, newest first, a page at a time, and how many there are by state."""
+    """A page of jobs, newest first, and the number of jobs by state."""
     return await of_the_store(gateway_of(request).jobs.page, state, limit, offset)
 
 
@@ -196,7 +198,7 @@ async def show_job(job: str, request: Request) -> JobDetail:
 
 @router.post("/jobs/{job}/cancel")
 async def cancel_job(job: str, request: Request) -> JobDetail:
-    """End a job; what is being rendered stops within two seconds."""
+    """Cancel a job; rendering stops within two seconds."""
     return await _steer(request, job, "cancelled")
 
 
@@ -214,7 +216,7 @@ async def resume_job(job: str, request: Request) -> JobDetail:
 
 @router.post("/jobs/{job}/retry")
 async def retry_job(job: str, request: Request) -> JobDetail:
-    """Try again what failed in a parked job; what is done stays done."""
+    """Retry the failed segments of a parked job; finished segments are kept."""
     return await _steer(request, job, "retry")
 
 
@@ -227,7 +229,7 @@ async def _steer(request: Request, job: str, how: JobAction) -> JobDetail:
 
 @router.delete("/jobs/{job}", status_code=204)
 async def remove_job(job: str, request: Request) -> Response:
-    """Delete a job with what it made."""
+    """Delete a job and its files."""
     jobs = await board_of_job(request, job)
     await of_the_store(jobs.remove, job)
     jobs.refresh_soon()
@@ -240,7 +242,7 @@ async def preview_job(job: str, request: Request) -> Response:
     jobs = await board_of_job(request, job)
     image = await of_the_store(jobs.preview, job)
     if image is None:
-        raise HTTPException(404, "This job has no preview yet; it comes with its first segment.")
+        raise HTTPException(404, "This job has no preview yet; it gets one with its first segment.")
     return Response(image, media_type="image/jpeg")
 
 

@@ -42,9 +42,9 @@ FILM_FIELDS = {"still": 32, "exclude": 400, "keep_film": 8}
 
 @router.get("/engines")
 async def list_engines(request: Request) -> list[EngineRow]:
-    """Engines by name and title, the options of each, what their weights may be used for, and why one cannot run here.
+    """Engines, with their options, what their weights may be used for, and why an engine cannot run here.
 
-    Empty until the generator has said so.
+    Empty until the generator has reported its engines.
     """
     return snapshot.engine_rows(gateway_of(request))
 
@@ -87,7 +87,7 @@ async def film_sheet(name: str, request: Request) -> FileResponse:
 
 @router.get("/avatars/{name}/plate", response_class=FileResponse)
 async def plate(name: str, request: Request) -> FileResponse:
-    """The plate's frames, JPEG after JPEG; `plate/index` says where each begins."""
+    """The plate's frames, concatenated JPEG images; `plate/index` has the offset of each."""
     return FileResponse(
         existing_avatar(gateway_of(request), name) / "plate.mjpg", media_type="application/octet-stream"
     )
@@ -95,7 +95,7 @@ async def plate(name: str, request: Request) -> FileResponse:
 
 @router.get("/avatars/{name}/plate/index")
 async def plate_index(name: str, request: Request) -> PlateIndex:
-    """Size, rate, and where each frame of the plate begins, with the end of the last."""
+    """Frame size and rate of the plate, and the byte offset of each frame, with the end of the last."""
     try:
         opened = Plate.load(existing_avatar(gateway_of(request), name))
     except StudioError as error:
@@ -121,9 +121,9 @@ async def plate_index(name: str, request: Request) -> PlateIndex:
 async def upload_avatar(request: Request) -> AvatarName:
     """Make an avatar from a portrait (at most 256 MB), a body (512 MB), or both; answers when it is built.
 
-    Without a portrait the body is a video, and the portrait a frame of it: the best, or that at second `still`.
-    exclude: parts of the video not to show, FROM-TO in seconds, with commas between them. keep_film: "false" keeps no
-    copy of the source film.
+    Without a portrait the body must be a video, and the portrait is taken from it: the best frame, or the one at second
+    `still`. exclude: parts of the video not to use, FROM-TO in seconds, separated by commas. keep_film: "false" stores
+    no copy of the source video.
     """
     gateway = gateway_of(request)
     async with received_form(request, gateway.settings.home, AVATAR_FIELDS | FILM_FIELDS) as form:
@@ -132,7 +132,7 @@ async def upload_avatar(request: Request) -> AvatarName:
         given = {field: path for field, path in form.files.items() if path.stat().st_size}
         if not given.keys() & {"portrait", "body"} or not rights:
             raise HTTPException(
-                422, "An avatar needs a name, a portrait or a filmed body, and who may use it (rights)."
+                422, "An avatar needs a name, a portrait or a body video, and the rights: who may use it."
             )
         try:
             check_name(name)
@@ -163,7 +163,7 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds < float("inf"):
-        raise HTTPException(422, "The still is a second of the film, such as 2.5.")
+        raise HTTPException(422, "The field 'still' must be a time in the video in seconds, such as 2.5.")
     return seconds
 
 
@@ -217,13 +217,13 @@ async def delete_avatar(name: str, request: Request) -> Response:
 
 @router.get("/drivers")
 async def list_drivers(request: Request) -> list[DriverRow]:
-    """What can drive the host, and why something cannot."""
+    """All drivers, with the reason for each that is not available."""
     return snapshot.drivers(gateway_of(request))
 
 
 @router.post("/drivers", status_code=201, openapi_extra=form_schema(["video"], video=FILE_FIELD))
 async def add_driver(request: Request) -> UploadedDriver:
-    """Upload a driver, a video, sound or a motion template (at most 512 MB), told apart by what it holds.
+    """Upload a driver: a video, sound or a motion template (at most 512 MB), recognised by its content.
 
     Use it as driver `upload:ID`.
     """

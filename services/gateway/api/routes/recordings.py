@@ -101,14 +101,14 @@ async def fetch_recording(recording: str, request: Request) -> FileResponse:
 
 @router.post("/{recording}/ticket", status_code=201, dependencies=[Depends(need_token)])
 async def make_recording_ticket(recording: str, request: Request) -> Ticket:
-    """Make a ticket that fetches this recording once without the token, within 30 seconds."""
+    """Make a ticket for downloading this recording once, within 30 seconds, without the token."""
     _path(request, recording)
     return Ticket(ticket=request.app.state.tickets.issue(recording))
 
 
 @router.get("/{recording}/download", response_class=FileResponse)
 async def download_recording(recording: str, request: Request, ticket: str = "") -> FileResponse:
-    """One recording as MP4, for the ticket."""
+    """One recording as MP4, in exchange for a ticket."""
     if not request.app.state.tickets.redeem(ticket, recording):
         raise HTTPException(401, DOWNLOAD_EXPIRED)
     path = _path(request, recording)
@@ -117,21 +117,21 @@ async def download_recording(recording: str, request: Request, ticket: str = "")
 
 @router.get("/{recording}/captions", response_class=FileResponse, dependencies=[Depends(need_token)])
 async def fetch_recording_captions(recording: str, request: Request) -> FileResponse:
-    """What was said in one recording, as WebVTT."""
+    """The captions of one recording as WebVTT."""
     path = _captions_path(request, recording)
     return FileResponse(path, media_type=WEBVTT_TYPE, filename=path.name)
 
 
 @router.post("/{recording}/captions/ticket", status_code=201, dependencies=[Depends(need_token)])
 async def make_captions_ticket(recording: str, request: Request) -> Ticket:
-    """Make a ticket that fetches these captions once without the token, within 30 seconds."""
+    """Make a ticket for downloading these captions once, within 30 seconds, without the token."""
     _captions_path(request, recording)
     return Ticket(ticket=request.app.state.tickets.issue(f"{recording}/captions"))
 
 
 @router.get("/{recording}/captions/download", response_class=FileResponse)
 async def download_recording_captions(recording: str, request: Request, ticket: str = "") -> FileResponse:
-    """What was said in one recording, as WebVTT, for the ticket."""
+    """The captions of one recording as WebVTT, in exchange for a ticket."""
     if not request.app.state.tickets.redeem(ticket, f"{recording}/captions"):
         raise HTTPException(401, DOWNLOAD_EXPIRED)
     path = _captions_path(request, recording)

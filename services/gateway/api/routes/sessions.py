@@ -26,7 +26,7 @@ SAMPLE_RATE_HZ = 24_000  # the output rate of most speech synthesisers
 KEY = re.compile(r"[\x21-\x7e]{1,200}")
 RETRY_AFTER_S = 5
 ON_BEHALF = "lk.publish_on_behalf"
-OFF = "Sessions are off here: set sessions.allowed_livekit_urls to the LiveKit servers that they may join."
+OFF = "Sessions are off: set sessions.allowed_livekit_urls to the LiveKit servers that they may join."
 
 
 def _gateway(request: Request) -> Gateway:
@@ -40,12 +40,12 @@ async def open_session(
     asked: Annotated[AskedSession, Depends(asked_session)],
     idempotency_key: Annotated[str, Header()] = "",
 ) -> SessionOpened:
-    """Send the avatar into a room, where it shows itself at once and says what its agent sends.
+    """Send an avatar into a room, where it appears immediately and speaks what its agent sends.
 
-    The same `Idempotency-Key` with the same content is the same session.
+    Repeating a request with the same `Idempotency-Key` and content returns the same session.
 
-    As a form it may bring a `portrait` (at most 64 MB) with `rights`, who may use it: an avatar of this session alone,
-    prepared before the answer and removed when no session shows it.
+    A form may contain a `portrait` (at most 64 MB) and `rights`, who may use it. A temporary avatar is then built from
+    it before the answer, and removed when no session shows it.
     """
     if idempotency_key and not KEY.fullmatch(idempotency_key):
         raise HTTPException(422, "An Idempotency-Key is 1 to 200 printable characters without a space.")
@@ -103,7 +103,7 @@ async def end_session(session: str, request: Request) -> Response:
 
 @router.get("/capacity")
 async def show_capacity(request: Request) -> Capacity:
-    """How many more sessions this studio can take now; none where sessions are off."""
+    """How many more sessions this studio can serve now; 0 if sessions are off."""
     board = _gateway(request).sessions
     room, off = board.capacity(), not board.allowed
     return Capacity(
@@ -144,13 +144,13 @@ def _spec(settings: Settings, asked: AskedSession) -> SessionSpec:
     elif avatar not in list_avatars(settings.home):
         raise HTTPException(404, "There is no such avatar; GET /api/v1/avatars lists them.")
     if not (fits_side(wanted.width) and fits_side(wanted.height)):
-        raise HTTPException(422, "'width' and 'height' are even numbers from 64 to 1920.")
+        raise HTTPException(422, "The fields 'width' and 'height' must be even numbers from 64 to 1920.")
     if not wanted.label and not settings.clean_feed_right:
-        raise HTTPException(403, "Without the label only with a right to it: set clean_feed_right.")
+        raise HTTPException(403, "A session without the AI label needs a stated right: set clean_feed_right.")
     try:
         chosen = load_frame_engine(engine, settings.engines)
         if "voice" not in chosen.info.inputs or "live" not in chosen.info.modes:
-            raise HTTPException(422, f"{chosen.info.title} does not speak live; choose another engine.")
+            raise HTTPException(422, f"{chosen.info.title} cannot be driven live by a voice; choose another engine.")
         chosen.check()
         options = chosen.options(wanted.options)
     except StudioError as error:
@@ -181,14 +181,18 @@ def _identities(token: str, wanted: SessionRequest) -> tuple[str, str]:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except jwt.PyJWTError:
-        raise HTTPException(422, "'livekit_token': it is not a LiveKit access token.") from None
+        raise HTTPException(
+            422, "The field 'livekit_token' is not a LiveKit access token; send one for the room."
+        ) from None
     attributes = claims.get("attributes")
     named = attributes.get(ON_BEHALF, "") if isinstance(attributes, dict) else ""
     identity, agent = claims.get("sub", ""), named or wanted.agent_identity
     if not isinstance(identity, str) or not identity:
-        raise HTTPException(422, "'livekit_token': it names no identity.")
+        raise HTTPException(422, "The field 'livekit_token' has no identity; send a token with one.")
     if not isinstance(agent, str) or not agent:
         raise HTTPException(
-            422, f"Whose voice is it? Give the token the attribute {ON_BEHALF}, or send agent_identity."
+            422,
+            "The agent whose voice drives the avatar is not named: give the token the attribute "
+            f"{ON_BEHALF}, or send agent_identity.",
         )
     return identity, agent

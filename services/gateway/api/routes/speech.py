@@ -42,7 +42,7 @@ def ensure_speech(gateway: Gateway) -> None:
 
 @routes.get("")
 async def list_speech(gateway: ChannelGateway) -> SpeechState:
-    """What is being said, what waits, and the last that are over."""
+    """The current utterance, the waiting ones, and the last ones that ended or were interrupted."""
     return snapshot.speech_state(gateway)
 
 
@@ -58,9 +58,9 @@ def _body_schema() -> dict[str, Any]:
 async def say(request: Request, gateway: ChannelGateway) -> UtteranceRow:
     """Queue a speech file or a text that a voice speaks.
 
-    A file is a form (WAV, MP3, OGG and others, at most 64 MB), a text is JSON (at most 10,000 characters). Speech
-    becomes the driver. The answer to a text comes with its first sound, after three seconds at the latest; what goes
-    wrong later is the row's note.
+    A file is sent as a form (WAV, MP3, OGG and others, at most 64 MB), a text as JSON (at most 10,000 characters).
+    Speech becomes the driver. A text is answered at its first sound, after three seconds at the latest; an error after
+    that is in the utterance's `note`.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "application/json":
@@ -152,8 +152,8 @@ async def _fill(
         while len(block) and await utterance.write(block):
             block = await asyncio.to_thread(_next, blocks)
     except StudioError:
-        utterance.note = "The file breaks off here."
-        gateway.event_log.add(f"{utterance.title} breaks off before its end; is the file complete?", "warning")
+        utterance.note = "The file is truncated: its sound ends here."
+        gateway.event_log.add(f"{utterance.title} is truncated; check that the file is complete.", "warning")
     if note := damage.sentence(utterance.title):
         gateway.event_log.add(note, "warning")
     utterance.finish()
@@ -161,26 +161,26 @@ async def _fill(
 
 @routes.post("/interrupt")
 async def interrupt_speech(gateway: ChannelGateway) -> Interrupted:
-    """Silence at once: what is being said and all that waits is dropped."""
+    """Stop speaking immediately and drop all utterances."""
     return Interrupted(interrupted=gateway.speech.interrupt())
 
 
 @routes.post("/clear")
 async def clear_speech(gateway: ChannelGateway) -> Interrupted:
-    """Drop what waits; the current utterance is spoken to its end."""
+    """Drop the waiting utterances; the current one is spoken to its end."""
     return Interrupted(interrupted=gateway.speech.clear())
 
 
 @routes.delete("/{utterance}", status_code=204)
 async def cancel_utterance(utterance: str, gateway: ChannelGateway) -> None:
-    """Drop one utterance, being said or waiting; the others stay."""
+    """Drop one utterance, whether it is being spoken or waiting; the others stay."""
     if not gateway.speech.cancel(utterance):
         raise HTTPException(404, "There is no such utterance in the queue; GET .../speech lists it.")
 
 
 @voices_router.get("/voices")
 async def list_voices(request: Request) -> Voices:
-    """The voices that speak texts, with why one cannot speak here and the command that helps."""
+    """The voices that speak texts, and for each unavailable one the reason and the command that helps."""
     rows = await asyncio.to_thread(voice_summaries, gateway_of(request).settings.voice)
     note = "" if any(not row.unavailable for row in rows) else NO_VOICE
     return Voices(voices=[VoiceRow(**asdict(row)) for row in rows], note=note)

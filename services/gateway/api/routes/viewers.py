@@ -29,7 +29,7 @@ pages = APIRouter()
 
 
 class ViewerRequest(BaseModel):
-    """How long a link can be opened; a viewer who has opened it may stay."""
+    """A link to make. minutes: how long it can be opened; a viewer who has opened it may stay longer."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -38,7 +38,7 @@ class ViewerRequest(BaseModel):
 
 @router.post("/channels/{channel}/viewers", status_code=201)
 async def add_viewer(request: Request, gateway: ChannelGateway, wanted: ViewerRequest | None = None) -> ViewerLink:
-    """Make a token that may watch and listen, and nothing else, and must be used within minutes."""
+    """Make a token that may only watch and listen, and that must be used within `minutes`."""
     settings = gateway.settings
     if reason := missing_settings(settings):
         raise HTTPException(409, reason)

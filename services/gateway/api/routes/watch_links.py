@@ -38,8 +38,7 @@ KEPT_BY_BROWSERS = {"cache-control": "private, max-age=86400, immutable"}
 class WatchLinkRequest(BaseModel):
     """A link to make.
 
-    expires_s: seconds that it lasts. viewers: how many may watch by it at a time. talk: whether they may talk with
-    the host.
+    expires_s: lifetime in seconds. viewers: highest number at a time. talk: whether viewers may talk with the host.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -66,13 +65,13 @@ async def make_watch_link(
 
 @router.get("")
 async def list_watch_links(request: Request, gateway: ChannelGateway) -> list[WatchLinkRow]:
-    """Links that have not expired, oldest first, with who watches by them now."""
+    """Links that have not expired, oldest first, with their current numbers of viewers."""
     return [_row(request, gateway, link) for link in gateway.seats.links.links()]
 
 
 @router.delete("/{link}", status_code=204)
 async def revoke_watch_link(link: str, gateway: ChannelGateway) -> Response:
-    """Make a link void; who watches by it is let go at once."""
+    """Revoke a link; its viewers are disconnected immediately."""
     try:
         if not gateway.seats.revoke(link):
             raise HTTPException(404, "There is no such link; it may have expired.")
@@ -96,7 +95,7 @@ def _plate_folder(channel: str, plate: str, request: Request) -> Path:
         raise HTTPException(401, str(error), BEARER) from None
     folder = gateway.seats.plate_folder(plate) if channel == gateway.settings.channel else None
     if folder is None:
-        raise HTTPException(404, "This is no longer on air.")
+        raise HTTPException(404, "This plate is no longer on air; reload the page.")
     return folder
 
 
@@ -105,13 +104,13 @@ PlateFolder = Annotated[Path, Depends(_plate_folder)]
 
 @plates.get("/{plate}", response_class=FileResponse)
 async def watched_plate(folder: PlateFolder) -> FileResponse:
-    """The plate's frames, JPEG after JPEG, for who has a link; the socket says which plate is on air."""
+    """The plate's frames, concatenated JPEG images, for viewers with a link; the socket names the plate on air."""
     return FileResponse(folder / "plate.mjpg", media_type="application/octet-stream", headers=KEPT_BY_BROWSERS)
 
 
 @plates.get("/{plate}/index")
 async def watched_plate_index(folder: PlateFolder, response: Response) -> PlateIndex:
-    """Size, rate, and where each frame of the plate begins, with the end of the last, for who has a link."""
+    """Frame size, rate and byte offsets of the plate's frames, with the end of the last, for viewers with a link."""
     try:
         opened = Plate.load(folder)
     except StudioError:

@@ -1,9 +1,9 @@
 // Generated from the API's schema by `python -m services.gateway.api.types`; not edited by hand.
 
 /**
- * Viewers by watch links. viewers: now. most: how many the studio allows over all links. bytes: sent to them
- * since the start. dropped: frames and sounds that they were too slow for. links: those that have not expired,
- * oldest first.
+ * Viewers by watch links. viewers: current number. most: highest number that the studio allows for all links.
+ * bytes: sent to viewers since the start. dropped: frames and sounds that viewers were too slow for. links:
+ * those that have not expired, oldest first.
  */
 export interface AudienceState {
   viewers: number;
@@ -13,14 +13,14 @@ export interface AudienceState {
   links: WatchLinkState[];
 }
 
-/** The avatar that was made. */
+/** The name of the avatar that was built. */
 export interface AvatarName {
   name: string;
 }
 
 /**
- * An avatar, finished, damaged or being built. kind: of its plate. unavailable: why it cannot be used, "" where
- * it can. building: how far it is, null once it is finished.
+ * An avatar, finished, damaged or being built. kind: of the plate. unavailable: why the avatar cannot be used,
+ * "" if it can. building: progress of the build, null once it is finished.
  */
 export interface AvatarRow {
   name: string;
@@ -30,16 +30,16 @@ export interface AvatarRow {
   building: BuildProgress | null;
 }
 
-/** How far an avatar's build is. stage: what is being done; done: the share of all of it, 0 to 1. */
+/** Progress of an avatar's build. stage: the current step. done: finished share of the whole build, 0 to 1. */
 export interface BuildProgress {
   stage: string;
   done: number;
 }
 
 /**
- * What room there is for sessions, for a load balancer in front of several studios. sessions: that run. free:
- * that can still be opened. busy: share of the processors' time that is taken, 0 to 1. session_cores: cores that
- * a session takes. reason: why there is no room, else "".
+ * Capacity for sessions, for a load balancer in front of several studios. sessions: number running. free: number
+ * that can still be opened. busy: share of the processors' time in use, 0 to 1. session_cores: cores that one
+ * session takes. reason: why no more can be opened, else "".
  */
 export interface Capacity {
   sessions: number;
@@ -50,9 +50,9 @@ export interface Capacity {
 }
 
 /**
- * A sentence as it is heard. text: of an interrupted one as much as was heard. start, end: microseconds on the
- * channel clock of the first and after the last of its sound; end: null until it is known, which may be before
- * it is over.
+ * A spoken sentence. text: if it was interrupted, only the part that was heard. start, end: microseconds on the
+ * channel clock at which its sound begins and ends; end is null until it is known, which may be before the
+ * sentence is over.
  */
 export interface Caption {
   id: string;
@@ -63,17 +63,17 @@ export interface Caption {
 }
 
 /**
- * What the state socket sends in addition to the state, as soon as a caption begins, is over or has its end
- * known. The last captions, oldest first.
+ * Message of the state socket with the last captions, oldest first. It is sent when a caption begins, ends, or
+ * the time of its end becomes known.
  */
 export interface CaptionsMessage {
   captions: Caption[];
 }
 
 /**
- * Everything about the channel, now. on_air_state: its one state word. since: wall clock seconds at which that
- * began. started: wall clock seconds at which the gateway began. rate: program frames a second. sessions: null
- * where there may be none. log: events, oldest first.
+ * The channel's current state. on_air_state: the channel's state word. since: wall clock seconds at which that
+ * state began. started: wall clock seconds at which the gateway started. rate: program frames a second.
+ * sessions: null if sessions are off. log: events, oldest first.
  */
 export interface ChannelState {
   channel: string;
@@ -102,34 +102,37 @@ export interface ChatLine {
   text: string;
 }
 
-/** The line is answered when its turn comes. waiting: lines before it. */
+/** The line was queued for an answer. waiting: number of lines before it. */
 export interface ChatLineTaken {
   waiting: number;
 }
 
 /**
- * Whether outputs may leave the label out. right: what allows it; unavailable: why they may not, "" where they
- * may.
+ * Whether outputs may omit the label. right: the stated right. unavailable: why outputs may not omit the label,
+ * "" if they may.
  */
 export interface CleanFeed {
   right: string;
   unavailable: string;
 }
 
-/** Whether one can talk with the host. why: the reason where one cannot, else "". */
+/** Whether it is possible to talk with the host. why: the reason if not, else "". */
 export interface Conversation {
   available: boolean;
   why: string;
   viewers_may_talk: boolean;
 }
 
-/** What went wrong, in a sentence; the host listens again. */
+/** An error, in one sentence; the conversation continues. */
 export interface ConversationError {
   type: "error";
   detail: string;
 }
 
-/** A line of the transcript, sent again with the same id while it grows. text: of the host what was heard. */
+/**
+ * A line of the transcript, sent again with the same id while it grows. text: for the host, the part that was
+ * heard.
+ */
 export interface ConversationLine {
   type: "line";
   id: string;
@@ -138,15 +141,18 @@ export interface ConversationLine {
   final: boolean;
 }
 
-/** The host listens, a person is speaking, the host looks for an answer, or gives it. */
+/**
+ * State of the conversation. state: listening, hearing (a person is speaking), thinking (an answer is awaited)
+ * or speaking.
+ */
 export interface ConversationState {
   type: "state";
   state: "listening" | "hearing" | "thinking" | "speaking";
 }
 
 /**
- * What can drive. word: for the API. detail: what it is where its title does not say. unavailable: why it is not
- * available, "" where it can.
+ * A driver that can be chosen. word: for the scene's `driver`. detail: kind of the driver, if the title does not
+ * show it. unavailable: why it is not available, "" if it is.
  */
 export interface DriverRow {
   word: string;
@@ -157,8 +163,8 @@ export interface DriverRow {
 
 /**
  * Delay of an engine that takes several frames at a time, as the generator's fact `delay` reports it. frames:
- * how many it takes at once. calls: in how many a frame passes its window. interval_ms: between driver frames.
- * call_ms: length of a call. ms: from motion to face; floor_ms: the least that this can be.
+ * driver frames per call. calls: calls until a frame has left the model's window. interval_ms: time between
+ * driver frames. call_ms: duration of a call. ms: from motion to face. floor_ms: the lower bound of ms.
  */
 export interface EngineDelay {
   frames: number;
@@ -169,18 +175,18 @@ export interface EngineDelay {
   ms: number;
 }
 
-/** The quality that an engine is at: a value of its option "quality", and its title for people. */
+/** The current quality of an engine: a value of its option "quality", and its title. */
 export interface EngineQuality {
   name: string;
   title: string;
 }
 
 /**
- * An engine as the generator reports it. options: JSON schema of its options, flat, with what holds here as
- * defaults; the console's form is made from it. A string with an "enum" may have "titles" for its values. {}
- * where it has none. template_suffixes: how the names of the recorded motions end that it plays. modes: where it
- * can run, "live", "offline". terms: what it may be used for. unavailable: why it cannot run here, "" where it
- * can.
+ * An engine as the generator reports it. options: JSON schema of the engine's options, flat, with this machine's
+ * settings as defaults; the console's form is made from it. A string with an "enum" may have "titles" for its
+ * values. {} if there are no options. template_suffixes: file suffixes of the recorded motion that the engine
+ * plays. modes: "live", "offline". terms: what the engine may be used for. unavailable: why it cannot run here,
+ * "" if it can.
  */
 export interface EngineRow {
   name: string;
@@ -193,9 +199,8 @@ export interface EngineRow {
 }
 
 /**
- * The engine on air. quality: the one it is at, null where it has no ladder of them. delay: from motion to face,
- * and what it cannot go below, null for an engine that takes its frames one by one. delay_history: milliseconds
- * over the last minute, oldest first.
+ * The engine on air. quality: the current one, null if the engine has no qualities. delay: null for an engine
+ * that takes frames one at a time. delay_history: milliseconds over the last minute, oldest first.
  */
 export interface EngineState {
   quality: EngineQuality | null;
@@ -204,8 +209,8 @@ export interface EngineState {
 }
 
 /**
- * An event as pages show it. number: counts up, so that a page knows what it has shown. at: wall clock, seconds;
- * kind: info, warning or error.
+ * An event as pages show it. number: increases with each event, so that a page knows which events it has shown.
+ * at: wall clock seconds. kind: info, warning or error.
  */
 export interface Event {
   number: number;
@@ -215,8 +220,8 @@ export interface Event {
 }
 
 /**
- * The segment that hinders a job: its number from 1, how often it was begun, and why the last attempt failed.
- * unit: the name of a clip engine's unit, "" for a segment of frames.
+ * The segment that holds up a job: its number from 1, the number of attempts, and why the last one failed. unit:
+ * the name of a clip engine's unit, "" for a segment of frames.
  */
 export interface FailingSegment {
   number: number;
@@ -226,8 +231,8 @@ export interface FailingSegment {
 }
 
 /**
- * What to choose of an avatar's film. still: second to take as the portrait. exclude: parts not to show, FROM-TO
- * in seconds each. null leaves what was chosen before.
+ * A choice of still and excluded parts for an avatar's film. still: second of the film to use as the portrait.
+ * exclude: parts not to use, each FROM-TO in seconds. null keeps the earlier choice.
  */
 export interface FilmChoices {
   still?: number | null;
@@ -254,7 +259,7 @@ export interface FilmReport {
   kept_bytes: number;
 }
 
-/** The files in the studio's inbox, newest first, and the folder it is. */
+/** The files in the studio's inbox, newest first, and the path of the folder. */
 export interface Inbox {
   folder: string;
   files: InboxFile[];
@@ -273,9 +278,9 @@ export interface Interrupted {
 }
 
 /**
- * What a job would cost. frames: of the result. units: that workers do. seconds: on one device as this
- * machine's, null where that was not measured. memory: bytes of the device. disk: bytes in the jobs folder until
- * it is done. Null are these of an engine that does not know. lines: all of it in words, as `studio jobs submit
+ * What a job would cost. frames: of the result. units: number of units. seconds: time on one device like this
+ * machine's, null if not measured. memory: bytes of device memory. disk: bytes in the jobs folder until the job
+ * is done. All three are null if the engine gives no estimate. lines: the same in words, as `studio jobs submit
  * --dry-run` prints it.
  */
 export interface JobCostAnswer {
@@ -314,13 +319,13 @@ export interface JobDetail {
   segments: SegmentStatus[];
 }
 
-/** A page of jobs, newest first, and how many there are by state. */
+/** A page of jobs, newest first, and the number of jobs by state. */
 export interface JobPage {
   counts: Partial<Record<"queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked", number>>;
   jobs: JobRow[];
 }
 
-/** A job in a list. segments: how many it has. */
+/** A job in a list. segments: number of its segments. */
 export interface JobRow {
   id: string;
   state: "queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked";
@@ -353,8 +358,8 @@ export interface JobsMessage {
 }
 
 /**
- * The jobs as the state socket sends them. counts: by state. rows: the newest, and those at work however old
- * they are. workers: null where that is not known. note: why there are no rows, or why they wait, else "".
+ * The jobs as the state socket sends them. counts: jobs by state. rows: the newest jobs, and all active ones.
+ * workers: null if unknown. note: why there are no rows, or why jobs wait, else "".
  */
 export interface JobsState {
   counts: Partial<Record<"queued" | "rendering" | "assembling" | "done" | "paused" | "cancelled" | "parked", number>>;
@@ -375,7 +380,7 @@ export interface Join {
   change: number;
 }
 
-/** The publication to LiveKit. unavailable: why there can be none, "" where there can. */
+/** The publication to LiveKit. unavailable: why publishing is not possible, "" if it is. */
 export interface LiveKitState {
   state: "off" | "connecting" | "live" | "reconnecting" | "failed";
   note: string;
@@ -408,12 +413,12 @@ export interface LoopPart {
   end: number;
 }
 
-/** Answer to a request for a new neutral face. neutral: how often the neutral face was retaken. */
+/** Answer to a request for a new neutral face. neutral: number of times that the neutral face was retaken. */
 export interface NeutralRetake {
   neutral: number;
 }
 
-/** Everything that the program goes to. */
+/** The outputs of the program. */
 export interface Outputs {
   preview: PreviewState;
   record: RecordState;
@@ -421,7 +426,7 @@ export interface Outputs {
   rtmp: RtmpState;
 }
 
-/** Size, rate, and where each frame of a plate begins in bytes, with the end of the last. */
+/** Frame size and rate of a plate, and the byte offset of each frame, with the end of the last. */
 export interface PlateIndex {
   width: number;
   height: number;
@@ -438,8 +443,8 @@ export interface PreviewSent {
 }
 
 /**
- * The preview in browsers. bytes_per_second: cost of a viewer by mode, once measured, also for modes that are
- * not watched. dropped: frames and sounds that viewers were too slow for.
+ * The preview in browsers. bytes_per_second: data rate per viewer by mode, once measured, also for modes without
+ * viewers. dropped: frames and sounds that viewers were too slow for.
  */
 export interface PreviewState {
   viewers: PreviewViewers;
@@ -448,18 +453,18 @@ export interface PreviewState {
   dropped: number;
 }
 
-/** Browsers that watch, by the mode they are sent. */
+/** Number of consoles that show the preview, by mode. */
 export interface PreviewViewers {
   full: number;
   roi: number;
 }
 
 /**
- * The frame on air. width, height: 0 until there is one. avatar, state: as the compositor names them. age:
- * seconds since it came, null until one came. level: of the sound, 0 to 1. repeated: ticks for which an earlier
- * frame stood in. by_voice, by_template: whether a voice or recorded motion drives. voice_delay_ms: by how much
- * the program plays a voice later. stall: longest wait for a frame beyond its tick in the last ten seconds,
- * milliseconds. present: whether the driver shows a face, null where that is not known.
+ * The frame on air. width, height: 0 before the first frame. avatar, state: as the compositor reports them. age:
+ * seconds since the last frame, null before the first. level: peak of the sound, 0 to 1. repeated: ticks for
+ * which the last frame was repeated. by_voice, by_template: whether a voice or recorded motion is the driver.
+ * voice_delay_ms: delay of the voice in the program. stall: longest wait for a frame beyond its tick in the last
+ * ten seconds, milliseconds. present: whether the driver shows a face, null if unknown.
  */
 export interface ProgramState {
   width: number;
@@ -476,7 +481,7 @@ export interface ProgramState {
   present: boolean | null;
 }
 
-/** The recording. id: "" for one that the API cannot fetch. name: of its file. */
+/** The recording. id: "" if the API cannot serve it. name: file name. */
 export interface RecordState {
   state: "off" | "connecting" | "live" | "reconnecting" | "failed";
   note: string;
@@ -494,7 +499,7 @@ export interface RecordingRow {
   captions: boolean;
 }
 
-/** The recording that was begun. */
+/** The recording that was started. */
 export interface RecordingStarted {
   id: string;
 }
@@ -504,12 +509,12 @@ export interface RecordingStopped {
   state: "off";
 }
 
-/** Why a request was refused: one sentence with the way out. */
+/** Why a request was refused: one sentence that also says what to do. */
 export interface Refusal {
   detail: string;
 }
 
-/** The RTMP push. address: without its secrets. unavailable: why there can be none, "" where there can. */
+/** The RTMP push. address: without its secrets. unavailable: why pushing is not possible, "" if it is. */
 export interface RtmpState {
   state: "off" | "connecting" | "live" | "reconnecting" | "failed";
   note: string;
@@ -552,19 +557,19 @@ export interface Scene {
   driver_image: string;
 }
 
-/** Fields of the scene to change; what is left out stays. */
+/** Fields of the scene to change; omitted fields keep their values. */
 export interface ScenePatch {
   avatar?: string | null;
   engine?: string | null;
-  /** options of the engine to change; null restores what the settings say */
+  /** options of the engine to change; null restores the value in the settings */
   options?: Record<string, boolean | number | string | null> | null;
-  /** short for the option "quality"; "" restores what the settings say */
+  /** short for the option "quality"; "" restores the value in the settings */
   quality?: string | null;
   /** sample, browser, microphone, speech, camera:N, upload:ID, as-started, or an http(s)/rtsp(s) address */
   driver?: string | null;
   loop?: boolean | null;
   label?: boolean | null;
-  /** draw what is heard of texts into recording, RTMP and LiveKit */
+  /** draw captions of spoken texts into recording, RTMP and LiveKit */
   burn_captions?: boolean | null;
   muted?: boolean | null;
   on_air?: boolean | null;
@@ -594,10 +599,11 @@ export interface SegmentStatus {
 }
 
 /**
- * A service as the console shows it. state: its own word, or starting before its first pulse and recovering when
- * it is silent. fps: frames finished a second. p50, p95: milliseconds from the driver frame's capture until it
- * was done with its frame. drops: by reason, since it started. drop_rate, drop_rates: drops a second, in all and
- * by reason. age: seconds since it was heard, None before it was. rss: resident bytes.
+ * A service as the console shows it. state: as the service reports it; starting before its first pulse;
+ * recovering while it sends none. fps: frames finished a second. p50, p95: milliseconds from the capture of the
+ * driver frame until the service finished its frame. drops: by reason, since the service started. drop_rate:
+ * drops a second in total; drop_rates: by reason. age: seconds since its last pulse, null before the first. rss:
+ * resident bytes.
  */
 export interface ServiceHealth {
   state: string;
@@ -614,7 +620,7 @@ export interface ServiceHealth {
   history: ServiceHistory;
 }
 
-/** A minute of a service, one entry a second, oldest first. */
+/** A minute of a service's figures, one entry a second, oldest first. */
 export interface ServiceHistory {
   fps: number[];
   p50: number[];
@@ -629,12 +635,12 @@ export interface Services {
   gateway: ServiceHealth;
 }
 
-/** All sessions, newest first; of those that have ended the last hundred. */
+/** The running sessions and the last hundred ended ones, newest first. */
 export interface SessionList {
   sessions: SessionStatus[];
 }
 
-/** A session that joins its room now. sample_rate: of the voice that suits it, Hz; it takes any from 8 to 96 kHz. */
+/** A session that is joining its room. sample_rate: preferred rate of the voice, Hz; 8 to 96 kHz are accepted. */
 export interface SessionOpened {
   session_id: string;
   sample_rate: number;
@@ -642,8 +648,8 @@ export interface SessionOpened {
 
 /**
  * A session. state: opening, connecting, live, reconnecting, failed or ended. note: what is wrong, one sentence,
- * else "". created: wall clock seconds; ended: likewise, null while it has not. figures: of its publication, by
- * name.
+ * else "". created, ended: wall clock seconds; ended is null while the session runs. figures: statistics of its
+ * publication, by name.
  */
 export interface SessionStatus {
   session_id: string;
@@ -663,8 +669,8 @@ export interface SessionStatus {
 }
 
 /**
- * The sessions that run, as the console shows them. running: newest first. free: how many can still be opened.
- * reason: why there is no room, else "".
+ * The running sessions, as the console shows them. running: newest first. free: number that can still be opened.
+ * reason: why no more can be opened, else "".
  */
 export interface SessionsShown {
   running: SessionStatus[];
@@ -683,9 +689,10 @@ export interface Shot {
 }
 
 /**
- * The speech queue. queue: what is being said and waits, in order. recent: the last that are over, newest first.
- * ran_dry: how often an utterance had no sound ready in its middle. lines: the sentences of texts that were
- * begun last, oldest first. saying: the sentence that is heard now, "" where it is none of a text.
+ * The speech queue. queue: the current and the waiting utterances, in order. recent: the last ones that ended or
+ * were interrupted, newest first. ran_dry: how often an utterance had no sound ready in its middle. lines: the
+ * newest sentences of spoken texts, oldest first. saying: the sentence that is heard now, "" for silence and for
+ * speech without a text.
  */
 export interface SpeechState {
   queue: UtteranceRow[];
@@ -696,10 +703,10 @@ export interface SpeechState {
 }
 
 /**
- * A sentence of an utterance. start, end: microseconds on the channel clock at which the program plays the first
- * of it that can be heard and has played the last; None until they are known. words: their times are seconds
- * from `start`. cut: it was interrupted, and `end` is when. said: how much of the text until then, to the end of
- * a word, by the share of its sound; all of it where its length was not known yet.
+ * A sentence of an utterance. start, end: microseconds on the channel clock at which the program begins to play
+ * the audible part and has played it; null until known. words: times are seconds from `start`. cut: whether it
+ * was interrupted, at `end`. said: if cut, the text up to the word spoken at that time, estimated from the share
+ * of its sound; all of the text if its length was not known yet.
  */
 export interface SpokenLine {
   id: string;
@@ -726,22 +733,22 @@ export interface Stretch {
   end: number;
 }
 
-/** A text that is spoken by a voice; `voice` is one of GET /api/v1/voices, "" the studio's own choice. */
+/** A text to speak. voice: a name of GET /api/v1/voices, "" for the studio's default. */
 export interface TextToSay {
   text: string;
   voice?: string;
 }
 
-/** A ticket that fetches one file once without the token. */
+/** A ticket for downloading one file once without the token. */
 export interface Ticket {
   ticket: string;
 }
 
 /**
  * How long an answer took, in milliseconds, from the last sound of the question to the first of the answer.
- * vad_ms: until it was known that the person had finished. speech_to_text_ms: until that was text. chat_ms:
- * until the first sentence of the answer was whole. voice_ms: until the program plays it. A typed question has
- * none of the first two.
+ * vad_ms: until the end of the question was detected. speech_to_text_ms: from then until it was transcribed.
+ * chat_ms: from then until the first sentence of the answer was complete. voice_ms: from then until the program
+ * played it. The first two are 0 for a typed question.
  */
 export interface TurnLatency {
   type: "latency";
@@ -759,8 +766,8 @@ export interface UploadedDriver {
 }
 
 /**
- * One thing to say. seconds: of sound received so far. complete: whether that is all of it. note: what went
- * wrong with it, else "".
+ * An utterance. seconds: of sound received so far. complete: whether that is all of it. note: what went wrong
+ * with it, else "".
  */
 export interface UtteranceRow {
   id: string;
@@ -781,8 +788,8 @@ export interface Version {
 }
 
 /**
- * What a viewer needs to open the watch page. watch: path of the page, below a proxy's prefix, with the token in
- * its fragment; expires: wall clock seconds.
+ * Link to the watch page, with the token and the room's address. watch: path of the page, below a proxy's
+ * prefix, with the token in its fragment; expires: wall clock seconds.
  */
 export interface ViewerLink {
   url: string;
@@ -793,14 +800,14 @@ export interface ViewerLink {
   watch: string;
 }
 
-/** How long a link can be opened; a viewer who has opened it may stay. */
+/** A link to make. minutes: how long it can be opened; a viewer who has opened it may stay longer. */
 export interface ViewerRequest {
   minutes?: number;
 }
 
 /**
- * A voice. chosen: it speaks where none is named. unavailable, command: why it cannot speak here and what helps,
- * else "".
+ * A voice. chosen: whether it is the default. unavailable, command: why it is not available here and the command
+ * that helps, else "".
  */
 export interface VoiceRow {
   name: string;
@@ -810,15 +817,15 @@ export interface VoiceRow {
   command: string;
 }
 
-/** The voices, in the order in which one is looked for. note: how to get one where none can speak here, else "". */
+/** The voices, in the order in which the default is chosen. note: how to get one if none is available, else "". */
 export interface Voices {
   voices: VoiceRow[];
   note: string;
 }
 
 /**
- * A link to make. expires_s: seconds that it lasts. viewers: how many may watch by it at a time. talk: whether
- * they may talk with the host.
+ * A link to make. expires_s: lifetime in seconds. viewers: highest number at a time. talk: whether viewers may
+ * talk with the host.
  */
 export interface WatchLinkRequest {
   /** for the operator; viewers do not see it */
@@ -840,8 +847,8 @@ export interface WatchLinkRow {
 }
 
 /**
- * A watch link. label: the operator's, viewers do not see it. expires: wall clock seconds. viewers: how many it
- * allows at a time; watching: how many there are. talk: whether they may talk with the host.
+ * A watch link. label: for the operator; viewers do not see it. expires: wall clock seconds. viewers: highest
+ * number at a time. watching: current number. talk: whether viewers may talk with the host.
  */
 export interface WatchLinkState {
   id: string;
@@ -852,7 +859,7 @@ export interface WatchLinkState {
   talk: boolean;
 }
 
-/** How many workers live, how many of them are at work, and the engines that they can run. */
+/** Number of live workers, number of busy ones, and the engines that they can run. */
 export interface WorkerCount {
   alive: number;
   at_work: number;

@@ -93,12 +93,13 @@ def test_a_portrait_comes_with_who_may_use_it(tmp_path: Path, name: str, in_addr
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"portrait": b"x"}, "Who may use the portrait?"), ({"portrait": b"x",
-        "rights": "  "}, "Who may use the portrait?"),
+        ({"portrait": b"x"}, "A portrait needs a statement"),
+        ({"portrait": b"x", "rights": "  "}, "A portrait needs a statement"),
         ({"portrait": b"x", "rights": "a", "avatar": "mona"}, "not both"),
         ({"portrait": b"x", "avatar_image": b"y", "rights": "a"}, "not both"),
-        ({"avatar_image_url": "http://169.254.169.254/"}, "The studio fetches no images"),
-        ({"options": "{"}, "'options' is a JSON object."), ({"options": "[" * 3000}, "'options' is a JSON object."),
+        ({"avatar_image_url": "http://169.254.169.254/"}, "The studio does not download images"),
+        ({"options": "{"}, "'options' must be a JSON object."),
+        ({"options": "[" * 3000}, "'options' must be a JSON object."),
         ({"nonsense": "x"}, "unexpected field 'nonsense'"),
     ],
 )  # fmt: skip

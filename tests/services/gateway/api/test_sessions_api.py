@@ -120,7 +120,7 @@ def test_without_an_allowed_server_sessions_are_off(running: GatewayStudio) -> N
         ({"avatar": "none"}, 404, "no such avatar"),
         ({"avatar": "../sample"}, 404, "no such avatar"),
         ({"engine": "none"}, 422, "none"),
-        ({"engine": "liveportrait"}, 422, "LivePortrait does not speak live"),
+        ({"engine": "liveportrait"}, 422, "LivePortrait cannot be driven live by a voice"),
         ({"engine": "stableavatar"}, 422, "whole clips"),
         ({"options": {"none": 1}}, 422, "none"),
         ({"width": 511}, 422, "even"),
@@ -238,10 +238,10 @@ def test_a_portrait_is_an_avatar_for_as_long_as_a_session_shows_it(serving: Gate
 @pytest.mark.parametrize(
     ("changes", "status", "words"),
     [
-        ({"rights": ""}, 422, "Who may use the portrait?"),
+        ({"rights": ""}, 422, "A portrait needs a statement"),
         ({"rights": "mine\x07"}, 422, "cannot be shown"),
         ({"avatar": "sample"}, 422, "not both"),
-        ({"avatar_image_url": "http://127.0.0.1/me.png"}, 422, "fetches no images"),
+        ({"avatar_image_url": "http://127.0.0.1/me.png"}, 422, "does not download images"),
         ({"options": "{"}, 422, "JSON object"),
         ({"width": "wide"}, 422, "width"),
         ({"more": "1"}, 422, "unexpected field 'more'"),

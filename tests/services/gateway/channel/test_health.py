@@ -92,7 +92,7 @@ def test_the_word_follows_the_program(channel: DrivenChannel) -> None:
     channel.pass_time()
     assert channel.word == "OFF"
     assert channel.said() == [
-        ("info", "On air."), ("warning", "Driver lost, idle."), ("info", "Driver is there, on air."), ("info",
+        ("info", "On air."), ("warning", "Driver lost, idle."), ("info", "Driver found, on air."), ("info",
         "Off air."),
     ]  # fmt: skip
 

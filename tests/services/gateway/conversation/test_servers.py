@@ -124,7 +124,7 @@ def test_a_server_that_streams_in_another_way_or_not_is_understood(server: TalkS
         ("break", "cannot be reached"),
         ("error", "failed in the middle of an answer (out of memory)"),
         ("empty", "gave no answer"),
-        ("cut", "broke off in the middle of an answer"),
+        ("cut", "stopped in the middle of an answer"),
     ],
 )
 def test_a_mouth_that_fails_says_so_in_a_sentence_without_the_key(server: TalkServer, mouth: str, words: str) -> None:

@@ -263,4 +263,4 @@ def test_an_answer_that_breaks_off_is_spoken_and_the_operator_reads_so(stage: Ta
     stage.run(scenario)
     assert stage.lines("host") == ["It is warm and sunny today. There is not"]
     (error,) = stage.errors()
-    assert "broke off in the middle of an answer" in error and error in [each.text for each in stage.log.events()]
+    assert "stopped in the middle of an answer" in error and error in [each.text for each in stage.log.events()]

@@ -61,10 +61,10 @@ def test_the_answer_is_what_a_job_would_cost_and_nothing_is_submitted(priced: Ga
 @pytest.mark.parametrize(
     ("fields", "status_code", "words"),
     [
-        ({"seconds": "nan"}, 422, "'seconds' is a number up to 86400"),
-        ({"seconds": "90000"}, 422, "'seconds' is a number up to 86400"),
+        ({"seconds": "nan"}, 422, "'seconds' must be a number up to 86400"),
+        ({"seconds": "90000"}, 422, "'seconds' must be a number up to 86400"),
         ({"inbox": "../token"}, 422, "in the inbox"),
-        ({}, 422, "name a file of the inbox"),
+        ({}, 422, "the name of a file in the inbox"),
         ({"seconds": "2", "avatar": "none"}, 404, "no such avatar"),
         ({"seconds": "2", "codec": "vp9"}, 422, "Grey clip makes whole frames, from which the host cannot be cut out"),
     ],

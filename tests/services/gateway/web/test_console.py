@@ -239,7 +239,7 @@ def test_an_uploaded_template_is_selected_and_its_face_is_not_looked_for(
         page.get_by_role("button", name="walk.npz recorded motion", pressed=True).wait_for()
         page.get_by_text("driver: recorded motion").wait_for()
         page.keyboard.press("n")
-        page.get_by_role("alert").get_by_text("Recorded motion has a neutral face of its own").wait_for()
+        page.get_by_role("alert").get_by_text("The neutral face of recorded motion cannot be retaken").wait_for()
         running.channel.state = "idle"
         page.get_by_role("log").get_by_text("Idle: the recorded motion shows no face.").wait_for()
     finally:
