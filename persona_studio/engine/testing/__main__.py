@@ -1,6 +1,6 @@
-"""`python -m persona_studio.engine.testing package.module:Class`: a line for each rule, ok, failed or skipped and why.
+"""Check an engine (`package.module:Class`) against the conformance rules and print a line for each.
 
-The exit code is 1 where a rule is broken.
+A line has the result (ok, failed or skipped) and the reason. The exit code is 1 if a rule is broken.
 """
 
 import argparse

@@ -30,9 +30,9 @@ def units_are_a_graph(subject: ClipSubject) -> None:
 
 
 def a_clip_is_made(subject: ClipSubject) -> None:
-    """The units, each run by its own engine with only the files it needs, make a clip of the driver's length.
+    """The units, each run by a new engine with only the files that it needs, make a clip of the driver's length.
 
-    They say how far they are.
+    They report valid progress.
     """
     work = UnitRun(subject)
     with VideoReader(work.whole(subject.units())) as video:
@@ -45,7 +45,7 @@ def a_clip_is_made(subject: ClipSubject) -> None:
 
 
 def a_unit_may_begin_again(subject: ClipSubject) -> None:
-    """A unit that was stopped starts over in the same engine, and what was made before it stays as it is."""
+    """A unit that was stopped can be run again by the same engine, and leaves the files of earlier units unchanged."""
     units, work = subject.units(), UnitRun(subject)
     engine = subject.make()
     for unit in units:
@@ -56,11 +56,11 @@ def a_unit_may_begin_again(subject: ClipSubject) -> None:
             work.do(unit, engine)
         changed = [name for name, kept in before.items() if _hashes(work.folders[name]) != kept]
         require(not changed, f"Unit {unit.name} changes the files of {', '.join(changed)}, which it may only read.")
-    require((work.folders[units[-1].name] / CLIP_FILE).is_file(), f"Begun again, its last unit leaves no {CLIP_FILE}.")
+    require((work.folders[units[-1].name] / CLIP_FILE).is_file(), f"Run again, its last unit writes no {CLIP_FILE}.")
 
 
 def units_stop_when_asked(subject: ClipSubject) -> None:
-    """Every unit asks whether it must stop, by progress or by raise_if_cancelled, and lets what that raises pass."""
+    """Every unit reports progress or calls raise_if_cancelled, and does not catch the exception that stops it."""
     units, work = subject.units(), UnitRun(subject)
     for unit in units:
         try:
@@ -68,7 +68,10 @@ def units_stop_when_asked(subject: ClipSubject) -> None:
         except Asked:
             work.do(unit, subject.make())
         else:
-            raise BrokenRuleError(f"Unit {unit.name} never asks whether it must stop, or continues regardless.")
+            raise BrokenRuleError(
+                f"Unit {unit.name} neither reports progress nor calls raise_if_cancelled, or it catches the exception "
+                "that stops it."
+            )
 
 
 def _hashes(folder: Path) -> dict[str, str]:

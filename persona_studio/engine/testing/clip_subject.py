@@ -89,5 +89,5 @@ class UnitRun:
         for unit in units:
             self.do(unit, self.subject.make())
         clip = self.folders[units[-1].name] / CLIP_FILE
-        require(clip.is_file(), f"Its last unit leaves no {CLIP_FILE}.")
+        require(clip.is_file(), f"Its last unit writes no {CLIP_FILE}.")
         return clip

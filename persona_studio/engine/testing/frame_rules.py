@@ -29,7 +29,7 @@ def frames_have_their_form(subject: FrameSubject) -> None:
     """Frames are square, of the declared side, uint8, with three channels or a matte."""
     for feed in subject.feeds:
         frames = subject.reference(feed)
-        require(frames, f"Its {feed} moves nothing: {len(subject.inputs(feed))} inputs gave no frame.")
+        require(frames, f"{len(subject.inputs(feed))} inputs of {feed} gave no frame.")
         for frame in frames:
             _check_form(subject, frame)
     session, pts = subject.open(), US
@@ -47,7 +47,7 @@ def _check_form(subject: FrameSubject, frame: RoiFrame) -> None:
 
 
 def frames_have_the_drivers_times(subject: FrameSubject) -> None:
-    """A frame has the pts of the driving frame that it shows; as many come at once, and come late, as is declared."""
+    """A frame has the pts of the driving frame that it shows; frames_per_step and frames_held are as declared."""
     info = subject.info
     for feed in subject.feeds:
         if feed == "voice":
@@ -84,7 +84,7 @@ def flush_gives_what_is_held(subject: FrameSubject) -> None:
 
 
 def voice_gives_every_tick(subject: FrameSubject) -> None:
-    """A voice gives one frame for each tick from its first sample on, by the time that it is declared to need.
+    """A voice gives one frame for each tick from its first sample on, within the declared voice_ahead_us.
 
     A voice that jumps starts over.
     """
@@ -98,7 +98,8 @@ def voice_gives_every_tick(subject: FrameSubject) -> None:
     due = ticks_between(ORIGIN, reach)
     require(
         heard[: len(due)] == due,
-        f"By the end of a voice {len(heard)} of {len(due)} ticks are there that voice_ahead_us allows for.",
+        f"By the end of a voice it has given {len(heard)} frames of the {len(due)} that are due within voice_ahead_us, "
+        "or at other times.",
     )
     times = heard + [frame.pts for frame in session.flush()]
     require(times == wanted, f"A voice over {len(wanted)} ticks gives {len(times)} frames, or at other times.")
@@ -108,11 +109,11 @@ def voice_gives_every_tick(subject: FrameSubject) -> None:
     second = [frame.pts for block in blocks(samples, [1000], later) for frame in session.hear(block)]
     second += [frame.pts for frame in session.flush()]
     wanted = ticks_between(later, later + len(samples))
-    require(second == wanted, "A block that does not follow the last one does not start over at its own first tick.")
+    require(second == wanted, "After a jump in the voice, its frames do not start over at the new block's first tick.")
 
 
 def voice_may_be_cut_anyhow(subject: FrameSubject) -> None:
-    """The same frames bit for bit, however the voice is cut into blocks."""
+    """The frames do not depend on how the voice is cut into blocks."""
     _hears(subject)
     samples = subject.voice()
     whole = subject.reference("voice")
@@ -133,7 +134,7 @@ def undrawn_frames_keep_the_state(subject: FrameSubject) -> None:
         drawn = [frame for each in inputs[half:] for frame in give(session, each)] + session.flush()
         require(
             [frame.pts for frame in undrawn + drawn] == [frame.pts for frame in whole],
-            "Other frames come where it does not draw.",
+            "While it does not draw, it gives frames at other times.",
         )
         if drawing:
             check_same(undrawn + drawn, whole, "where it should not draw, though it depends on frames")
@@ -146,7 +147,7 @@ def undrawn_frames_keep_the_state(subject: FrameSubject) -> None:
 
 
 def nothing_is_carried(subject: FrameSubject) -> None:
-    """Where it depends on nothing, a frame is the same without those before it."""
+    """If depends_on is 'nothing', a frame is the same without the frames before it."""
     if subject.info.depends_on != "nothing":
         raise SkipTest(f"it depends on {subject.info.depends_on}")
     for feed in subject.feeds:
@@ -159,7 +160,7 @@ def nothing_is_carried(subject: FrameSubject) -> None:
 
 
 def frames_name_their_plate(subject: FrameSubject) -> None:
-    """A frame made for one plate frame names the one that the host shows at its time."""
+    """A frame that is made for a plate frame names the plate frame that is shown at its pts."""
     region = subject.info.output == "region"
     for feed in subject.feeds:
         for frame in subject.reference(feed):
@@ -184,12 +185,12 @@ def options_are_taken_over(subject: FrameSubject) -> None:
 
 
 def the_ladder_ends(subject: FrameSubject) -> None:
-    """A session that goes down in quality comes to an end of it."""
+    """Repeated calls of `lower` reach a lowest quality."""
     session = subject.open()
     for _ in range(MOST_RUNGS):
         if session.lower() is None:
             return
-    raise BrokenRuleError("`lower` never arrives at a lowest quality.")
+    raise BrokenRuleError("`lower` never returns None, so there is no lowest quality.")
 
 
 def _hears(subject: FrameSubject) -> None:

@@ -36,8 +36,8 @@ def info_is_consistent(subject: EngineSubject[Any]) -> None:
         "Its frames_per_step is below 1, or its frames_held below 0.",
     )
     require(info.voice_ahead_us >= 0, "Its voice_ahead_us is negative.")
-    require("voice" in info.inputs or not info.voice_ahead_us, "It looks ahead in a voice that does not drive it.")
-    require("motion" in info.inputs or not info.needs_image, "It needs images of a driver that does not drive it.")
+    require("voice" in info.inputs or not info.voice_ahead_us, "It has a voice_ahead_us, but not the input 'voice'.")
+    require("motion" in info.inputs or not info.needs_image, "It has needs_image, but not the input 'motion'.")
     table = engine.Settings.TABLE if engine.Settings is not None else info.name
     require(table == info.name, f"Its settings are the table '{table}', not '{info.name}'.")
     require(subject.make().info == info, "Two instances of it describe themselves differently.")
@@ -47,14 +47,14 @@ def options_travel(subject: EngineSubject[Any]) -> None:
     """The engine's options are plain JSON and valid on another machine; an unknown one is refused."""
     options = subject.engine.options()
     carried = {} if options is None else json.loads(options.model_dump_json())
-    require(subject.make().options(carried) == options, "Options that were handed over do not hold.")
+    require(subject.make().options(carried) == options, "Its options change when they are sent as JSON and read again.")
     if options is not None:
         options_schema(options)
     try:
         subject.make().options({"no_such_option": 1})
     except StudioError:
         return
-    raise BrokenRuleError("It takes an option that it does not have.")
+    raise BrokenRuleError("It accepts an option that it does not have.")
 
 
 def probe_is_cheap(subject: EngineSubject[Any]) -> None:
@@ -65,11 +65,13 @@ def probe_is_cheap(subject: EngineSubject[Any]) -> None:
     loaded = [name for name in MODELS if name in sys.modules and name not in subject.loaded]
     require(not loaded, f"{', '.join(loaded)} was imported by its module or its probe; import it in `open`.")
     if problem is not None:
-        require(isinstance(problem, Unavailable), "What its probe returns is neither None nor Unavailable.")
+        require(isinstance(problem, Unavailable), "Its probe returns neither None nor Unavailable.")
         sentence = problem.reason.strip()
         require(sentence and "\n" not in sentence, "Its probe does not give its reason in one sentence.")
     if known:
-        raise SkipTest(f"{known[0]} was loaded before; run the command, which begins without it")
+        raise SkipTest(
+            f"{known[0]} was imported before; run `python -m persona_studio.engine.testing`, which starts without it"
+        )
 
 
 def prepare_keeps_to_itself(subject: EngineSubject[Any]) -> None:
@@ -81,12 +83,12 @@ def prepare_keeps_to_itself(subject: EngineSubject[Any]) -> None:
     subject.engine.prepare(avatar, lambda done, total: told.append((done, total)))
     first = _files(avatar.folder)
     stray = [name for name in first if name not in before and not name.startswith(f"{subject.info.name}-")]
-    require(not stray, f"It keeps {', '.join(stray)} in the avatar; its files are those of Avatar.engine_file.")
+    require(not stray, f"It writes {', '.join(stray)} into the avatar; use the paths from Avatar.engine_file.")
     changed = [name for name in before if first.get(name) != before[name]]
     require(not changed, f"It changes {', '.join(changed)} of the avatar.")
     require(all(0 <= done <= total for done, total in told), f"Its progress is {told}.")
     subject.make().prepare(avatar)
-    require(_files(avatar.folder) == first, "It measures again what it has measured, or with another result.")
+    require(_files(avatar.folder) == first, "A second `prepare` writes its files again, or with other content.")
 
 
 def _files(folder: Path) -> dict[str, tuple[int, str]]:

@@ -13,7 +13,7 @@ from shared.runtime.arrays import from_bytes, to_bytes
 
 
 def the_first_is_like_the_second(subject: FrameSubject) -> None:
-    """Warming up changes nothing: the first session's frames are those of any later one."""
+    """Warming up has no effect: the frames of the first session are the same as those of later ones."""
     for feed in subject.drivers:
         check_same(subject.reference(feed), run(subject.open(), subject.inputs(feed)), "in the first session of all")
 
@@ -64,9 +64,9 @@ def _carried(session: EngineSession) -> dict[str, np.ndarray]:
 
 
 def reset_forgets(subject: FrameSubject) -> None:
-    """After a reset nothing is held back and no voice waits; from motion it continues as it was opened.
+    """After a reset no frame is held back and no voice is pending.
 
-    After a voice the head may come to rest in its own time.
+    Motion then gives the same frames as in a new session; after a voice, the head may return to rest gradually.
     """
     for feed in subject.drivers:
         session = subject.open()
@@ -77,7 +77,7 @@ def reset_forgets(subject: FrameSubject) -> None:
         require(not session.flush(), f"After a reset it flushes frames of the {feed} before.")
         found, whole = run(session, subject.inputs(feed)), subject.reference(feed)
         times, wanted = ([frame.pts for frame in frames] for frames in (found, whole))
-        require(times == wanted, f"Other frames come after a reset than after opening, from {feed}.")
+        require(times == wanted, f"After a reset, frames of {feed} have other times than after opening.")
         if feed != "voice":
             check_same(found, whole, f"after a reset, from {feed}")
 
@@ -126,7 +126,7 @@ def sessions_are_apart(subject: FrameSubject) -> None:
 
 
 def a_batch_shows_single_frames(subject: FrameSubject) -> None:
-    """`draw_batch` gives each session what it gives by itself."""
+    """`draw_batch` returns for each session the frames that it returns alone."""
     subject.check_available()
     if type(subject.engine).draw_batch is FrameEngine.draw_batch:
         raise SkipTest("it has no draw_batch of its own")
@@ -145,7 +145,7 @@ def a_batch_shows_single_frames(subject: FrameSubject) -> None:
 
 
 def begin_is_step(subject: FrameSubject) -> None:
-    """`begin` gives the frames of `step`, waited for at once or after the next one was begun."""
+    """`begin` gives the frames of `step`, whether they are waited for immediately or after the next `begin`."""
     if not subject.open().overlaps:
         raise SkipTest("it has no begin of its own")
     for feed in subject.feeds:
@@ -176,7 +176,7 @@ def _overlapping(session: EngineSession, inputs: list[Driving]) -> list[RoiFrame
 
 
 def together_is_one_by_one(subject: FrameSubject) -> None:
-    """Frames drawn several at a time are those drawn one by one, and numbers among them keep their place."""
+    """`together` gives the same frames as drawing one by one, and numbers among the frames keep their position."""
     session = subject.open()
     if type(session).together is EngineSession.together:
         raise SkipTest("it has no together of its own")
@@ -204,6 +204,6 @@ def _check_together(subject: FrameSubject, feed: Feed) -> None:
     one_by_one += [None] * len(single.flush())
     drawn = list(session.together(asked()))
     order = [each if isinstance(each, int) else None for each in drawn]
-    require(order == one_by_one, "Frames drawn together come in another order, or fewer of them.")
+    require(order == one_by_one, "`together` gives the frames in another order, or fewer of them.")
     frames = [each for each in drawn if isinstance(each, RoiFrame)]
     check_same(frames, whole, f"where several are drawn together, from {feed}", subject.tolerance)

@@ -47,7 +47,7 @@ class EngineSubject(Generic[E]):
         self.loaded = frozenset(sys.modules if loaded is None else loaded)
         self.make = make
         self.engine = make()
-        require(isinstance(self.engine, self.kind), f"It is no {self.kind.__name__}.")
+        require(isinstance(self.engine, self.kind), f"It is not a {self.kind.__name__}.")
         self.info = self.engine.info
         self._avatar = avatar
 

@@ -10,7 +10,7 @@ from shared.errors import StudioError
 
 
 def templates_are_its_own(subject: FrameSubject) -> None:
-    """It refuses files that are not motion templates of its own, and reads again what it recorded."""
+    """The engine refuses files that are not its motion templates, and reads the templates that it recorded."""
     info, suffixes = subject.info, subject.engine.template_suffixes
     require(
         ("template" in info.inputs) == bool(suffixes),
@@ -42,4 +42,4 @@ def templates_are_its_own(subject: FrameSubject) -> None:
         again.rate == template.rate, f"A template at {template.rate} has a rate of {again.rate} when it is read again."
     )
     frames = subject.open().step(Driving(0, None, None, recorded=again[0]))
-    require(frames or info.frames_held, "A frame of its own template moves nothing.")
+    require(frames or info.frames_held, "A frame of its own template gives no frame.")

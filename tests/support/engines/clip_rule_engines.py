@@ -79,7 +79,7 @@ class Spoiling(GoodClip):
         super().write(levels, clip, context)
 
 
-@breaks("units_stop_when_asked", "Unit levels never asks")
+@breaks("units_stop_when_asked", "Unit levels neither reports progress nor")
 class Deaf(GoodClip):
     def run(self, unit: UnitSpec, clip: Clip, context: RunContext) -> None:
         if unit.name == "levels":

@@ -249,13 +249,13 @@ class Misnamed(Good):
     info = replace(Good.info, name="Good One")
 
 
-@breaks("options_travel", "takes an option that it does not have")
+@breaks("options_travel", "accepts an option that it does not have")
 class Lax(Good):
     def options(self, given: Mapping[str, Any] = NOTHING) -> EngineOptions | None:
         return GoodOptions()
 
 
-@breaks("prepare_keeps_to_itself", r"keeps notes\.txt in the avatar")
+@breaks("prepare_keeps_to_itself", r"writes notes\.txt into the avatar")
 class Untidy(Good):
     def prepare(self, avatar: Avatar, progress: PrepareProgress = no_progress) -> None:
         (avatar.folder / "notes.txt").write_text("here", encoding="utf-8")
@@ -296,7 +296,7 @@ class HoldingSession(RuleSession):
         return [before] if before is not None else []
 
 
-@breaks("voice_gives_every_tick", "that voice_ahead_us allows for")
+@breaks("voice_gives_every_tick", "that are due within voice_ahead_us")
 class SlowRuleSession(RuleSession):
     def __init__(self, context: SessionContext) -> None:
         super().__init__(context)
@@ -334,7 +334,7 @@ class Startled(RuleSession):
         return super().apply(options)
 
 
-@breaks("the_ladder_ends", "never arrives at a lowest quality")
+@breaks("the_ladder_ends", "so there is no lowest quality")
 class Bottomless(RuleSession):
     def lower(self) -> str:
         return "Good goes on at less."
