@@ -27,7 +27,7 @@ def named(error: BaseException) -> str:
 
 
 TIMED_OUT = "Immediate exit requested"  # FFmpeg's message when PyAV ends a read after its timeout
-STALLED = "nothing has come for too long"
+STALLED = "no data was received in time"
 
 
 def short(error: BaseException) -> str:

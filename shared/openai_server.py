@@ -60,10 +60,12 @@ class OpenAIServer:
             finally:
                 await answer.aclose()
         except httpx2.TimeoutException as error:
-            late = "does not take the connection" if isinstance(error, httpx2.ConnectTimeout) else "has sent nothing"
-            raise ServerError(f"{self.name} {late} for too long; is it overloaded?") from None
+            late = "accept the connection" if isinstance(error, httpx2.ConnectTimeout) else "respond"
+            raise ServerError(f"{self.name} did not {late} in time; is it overloaded?") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError, UnicodeError) as error:
-            why = "it is away" if isinstance(error, httpx2.ConnectError) else short(error) or type(error).__name__
+            why = (
+                "connection failed" if isinstance(error, httpx2.ConnectError) else short(error) or type(error).__name__
+            )
             raise ServerError(f"{self.name} cannot be reached ({why}); check {self.setting}_URL.") from None
 
     async def _begun(self, path: str, request: Mapping[str, Any]) -> httpx2.Response:
@@ -97,11 +99,11 @@ class OpenAIServer:
         """The reason why the server refused the request, in one sentence without the key."""
         status = answer.status_code
         if status in (401, 403):
-            return f"{self.name} refuses the key ({status}); set {self.setting}_KEY."
+            return f"{self.name} rejects the API key ({status}); set {self.setting}_KEY."
         if status == 404:
             return f"{self.name} has no such address or model (404); check {self.setting}_URL and _MODEL."
         if answer.is_redirect:
-            return f"{self.name} sends on to another address; set {self.setting}_URL to that one."
+            return f"{self.name} redirects to another address; set {self.setting}_URL to that address."
         body = b""
         async for block in answer.aiter_bytes():
             body += block

@@ -17,23 +17,24 @@ MAX_OPTIONS_BYTES = 4 << 10  # size of a scene's or a job's options as JSON
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What the operator wants to be on air.
+    """The wanted state of a channel, as the operator sets it.
 
-    revision: counts up with every change; a service's pulse says which one it has.
+    revision: counts up with every change; a service's pulse reports the revision that it has applied.
     on_air: whether the channel is on air; off air the program is the plate alone, without sound.
-    options: the engine's options by name; what is not among them is as the engine's settings say.
+    avatar, engine: their names.
     driver: a driver's word, see `shared.driver_ref`.
-    loop: a file driver starts again at its end.
-    label: the visible "AI-generated" label.
-    burn_captions: what is heard of texts is drawn into the frames that leave: recording, RTMP, LiveKit.
-    neutral: counts up each time the operator re-takes the neutral face.
+    loop: whether a file driver starts again at its end.
+    label: whether outputs draw the visible "AI-generated" label.
+    burn_captions: whether captions of spoken texts are drawn into the frames of the recording, RTMP and LiveKit.
+    muted: whether the program is without sound.
+    neutral: counts up each time the operator takes the driver's neutral face again.
     recording: path of the recording that should be running, or "".
     rtmp: whether the program is pushed to the RTMP address of the settings.
     livekit: whether the program is published to the LiveKit server of the settings.
-    record_clean, rtmp_clean: that output takes the frame without the label.
-    driver_image: how much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs it,
-        small for those who watch, or none. Not the operator's to choose: the gateway says it with every scene that it
-        sends.
+    record_clean, rtmp_clean: whether the recording or RTMP output omits the label.
+    options: the engine's options by name; the engine's settings apply to all others.
+    driver_image: how much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs the
+        image, small for a preview, or none. The gateway sets it in every scene that it sends; the operator does not.
     """
 
     revision: int = 0

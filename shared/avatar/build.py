@@ -95,7 +95,7 @@ def remove_avatar(home: Path, name: str) -> None:
     """Delete an avatar. Raises StudioError when there is none of that name, or it cannot be removed."""
     folder = avatar_folder(home, name)
     if folder.is_symlink() or not folder.is_dir():
-        raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows what there is.")
+        raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows all avatars.")
     # Renamed first, so that a concurrent list of avatars shows a complete one or none.
     doomed = folder.with_name(f"{BUILDING}{name}-removed-{os.getpid()}-{time.monotonic_ns()}")
     try:
@@ -108,7 +108,7 @@ def remove_avatar(home: Path, name: str) -> None:
 def check_rights(text: str) -> None:
     """Raise StudioError for a statement of rights with control characters: it is shown, printed and stored."""
     if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\r\t" for char in text):
-        raise StudioError("The rights hold characters that cannot be shown; write them as plain text.")
+        raise StudioError("The statement of rights contains control characters; write it as plain text.")
 
 
 def add_avatar(

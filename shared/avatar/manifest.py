@@ -95,7 +95,7 @@ def read_avatar_manifest(folder: Path) -> AvatarManifest:
             raise ValueError(f"more than {MAX_BYTES >> 20} MB")
         content = json.loads(path.read_bytes())
     except FileNotFoundError:
-        raise StudioError(f"There is no avatar '{folder.name}'; `studio avatar list` shows what there is.") from None
+        raise StudioError(f"There is no avatar '{folder.name}'; `studio avatar list` shows all avatars.") from None
     except (OSError, ValueError, RecursionError) as error:
         raise StudioError(f"{folder / FILE} cannot be read ({error}); add the avatar again.") from error
     version = content.get("schema") if isinstance(content, dict) else None

@@ -104,7 +104,7 @@ def follow_body(
         images, round(MAX_PLATE_S * fps), f"{called} is longer than {MAX_PLATE_S} s; the plate ends there.", notes
     )
     with PlateFrameWriter(folder) as frames:
-        track = follow_film(called, frames.added(most), _share_of(total, progress))
+        track = follow_film(called, frames.added(most), _plate_progress(total, progress))
         film = understand_film(called, track, fps, frames.read, exclude=exclude, still_s=still_s, as_it_is=as_it_is)
         frames.add_blends(film.round.blends)
     notes += _cut_out_note(called, frames)
@@ -129,7 +129,7 @@ def follow_plate(
     like `follow_body`.
     """
     with PlateFrameWriter(folder) as frames:
-        track = follow_film(name, _copied(old, count, frames), _share_of(count, progress))
+        track = follow_film(name, _copied(old, count, frames), _plate_progress(count, progress))
         film = understand_film(name, track, old.fps, frames.read, exclude=exclude, still_s=still_s)
         frames.add_blends(film.round.blends)
     notes = (*_cut_out_note(name, frames), *film.report.notes(name))
@@ -147,10 +147,12 @@ def _copied(old: Plate, count: int, frames: PlateFrameWriter) -> Iterator[ImageA
 def _cut_out_note(name: str, frames: PlateFrameWriter) -> tuple[str, ...]:
     if not frames.clear:
         return ()
-    return (f"{name} has its own cut-out, which outputs with alpha use; elsewhere grey shows behind it.",)
+    return (
+        f"{name} has its own alpha channel, which outputs with alpha use; other outputs show grey behind the host.",
+    )
 
 
-def _share_of(total: int, progress: StageProgress) -> Callable[[int], None]:
+def _plate_progress(total: int, progress: StageProgress) -> Callable[[int], None]:
     return lambda done: progress("plate", min(1.0, done / max(total, 1)))
 
 
@@ -222,12 +224,12 @@ def turned_note(roi_face: Face, faces: list[Face]) -> tuple[str, ...]:
     if turned <= MAX_REST_DEGREES + TURNED_TOO_FAR:
         return (
             f"The portrait's face is turned {turned:.0f} degrees away from the body's and is turned back to fit: its "
-            "far side is drawn from few pixels, and an edge may show at the brow or cheek. A portrait that looks where "
-            "the body looks fits better.",
+            "far side is drawn from few pixels, and an edge may show at the brow or cheek. A portrait that looks in "
+            "the same direction as the body fits better.",
         )
     return (
         f"The portrait's face is turned {turned:.0f} degrees away from the body's, of which {MAX_REST_DEGREES:.0f} can "
-        "be corrected: it will look to the side on that body. Use a portrait that looks where the body looks.",
+        "be corrected, so the host will look to the side. Use a portrait that looks in the same direction as the body.",
     )
 
 
@@ -344,10 +346,10 @@ def _open_video(body: Path, notes: list[str]) -> tuple[float, int, Iterator[Sour
     reader = VideoReader(body, max_side=MAX_SIDE_PX)
     fps = min(60.0, max(1.0, float(reader.fps)))
     seconds = min(reader.duration or MAX_PLATE_S, MAX_PLATE_S)
-    return fps, round(seconds * fps), _noting_damage(reader, _regular(reader, fps), fps, notes)
+    return fps, round(seconds * fps), _with_damage_notes(reader, _at_constant_rate(reader, fps), fps, notes)
 
 
-def _noting_damage(
+def _with_damage_notes(
     reader: VideoReader, images: Iterator[SourceFrame], fps: float, notes: list[str]
 ) -> Iterator[SourceFrame]:
     """Yield the images, and afterwards append notes on frames that could not be decoded and on a truncated file."""
@@ -360,7 +362,7 @@ def _noting_damage(
         notes.append(note)
 
 
-def _regular(reader: VideoReader, fps: float) -> Iterator[SourceFrame]:
+def _at_constant_rate(reader: VideoReader, fps: float) -> Iterator[SourceFrame]:
     """Yield a video's frames at a constant rate, because a plate has one and phones record unevenly."""
     with reader:
         shown: SourceFrame | None = None

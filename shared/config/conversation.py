@@ -24,7 +24,7 @@ class ConversationSettings(LayeredSettings):
     model_config = SettingsConfigDict(env_prefix=f"{PREFIX}CONVERSATION_")
 
     speech_to_text_url: str = Field(
-        "", description="server that writes down speech, such as https://api.openai.com/v1 or http://127.0.0.1:8000/v1"
+        "", description="speech-to-text server, such as https://api.openai.com/v1 or http://127.0.0.1:8000/v1"
     )
     speech_to_text_key: SecretStr = Field(
         SecretStr(""), description="its API key; empty for a server that asks for none"
@@ -33,7 +33,7 @@ class ConversationSettings(LayeredSettings):
     language: str = Field(
         "",
         pattern=r"^([a-z]{2,3})?$",
-        description="language that people speak, such as en; the server's guess when empty",
+        description="language that people speak, such as en; when empty, the server detects it",
     )
     chat_url: str = Field("", description="chat server, such as https://api.openai.com/v1 or http://127.0.0.1:11434/v1")
     chat_key: SecretStr = Field(SecretStr(""), description="its API key; empty for a server that asks for none")
@@ -58,11 +58,11 @@ class ConversationSettings(LayeredSettings):
         try:
             return value.expanduser().absolute() if value is not None else None
         except RuntimeError:
-            raise ValueError("there is no such user here; give the file in full") from None
+            raise ValueError("there is no such user on this machine; give the full path") from None
 
     def missing(self) -> str:
         """Return a sentence that says which setting a conversation still needs; "" if none."""
-        for name, does in (("chat_url", "answers"), ("speech_to_text_url", "writes down what is spoken")):
+        for name, role in (("chat_url", "chat server"), ("speech_to_text_url", "speech-to-text server")):
             if not getattr(self, name):
-                return f"No server that {does} is set; set {self.variable(name)}, and see docs/conversation.md."
+                return f"No {role} is set; set {self.variable(name)} (see docs/conversation.md)."
         return ""

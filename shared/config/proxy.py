@@ -19,7 +19,9 @@ def proxy_network(value: str) -> IPv4Network | IPv6Network:
     except ValueError:
         raise ValueError("give the proxy's address, such as 127.0.0.1, or its network, such as 10.0.0.0/8") from None
     if network.prefixlen == 0:
-        raise ValueError("this is every address, and what anyone can send is not to be trusted; give the proxy's own")
+        raise ValueError(
+            "this matches every address, so anyone's headers would be trusted; give the proxy's own address"
+        )
     return network
 
 
@@ -30,7 +32,7 @@ def path_prefix(value: str) -> str:
         raise ValueError("give a path such as /studio, of letters, digits and - . _ ~")
     first = prefix[1:].split("/")[0]
     if first in OWN_PATHS:
-        raise ValueError(f"the studio has paths of its own below /{first}; choose another")
+        raise ValueError(f"the studio has its own paths below /{first}; choose another prefix")
     return prefix
 
 

@@ -94,7 +94,7 @@ class Settings(LayeredSettings):
     allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
     trusted_proxies: list[str] = Field(
         [],
-        description="addresses or networks of proxies whose X-Forwarded-Host, -Port, -Proto and -Prefix are believed",
+        description="addresses or networks of proxies whose X-Forwarded-Host, -Port, -Proto and -Prefix are trusted",
     )
     path_prefix: str = Field("", description="path below which a proxy shows the studio, such as /studio")
     frame_ancestors: list[str] = Field(
@@ -114,11 +114,11 @@ class Settings(LayeredSettings):
     voice: str = Field(
         "",
         pattern=r"^([a-z][a-z0-9_]{0,39})?$",
-        description="voice that speaks text; the first that can here when empty",
+        description="voice that speaks text; when empty, the first one that works on this machine",
     )
     loop: bool = Field(True, description="a file driver starts again at its end")
     label: bool = Field(True, description='show the "AI-generated" label')
-    burn_captions: bool = Field(False, description="draw what is heard of texts into recording, RTMP and LiveKit")
+    burn_captions: bool = Field(False, description="draw captions of spoken texts into recording, RTMP and LiveKit")
     record: Path | None = Field(None, description="record the program into this MP4 from the start")
     record_split_minutes: float = Field(0, ge=0, le=1440, description="begin a new part after this long; 0 is never")
     record_split_megabytes: int = Field(0, ge=0, description="begin a new part beyond this size; 0 is never")
@@ -131,14 +131,16 @@ class Settings(LayeredSettings):
         description="Redis that wakes the workers, redis:// or rediss://; the studio's own when unset; also REDIS_URL",
     )
     segment_seconds: float = Field(
-        10, ge=0.2, le=600, description="length of the pieces that workers render; a lost one costs that much again"
+        10, ge=0.2, le=600, description="length of the segments that workers render; a lost segment is rendered again"
     )
     rtmp_url: SecretStr | None = Field(
         None, description="push the program to this rtmp:// or rtmps:// address, stream key included, from the start"
     )
     rtmp_kbps: int = Field(2500, ge=200, le=50_000, description="bit rate of the video that is pushed, kbit/s")
     clean_feed_right: str = Field(
-        "", max_length=500, description="what entitles you to output frames without the label; kept in the log"
+        "",
+        max_length=500,
+        description="your right to output frames without the label, such as a licence; written to the log",
     )
     clean_feed: list[Literal["record", "rtmp"]] = Field(
         [], description="outputs that begin without the label; needs clean_feed_right"
@@ -150,12 +152,15 @@ class Settings(LayeredSettings):
     livekit_api_secret: SecretStr = Field(SecretStr(""), description="LiveKit API secret; also LIVEKIT_API_SECRET")
     livekit_room: str = Field("", max_length=64, description="room to publish in; the channel's name when empty")
     livekit_codec: Literal["vp8", "h264", "vp9", "av1"] = Field("vp8", description="codec of the published video")
-    livekit_kbps: int = Field(0, ge=0, le=50_000, description="highest bit rate of the video, kbit/s; 0 is by size")
+    livekit_kbps: int = Field(
+        0, ge=0, le=50_000, description="highest bit rate of the video, kbit/s; 0 chooses by frame size"
+    )
     livekit_simulcast: bool = Field(
-        False, description="also publish smaller frames for poor lines; costs half as much again, starts small"
+        False,
+        description="also publish smaller frames for slow connections; takes half as much CPU again, starts small",
     )
     livekit_degradation: Literal["maintain-resolution", "maintain-framerate", "balanced"] = Field(
-        "maintain-resolution", description="what a line or machine that is too slow keeps"
+        "maintain-resolution", description="what to keep when the connection or the machine is too slow"
     )
     sessions: SessionSettings = Field(
         SessionSettings(), description="faces for voice bots: allowed_livekit_urls and max_sessions"
@@ -184,7 +189,7 @@ class Settings(LayeredSettings):
         try:
             return value.expanduser().absolute() if value is not None else None
         except RuntimeError:
-            raise ValueError("there is no such user here; give the folder in full") from None
+            raise ValueError("there is no such user on this machine; give the full path") from None
 
     @field_validator("host")
     @classmethod

@@ -37,7 +37,7 @@ def toml_data() -> dict[str, Any]:
         reason = found[1] if found else str(error)
         number = int(found[2]) if found and found[2] else text.rstrip("\n").count("\n") + 1
         raise StudioError(
-            f'{_place(text, number)}: {reason}; TOML is as in fps = 25 or avatar = "mine", each setting once.'
+            f'{_place(text, number)}: {reason}; write settings like fps = 25 or avatar = "mine", each once.'
         ) from None
 
 
@@ -46,7 +46,8 @@ def toml_text() -> str:
     path = Path(TOML)
     if path.is_dir():
         raise StudioError(
-            f"{path.absolute()} is a folder, but the settings file belongs there; move it, or start elsewhere."
+            f"{path.absolute()} is a folder, but must be the settings file; move the folder, or start the studio in "
+            "another one."
         )
     if path.is_symlink() and not path.exists():
         raise StudioError(f"{path.absolute()} is a link to a file that does not exist; correct it, or remove it.")
@@ -66,7 +67,9 @@ def toml_text() -> str:
             f"{_place(line, _line_feeds(before).count(chr(10)) + 1)}, is not text in UTF-8; {SAVE}."
         ) from None
     if "\0" in text:
-        raise StudioError(f"{TOML} is not text in UTF-8 but in UTF-16 without a mark, or no text at all; {SAVE}.")
+        raise StudioError(
+            f"{TOML} is not UTF-8 text: it is UTF-16 without a byte order mark, or not text at all; {SAVE}."
+        )
     return _line_feeds(text)
 
 

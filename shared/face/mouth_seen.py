@@ -41,7 +41,7 @@ def mouth_notes(image: ImageArray, face: Face, name: str) -> list[str]:
     if wide or face.mouth_opening > OPEN_MOUTH:
         what = "grins" if wide else "has an open mouth"
         return [
-            f"The face in {name} {what}: the host cannot look calm, and moves less. Use a portrait with closed lips."
+            f"The face in {name} {what}, so the host cannot look calm and moves less. Use a portrait with closed lips."
         ]
     return []
 

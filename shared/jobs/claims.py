@@ -144,7 +144,7 @@ def completion_record(store: Store, job: str, unit: str) -> DoneRecord:
     name = f"{_place(job, unit)}/done.json"
     found = read_record(store, name, DoneRecord)
     if found is None and is_done_damaged(store, job, unit):
-        raise StudioError(f"The record of {unit} is damaged on the disk; `studio jobs retry {job}` makes it again.")
+        raise StudioError(f"The record of {unit} is damaged; `studio jobs retry {job}` does the unit again.")
     if found is None:
         raise StudioError(f"{unit} of job {job} is not done yet.")
     return found

@@ -146,7 +146,7 @@ def read_job_manifest(store: Store, job: str) -> Manifest:
     if raw is None:
         if ID.fullmatch(job) and store.list(folder(job)):
             raise DamagedJobError(f"Job '{job}' has lost its job.json; `studio jobs rm {job}` removes what is left.")
-        raise StudioError(f"There is no job '{job[:60]}'; `studio jobs list` shows what there is.")
+        raise StudioError(f"There is no job '{job[:60]}'; `studio jobs list` shows all jobs.")
     try:
         made = _parsed(raw)
     except ValidationError as error:

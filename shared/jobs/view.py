@@ -20,9 +20,9 @@ _SIGNS: dict[SegmentState, str] = {"done": DONE, "rendering": RENDERING, "parked
 class SegmentStatus:
     """A segment of a job.
 
-    attempts: how often its render was begun. done: of its ticks. reason: why the last attempt failed, "" where none
-    did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment of frames. words: its
-    title, "" where it has none.
+    attempts: number of times its rendering was begun. done: number of its ticks that are done. reason: why the last
+    attempt failed, "" if none did. unit: name of a clip engine's unit, whose ticks are steps; "" for a segment of
+    frames. words: its title, "" if it has none.
     """
 
     number: int

@@ -78,7 +78,7 @@ def choose_encoder(codec: str, name: str | None = None) -> EncoderSpec:
     chosen = next((each for each in known if each.name == name), None)
     if chosen is None:
         names = ", ".join(each.name for each in known)
-        raise StudioError(f"{codec} is not encoded by '{name[:40]}'; choose one of {names}.")
+        raise StudioError(f"'{name[:40]}' cannot encode {codec}; choose one of {names}.")
     if not _opens(chosen):
         raise StudioError(
             f"The encoder {name} does not open on this machine; render with {known[-1].name}, or on a machine where it "

@@ -138,7 +138,7 @@ class VideoReader:
             frames = self._whole()
             first = next(frames, None)
             if first is None:
-                raise StudioError(f"{self.name} holds no frame that can be read; export or download it again.")
+                raise StudioError(f"{self.name} contains no readable frame; export or download it again.")
             self._measure(first, max_side)
             self.origin = stamp_of(first)
             self._timed = self._from(start, chain([first], frames))
@@ -151,7 +151,7 @@ class VideoReader:
         if stream is None:
             raise StudioError(f"{self.name} has no video in it; give a video file.")
         if stream.codec_context is None:
-            raise StudioError(f"The video of {self.name} is in a format that is not read; convert it to H.264.")
+            raise StudioError(f"The video of {self.name} has an unsupported format; convert it to H.264.")
         if stream.codec_context.width * stream.codec_context.height > MAX_VIDEO_PIXELS:
             raise StudioError(f"{self.name} has {stream.width}x{stream.height} pixels; use a video of 8K or less.")
         stream.thread_type = "AUTO"
@@ -308,7 +308,7 @@ def decoded_sound(
     if stream is None:
         return
     if stream.codec_context is None:
-        raise StudioError(f"The sound of {name} is in a format that is not read; convert it to AAC or WAV.")
+        raise StudioError(f"The sound of {name} has an unsupported format; convert it to AAC or WAV.")
     origin = (container.start_time or 0) if container.start_time and container.start_time > 0 else 0
     mix = Downmix("mono")
     next_pts = 0

@@ -118,7 +118,7 @@ def read_timeline(
         reported = Fraction(video.average_rate or video.guessed_rate or 0) if video is not None else Fraction(0)
     pts, last = shown.pts, shown.last
     if not len(pts):
-        raise StudioError(f"{name} holds no {'video' if video else 'sound'} at all; export or download it again.")
+        raise StudioError(f"{name} contains no {'video' if video else 'sound'}; export or download it again.")
     if video is None:
         duration = Fraction(int(pts[-1]) - int(pts[0]) + max(last, 0), US)
         notes = breaks_off(name, float(duration), promised)
@@ -176,8 +176,8 @@ def breaks_off(name: str, seconds: float, promised: float | None) -> tuple[str, 
     if promised is None or seconds >= promised - max(BREAKS_OFF_S, 0.02 * promised):
         return ()
     return (
-        f"{name} breaks off after {seconds:.1f} of {promised:.1f} seconds; what is there is used. Copy or download it "
-        "again for the rest.",
+        f"{name} ends after {seconds:.1f} of {promised:.1f} seconds; only this part is used. Copy or download it again "
+        "for the rest.",
     )
 
 

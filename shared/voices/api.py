@@ -20,7 +20,7 @@ class VoiceError(StudioError):
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word as it is spoken. start, end: seconds from the beginning of what `speak` was given."""
+    """A spoken word. start, end: seconds from the beginning of the text given to `speak`."""
 
     text: str
     start: float

@@ -115,6 +115,6 @@ class _Sound:
 
     def _no_pcm(self) -> VoiceError:
         return VoiceError(
-            f"{self._server} sends {self._kind[:60] or 'something'} that is no 16 bit mono PCM; "
+            f"{self._server} sends {self._kind[:60] or 'other data'}, not 16 bit mono PCM; "
             "choose a server or model that streams PCM."
         )

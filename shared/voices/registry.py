@@ -14,8 +14,8 @@ from shared.voices.settings import VoiceSettings
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 FIRST, LAST = ("openai", "piper"), ("espeak",)  # order in which a voice is chosen; all others come between
 NO_VOICE = (
-    "There is no voice here that speaks text: install one (sudo apt-get install espeak-ng), or set "
-    "STUDIO_VOICE_OPENAI_URL to a server with the OpenAI speech API; `studio voices` lists what there could be."
+    "No voice can speak on this machine: install one (sudo apt-get install espeak-ng), or set "
+    "STUDIO_VOICE_OPENAI_URL to a server with the OpenAI speech API; `studio voices` lists all voices."
 )
 
 
@@ -80,7 +80,7 @@ def problem_of(voice: Voice) -> Unavailable | None:
     except StudioError as error:
         return Unavailable(str(error))
     except Exception as error:  # another package's code may raise anything
-        return Unavailable(f"{voice.title} cannot say whether it speaks here ({named(error)}); update its package.")
+        return Unavailable(f"The check of voice {voice.title} failed ({named(error)}); update its package.")
 
 
 def open_voice(name: str) -> Voice:

@@ -43,7 +43,7 @@ async def spoken_sentence(voice: Voice, sentence: str) -> AsyncGenerator[SpokenP
                 samples = decoder.feed(block.pcm[at : at + rate])
                 total += len(samples)
                 if total > MAX_SENTENCE_SAMPLES:
-                    raise VoiceError(f"{voice.title} does not come to the end of a sentence; use another voice.")
+                    raise VoiceError(f"{voice.title} does not finish a sentence; use another voice.")
                 yield SpokenPart(samples, () if at else block.words)
     samples = decoder.flush() if decoder else np.zeros(0, np.int16)
     if not total + len(samples):

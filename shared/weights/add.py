@@ -79,7 +79,7 @@ def _take_file(
     if not path and (reason := damage(source)):
         raise StudioError(f"{source} {reason}; download it again.")
     if not (path := path or recognise(source)):
-        raise StudioError(f"{source} is none of {weights.title}'s files; `studio weights list` says what they are.")
+        raise StudioError(f"{source} is not one of {weights.title}'s files; `studio weights list` shows them.")
     found.added.append(_copied(folder, path, str(source), lambda: source.open("rb")))
 
 
@@ -96,7 +96,8 @@ def _take_members(weights: EngineWeights, folder: Path, source: Path, known: dic
             taken += 1
     if not taken:
         raise StudioError(
-            f"{source} has none of {weights.title}'s files as they are known; use the version that the manifest names."
+            f"{source} contains none of {weights.title}'s files with a known checksum; use the version that the "
+            "manifest names."
         )
 
 

@@ -17,7 +17,7 @@ StateDict = dict[str, "Tensor"]
 WRAPPERS = ("state_dict", "model", "module", "params", "params_ema", "net_g", "generator")
 PREFIX = "module."  # prefix that torch's data parallelism adds to every name
 NAMED = 3  # tensors named in one sentence
-AGAIN = "put a whole one there; `studio weights pull` fetches those that are published."
+AGAIN = "replace it with a complete file; `studio weights pull` downloads those that are published."
 
 
 def load_state(path: Path, key: str | None = None) -> StateDict:
@@ -59,7 +59,7 @@ def _pickled(path: Path) -> Any:
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipped)
     except pickle.UnpicklingError:
         raise StudioError(
-            f"{path} holds more than tensors, which could run code here; it was refused. Use the authors' own file."
+            f"{path} contains more than tensors, which could run code; it was refused. Use the authors' own file."
         ) from None
     except Exception as error:  # torch may raise anything for an invalid file
         first = (str(error).splitlines() or [type(error).__name__])[0][:200]
@@ -113,7 +113,9 @@ def check_state(
     told += [f"has {first_names(unknown)} too many"] if unknown and strict else []
     told += [first_names(bent)] if bent else []
     if told:
-        raise StudioError(f"{what} does not fit the network: it {', and '.join(told)}; is it another version's?")
+        raise StudioError(
+            f"{what} does not fit the network: it {', and '.join(told)}; does it belong to another version?"
+        )
     return {name: state[name] for name in wanted if name in state}
 
 

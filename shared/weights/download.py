@@ -197,7 +197,9 @@ def _with_retries(
 def _unreachable(url: str, error: Exception) -> StudioError:
     host = urlsplit(url).netloc
     if isinstance(error, InterruptedDownload):
-        return StudioError(f"{host} does not finish {_name(url)}: {error}; what came is kept, pull again to continue.")
+        return StudioError(
+            f"{host} did not finish sending {_name(url)}: {error}; the part received is kept, pull again to continue."
+        )
     why = str(error) or type(error).__name__
     return StudioError(
         f"{host} cannot be reached ({why}); check the connection, or name a mirror with STUDIO_WEIGHTS_HUB or "
@@ -255,7 +257,7 @@ def _lock(file: BufferedIOBase, to: Path) -> None:
 
 def _unwritable(to: Path, error: OSError) -> StudioError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpaceError(f"The disk of {to.parent} is full; what came is kept: free some space and pull again.")
+        return NoSpaceError(f"The disk of {to.parent} is full; free some space and pull again to continue.")
     return StudioError(f"{to} cannot be written ({error.strerror}); choose another folder with STUDIO_WEIGHTS.")
 
 

@@ -175,7 +175,7 @@ def inspect_file(file: WeightFile, folder: Path, record: Mapping[str, PulledFile
 
 
 def missing_weights_error(weights: EngineWeights, folder: Path | None = None) -> str:
-    """Return a sentence that names missing or damaged files and the command that gets them; "" if all are intact."""
+    """Return a sentence that names missing or damaged files and the command to download them, or ""."""
     needed = [file for file in weights.files if not file.optional]
     if not needed:
         return ""
@@ -188,12 +188,12 @@ def missing_weights_error(weights: EngineWeights, folder: Path | None = None) ->
     if not wrong:
         return ""
     fetched = any(file.hub for file, _ in wrong)
-    way = f"`{pull_command(weights)}` gets them" if fetched else weights.by_hand.rstrip(".")
+    way = f"`{pull_command(weights)}` downloads them" if fetched else weights.by_hand.rstrip(".")
     if len(wrong) == len(needed) and all(said == "is missing" for _, said in wrong):
         return f"{weights.title}'s weights are not in {folder}; {way}."
     told = [f"{file.path} {said}" for file, said in wrong[:NAMED]]
     more = f" (and {len(wrong) - NAMED} more)" if len(wrong) > NAMED else ""
-    return f"{weights.title}'s weights in {folder} are not whole: {', '.join(told)}{more}; {way}."
+    return f"{weights.title}'s weights in {folder} are incomplete or damaged: {', '.join(told)}{more}; {way}."
 
 
 def missing_files(weights: EngineWeights, folder: Path) -> list[WeightFile]:

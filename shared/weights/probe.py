@@ -40,7 +40,7 @@ def _damaged_safetensors(path: Path, size: int) -> str:
     with path.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         if length > MAX_HEADER_BYTES:
-            return "is not safetensors: its header claims to be larger than any"
+            return "is not safetensors: its header states an impossible size"
         if 8 + length > size:
             return "is truncated"
         try:
@@ -60,13 +60,13 @@ def _damaged_torch(path: Path, size: int, head: bytes) -> str:
             return "is truncated"
         # torch never compresses entries: one that is larger than the file is an attack on memory
         if any(e.compress_type != zipfile.ZIP_STORED or e.file_size > size for e in entries):
-            return "is not a PyTorch file: it unpacks to more than it holds"
+            return "is not a PyTorch file: its content is compressed, or larger than the file"
         return ""
     if head.startswith(b"\x80"):
         return ""  # torch before 1.6 wrote a bare pickle, which states no length to check
     if head.lstrip()[:1] in (b"<", b"{") or head[:256].isascii():
         return "is text and not weights (a web page or an error message was saved under this name)"
-    return "is not a file that torch has written"
+    return "is not a file written by torch"
 
 
 def _damaged_json(path: Path, size: int) -> str:

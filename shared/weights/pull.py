@@ -140,11 +140,14 @@ def _offer(
     other_size = None not in (size, offer.size) and size != offer.size
     other_sha = None not in (sha, offer.sha256) and sha != offer.sha256
     if other_size or other_sha:
-        named = "the manifest" if file.sha256 or file.size is not None else "the first pull here"
-        raise StudioError(
-            f"{urlsplit(hub).netloc} offers another {file.file} than {named} knows; see what its authors say of it, "
-            "then delete its entry in pulled.json to trust the new one."
-        )
+        if (other_sha and file.sha256) or (other_size and file.size is not None):
+            differs = "the one in the manifest; update the studio, or get that version and use `studio weights add`."
+        else:
+            differs = (
+                "the one pulled first; check the authors' announcements, then delete its entry in pulled.json to trust "
+                "the new file."
+            )
+        raise StudioError(f"{urlsplit(hub).netloc} offers a {file.file} that differs from {differs}")
     sha = sha or offer.sha256
     return replace(offer, size=size if offer.size is None else offer.size, sha256=sha, tag=sha or offer.tag)
 
@@ -155,8 +158,8 @@ def _room(folder: Path, offers: Sequence[tuple[WeightFile, download.FileOffer]])
     free = shutil.disk_usage(existing).free
     if needs + SPARE_BYTES > free:
         raise NoSpaceError(
-            f"{needs / 1e9:.1f} GB are to be fetched into {folder}, and its disk has {free / 1e9:.1f} GB free; make "
-            "room, or choose another folder with STUDIO_WEIGHTS."
+            f"The download into {folder} needs {needs / 1e9:.1f} GB, but its disk has {free / 1e9:.1f} GB free; free "
+            "some space, or choose another folder with STUDIO_WEIGHTS."
         )
 
 
@@ -229,12 +232,12 @@ def _verdict(
         return "damaged", f"cannot be read ({error.strerror})", ""
     progress(file.path, where.stat().st_size, where.stat().st_size)
     if where != folder / file.path:
-        return "ok", f"lies as {where.relative_to(folder)}, for which no hash is known", digest
+        return "ok", f"is stored as {where.relative_to(folder)}, for which no hash is known", digest
     known = file.sha256 or (record[file.path].sha256 if file.path in record else "")
     if not known:
-        return "unknown", "no hash is known to hold it against", digest
+        return "unknown", "no hash is known to compare it with", digest
     if digest != known:
-        return "changed", f"is not the file it was (SHA-256 {digest[:16]}… instead of {known[:16]}…)", digest
+        return "changed", f"differs from the known file (SHA-256 {digest[:16]}… instead of {known[:16]}…)", digest
     return "ok", "", digest
 
 

@@ -22,7 +22,7 @@ def test_the_voices_are_listed_with_what_helps(
     run("voices")
     said = capsys.readouterr().out
     assert "espeak  unavailable  eSpeak NG" in said and "To enable it: sudo apt-get install espeak-ng" in said
-    assert "There is no voice here that speaks text" in said
+    assert "No voice can speak on this machine" in said
     run("voices", "--json")
     rows = json.loads(capsys.readouterr().out)
     assert [row["name"] for row in rows] == ["openai", "piper", "espeak"] and not any(row["chosen"] for row in rows)

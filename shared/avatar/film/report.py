@@ -29,7 +29,7 @@ class _ReportPart(BaseModel):
 
 
 class Stretch(_ReportPart):
-    """Frames `first` up to, without, `end`, of one kind."""
+    """Frames of one kind, from `first` up to but not including `end`."""
 
     kind: Kind
     first: int
@@ -37,9 +37,9 @@ class Stretch(_ReportPart):
 
 
 class Shot(_ReportPart):
-    """Frames between two cuts: `first` up to, without, `end`.
+    """Frames between two cuts, from `first` up to but not including `end`.
 
-    like_before: whether its face looks like the one of the shots before.
+    like_before: whether its face looks like the face of the shots before.
     """
 
     first: int
@@ -48,9 +48,10 @@ class Shot(_ReportPart):
 
 
 class Join(_ReportPart):
-    """Where frame `first` follows frame `last`.
+    """A place where frame `first` is played after frame `last`.
 
-    fade: frames of a cross-fade between them. motion, change: the most from one frame to the next, as in `Loop`.
+    fade: number of cross-fade frames between them. motion, change: largest values from one frame to the next, as in
+    `Loop`.
     """
 
     last: int
@@ -61,20 +62,21 @@ class Join(_ReportPart):
 
 
 class LoopPart(_ReportPart):
-    """Frames `first` up to, without, `end`, played one after the other."""
+    """Frames that are played in sequence, from `first` up to but not including `end`."""
 
     first: int
     end: int
 
 
 class Loop(_ReportPart):
-    """What is played, round and round: parts with a join between each two.
+    """The loop that is played: parts, with a join between each two.
 
-    closing: the join from the end of the last to the beginning of the first; without it they are played to and fro.
+    closing: the join from the end of the last part to the beginning of the first; without it the parts are played
+    forwards and backwards.
 
-    seam_motion, seam_change: the most that happens from one frame to the next at a join or turn: the face's motion as a
-    share of its size, and the mean difference of the images in levels; `motion` and `change` are the 95th percentiles
-    of the film's own consecutive frames.
+    seam_motion, seam_change: largest step from one frame to the next at a join or turn: motion of the face as a share
+    of its size, and mean difference of the images in levels. motion, change: 95th percentiles of these steps between
+    consecutive frames of the film.
     """
 
     parts: tuple[LoopPart, ...]
@@ -87,12 +89,12 @@ class Loop(_ReportPart):
 
 
 class FilmReport(_ReportPart):
-    """All of `film.json`.
+    """The content of `film.json`.
 
-    frames, fps: of the film; the plate's own are more where there are cross-fades. still: the frame that shows the face
-    best, which a body without a portrait takes as one. closed_mouth: share of the frames with a face whose mouth is at
-    rest. sharpness: the median of the face's. kept, kept_bytes: name and size of the source film in the avatar's
-    folder, "" and 0 where it is not kept.
+    frames, fps: of the film; the plate has more frames if there are cross-fades. still: number of the frame that shows
+    the face best, which is the portrait of a body without one. closed_mouth: share of the frames with a face whose
+    mouth is at rest. sharpness: median of the face's sharpness. kept, kept_bytes: name and size of the source film in
+    the avatar's folder, "" and 0 if it is not stored.
     """
 
     schema_: Literal[1] = 1
@@ -129,7 +131,9 @@ class FilmReport(_ReportPart):
         if len(self.shots) > 1:
             at = ", ".join(f"{shot.first / self.fps:.1f}" for shot in self.shots[1:6])
             more = " and more" if len(self.shots) > 6 else ""
-            said.append(f"{name} has {len(self.shots)} shots (cuts at {at}{more} s); no placement crosses a cut.")
+            said.append(
+                f"{name} has {len(self.shots)} shots (cuts at {at}{more} s); the face is placed in each separately."
+            )
         for number, shot in enumerate(self.shots, 1):
             if not shot.like_before:
                 said.append(f"Shot {number} of {name} may show another person; exclude it if it does.")
@@ -144,7 +148,7 @@ class FilmReport(_ReportPart):
         if played < self.frames:
             at = ", ".join(f"{part.first / self.fps:.1f}-{part.end / self.fps:.1f}" for part in self.loop.parts[:5])
             more = " and more" if len(self.loop.parts) > 5 else ""
-            how = "round and round" if self.loop.closing else "to and fro"
+            how = "in a loop" if self.loop.closing else "forwards and backwards"
             said.append(f"The plate is played {how}: {at}{more} s of the film.")
         return said
 

@@ -34,17 +34,19 @@ def read_network(name: NetworkName, folder: Path = FOLDER) -> bytes:
     try:
         record = json.loads((folder / RECORD).read_bytes())
         if record["version"] != VERSION:
-            raise StudioError(f"The face models in {folder} are of another version; `{COMMAND}` gets the right ones.")
+            raise StudioError(
+                f"The face models in {folder} belong to another version; `{COMMAND}` installs the right ones."
+            )
         wanted = record["sha256"][name]
         content = (folder / f"{name}.tflite").read_bytes()
     except FileNotFoundError:
-        raise StudioError(f"The face models are not in {folder}; `{COMMAND}` gets them.") from None
+        raise StudioError(f"The face models are not in {folder}; `{COMMAND}` installs them.") from None
     except OSError as error:
         raise StudioError(f"The face models in {folder} cannot be read ({error.strerror}); make it readable.") from None
     except (ValueError, KeyError, TypeError):
-        raise StudioError(f"{folder / RECORD} is damaged; `{COMMAND}` gets the face models again.") from None
+        raise StudioError(f"{folder / RECORD} is damaged; `{COMMAND}` installs the face models again.") from None
     if hashlib.sha256(content).hexdigest() != wanted:
-        raise StudioError(f"{folder / f'{name}.tflite'} is damaged; `{COMMAND}` gets the face models again.")
+        raise StudioError(f"{folder / f'{name}.tflite'} is damaged; `{COMMAND}` installs the face models again.")
     return content
 
 

@@ -67,7 +67,7 @@ def opened_image(path: Path) -> Iterator["Image.Image"]:
         found = (
             found
             if signed is None or signed.kind != "image"
-            else f"damaged, or a {signed.name} of a kind that is not read"
+            else f"damaged, or a variant of {signed.name} that is not supported"
         )
         raise StudioError(f"{name} is {found}; give {WANTED}.") from None
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError, RuntimeError) as error:

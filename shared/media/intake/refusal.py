@@ -38,7 +38,7 @@ def check_readable(path: Path) -> None:
 
 def image_in_place_of_film(name: str, form: str) -> str:
     """Return the sentence for an image that was given as a video or sound file."""
-    return f"{name} is an image ({form}), which neither moves nor speaks; give {FILMS}."
+    return f"{name} is an image ({form}); give {FILMS}."
 
 
 def why_unopened(path: Path, error: BaseException) -> str:
@@ -46,7 +46,7 @@ def why_unopened(path: Path, error: BaseException) -> str:
     name, head = path.name, head_of(path)
     signed = signature_of_bytes(head)
     if signed is not None and signed.name == "WebP" and b"ANIM" in head:
-        return f"{name} is an animated WebP, which is not read; convert it to MP4 or GIF."
+        return f"{name} is an animated WebP, which is not supported; convert it to MP4 or GIF."
     if signed is not None and signed.kind == "image":
         return image_in_place_of_film(name, signed.name)
     if signed is not None and signed.name == "MP4 or QuickTime" and not _has_index(path):
@@ -61,8 +61,8 @@ def why_unopened(path: Path, error: BaseException) -> str:
         return f"{name} begins with zeros only, so its copy was not finished; copy or download it again."
     if text := _words(head):
         return f"{name} is {text}; give {FILMS}."
-    form = f"a damaged {signed.name} file" if signed else "damaged, or in a format that is not read"
-    return f"{name} is {form} ({short(error)}); convert it to MP4, or to WAV where it is sound alone."
+    form = f"a damaged {signed.name} file" if signed else "damaged, or in an unsupported format"
+    return f"{name} is {form} ({short(error)}); convert it to MP4, or to WAV if it is only sound."
 
 
 def _has_index(path: Path) -> bool:
@@ -97,5 +97,5 @@ def _words(head: bytes) -> str:
         return ""
     start = text.lstrip("\ufeff \r\n\t").lower()
     if start.startswith(("<!doctype html", "<html")):
-        return "a web page and not the file that it leads to"
+        return "a web page, not the file behind its link"
     return "a text file"

@@ -137,7 +137,7 @@ def test_who_may_not_talk_reads_why(talking: GatewayStudio, running: GatewayStud
         code, why = end_of(connection)
     answer = running.http.get(TALK).json()
     assert (code, answer) == (4412, {"available": False, "why": why, "viewers_may_talk": False})
-    assert why == "No server that answers is set; set STUDIO_CONVERSATION_CHAT_URL, and see docs/conversation.md."
+    assert why == "No chat server is set; set STUDIO_CONVERSATION_CHAT_URL (see docs/conversation.md)."
     assert talking.http.get(TALK).json() == {"available": True, "why": "", "viewers_may_talk": True}
     assert talking.stranger.get(TALK).status_code == 401
 

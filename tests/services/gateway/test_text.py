@@ -63,7 +63,8 @@ def test_the_sentence_that_is_heard_is_shown_and_no_other(speaking: GatewayStudi
 
 
 @pytest.mark.parametrize(
-    ("mode", "words"), [("refuse", "refuses the key"), ("fail", "does not speak (500"), ("mp3", "no 16 bit mono PCM")]
+    ("mode", "words"),
+    [("refuse", "rejects the API key"), ("fail", "does not speak (500"), ("mp3", "not 16 bit mono PCM")],
 )
 def test_a_voice_that_fails_answers_in_a_sentence_and_the_next_text_is_spoken(
     speaking: GatewayStudio, server: SpeechServer, mode: str, words: str
@@ -149,7 +150,7 @@ def test_the_socket_takes_texts_between_sound_and_keeps_their_order(
         connection.send(json.dumps({"text": "Fails."}))
         while (event := json.loads(connection.recv(PATIENCE_S)))["event"] != "ended":
             assert event["event"] == "queued"
-        assert "refuses the key" in event["note"]
+        assert "rejects the API key" in event["note"]
         for wrong in ({"text": 5}, {"text": "…"}, {"text": "a", "voice": "none"}, {"text": "a", "more": 1}):
             connection.send(json.dumps(wrong))
             refused = json.loads(connection.recv(PATIENCE_S))
@@ -169,7 +170,7 @@ def test_a_text_becomes_a_job_whose_speech_is_made_once(
 
     server.mode = "refuse"
     refused = hand_in("A page. It has two sentences.")
-    assert refused.status_code == 422 and "refuses the key" in refused.json()["detail"]
+    assert refused.status_code == 422 and "rejects the API key" in refused.json()["detail"]
     server.mode = "stream"
     server.asked.clear()
     first = hand_in("A page. It has two sentences.")

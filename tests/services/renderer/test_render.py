@@ -161,7 +161,7 @@ def test_a_driver_cut_off_in_the_middle_is_rendered_as_far_as_it_goes(
     cut.write_bytes(driver.read_bytes()[: driver.stat().st_size * 2 // 5])
     notes: list[str] = []
     assert render_file(avatar, cut, tmp_path / "out.mp4", told=notes.append) > 5
-    assert "cut.mp4 breaks off after" in " ".join(notes)
+    assert "cut.mp4 ends after" in " ".join(notes)
 
 
 def test_the_command_says_it_in_one_sentence(live_home: Path, tmp_path: Path) -> None:

@@ -415,7 +415,7 @@ def test_a_body_that_breaks_off_is_used_as_far_as_it_goes(tmp_path: Path, portra
     whole = film(tmp_path / "whole.mp4", [portrait[:320, :320]] * 100).read_bytes()
     (tmp_path / "half.mp4").write_bytes(whole[: len(whole) // 2])
     folder = add_avatar(tmp_path, "host", save(tmp_path / "face.png", portrait), tmp_path / "half.mp4", "test")
-    assert "half.mp4 breaks off after" in " ".join(read_avatar_manifest(folder).notes)
+    assert "half.mp4 ends after" in " ".join(read_avatar_manifest(folder).notes)
 
 
 def test_a_body_is_an_image_by_what_it_holds(tmp_path: Path, portrait: ImageArray) -> None:

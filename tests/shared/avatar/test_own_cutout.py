@@ -60,7 +60,7 @@ def test_a_portraits_cut_out_is_its_plates(
     plate = load_avatar(folder).plate
     mattes = plate_mattes(folder, plate)
     assert len(mattes) == 1 and np.array_equal(mattes.frame(0), alpha)
-    assert any("has its own cut-out" in note for note in read_avatar_manifest(folder).notes)
+    assert any("has its own alpha channel" in note for note in read_avatar_manifest(folder).notes)
 
 
 def test_it_turns_with_a_portrait_that_lies(portrait: ImageArray, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_sound_is_read_on_after_a_bad_packet(tmp_path: Path, name: str, codec: s
     assert whole == pytest.approx(3.0, abs=0.15) and left > 1.7
     lost = damage.sound_us / 1e6 + 3.0 - left
     notes = " ".join(read_timeline(path).notes)
-    assert lost < 0.5 or name == "a.ogg" or "breaks off after" in notes  # Matroska cannot resume inside a cluster
+    assert lost < 0.5 or name == "a.ogg" or " ends after" in notes  # Matroska cannot resume inside a cluster
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_file_that_is_nothing_but_damage_is_refused(tmp_path: Path) -> None:
     end = data.index(b"moov") - 4
     data[begin:end] = b"\xff" * (end - begin)
     path.write_bytes(data)
-    with pytest.raises(StudioError, match=r"talk\.mp4 holds no frame that can be read"):
+    with pytest.raises(StudioError, match=r"talk\.mp4 contains no readable frame"):
         VideoReader(path)
     with pytest.raises(StudioError, match=r"talk\.mp4 holds no sound that can be read"):
         list(read_sound(path))
@@ -106,7 +106,7 @@ def test_a_file_that_is_nothing_but_damage_is_refused(tmp_path: Path) -> None:
         ("doc.mp4", b"%PDF-1.7" + bytes(999), "doc.mp4 is a PDF"),
         ("zeros.mp4", bytes(4096), "zeros.mp4 begins with zeros only"),
         ("list.mp4", b"#EXTM3U\nfile.mp4\n", "list.mp4 is a playlist"),
-        ("noise.mp4", np.random.default_rng(1).bytes(999), "noise.mp4 is damaged, or in a format that is not read"),
+        ("noise.mp4", np.random.default_rng(1).bytes(999), "noise.mp4 is damaged, or in an unsupported format"),
     ],
 )
 def test_what_a_file_is_not_is_one_sentence(tmp_path: Path, name: str, content: bytes, words: str) -> None:

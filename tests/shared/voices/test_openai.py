@@ -96,13 +96,13 @@ def test_a_listener_that_goes_closes_the_connection_at_once(server: SpeechServer
 @pytest.mark.parametrize(
     ("mode", "words"),
     [
-        ("refuse", "refuses the key (401); set STUDIO_VOICE_OPENAI_KEY"),
+        ("refuse", "rejects the API key (401); set STUDIO_VOICE_OPENAI_KEY"),
         ("fail", "does not speak (500: the key *** is of no use)"),
-        ("json", "sends application/json that is no 16 bit mono PCM"),
-        ("mp3", "sends audio/mpeg that is no 16 bit mono PCM"),
+        ("json", "sends application/json, not 16 bit mono PCM"),
+        ("mp3", "sends audio/mpeg, not 16 bit mono PCM"),
         ("silent", "sent no sound for a sentence"),
         ("break", "cannot be reached"),
-        ("endless", "does not come to the end of a sentence"),
+        ("endless", "does not finish a sentence"),
     ],
 )
 def test_what_a_server_does_wrong_is_a_sentence_without_the_key(server: SpeechServer, mode: str, words: str) -> None:
@@ -120,12 +120,12 @@ def test_a_server_that_is_away_or_silent_is_named(server: SpeechServer, monkeypa
         asyncio.run(parts_of(TEXT))
     monkeypatch.setattr(openai, "PATIENCE_S", 0.2)
     server.mode = "late"
-    with pytest.raises(VoiceError, match=r"127\.0\.0\.1 has sent nothing for too long"):
+    with pytest.raises(VoiceError, match=r"127\.0\.0\.1 did not respond in time"):
         asyncio.run(parts_of(TEXT))
     with socket.socket() as silent:  # bound, so that no other program listens on this port
         silent.bind(("127.0.0.1", 0))
         monkeypatch.setenv("STUDIO_VOICE_OPENAI_URL", f"http://127.0.0.1:{silent.getsockname()[1]}/v1")
-        with pytest.raises(VoiceError, match=r"127\.0\.0\.1 cannot be reached \(it is away\)"):
+        with pytest.raises(VoiceError, match=r"127\.0\.0\.1 cannot be reached \(connection failed\)"):
             asyncio.run(parts_of(TEXT))
 
 

@@ -94,7 +94,7 @@ def test_without_any_voice_one_sentence_says_how_to_get_one(monkeypatch: pytest.
         registry, "_points", lambda: [EntryPoint("espeak", "shared.voices.espeak:EspeakVoice", VOICE_GROUP)]
     )
     with pytest.raises(
-        StudioError, match=r"There is no voice here.*apt-get install espeak-ng.*STUDIO_VOICE_OPENAI_URL"
+        StudioError, match=r"No voice can speak on this machine.*apt-get install espeak-ng.*STUDIO_VOICE_OPENAI_URL"
     ):
         open_voice("")
     monkeypatch.setattr(registry, "_points", list)

@@ -136,7 +136,7 @@ def test_an_existing_folder_in_the_authors_layout_is_used_where_it_lies(tmp_path
 
 def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) -> None:
     assert missing_weights_error(WEIGHTS["liveportrait"], tmp_path) == (
-        f"LivePortrait's weights are not in {tmp_path}; `studio weights pull liveportrait` gets them."
+        f"LivePortrait's weights are not in {tmp_path}; `studio weights pull liveportrait` downloads them."
     )
     fill(tmp_path, "liveportrait")
     first, second = (tmp_path / file.path for file in LIVEPORTRAIT[:2])
@@ -146,7 +146,7 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
         weight_files(WEIGHTS["liveportrait"], tmp_path)
     said = str(told.value)
     assert f"{LIVEPORTRAIT[0].path} is missing, {LIVEPORTRAIT[1].path} is truncated;" in said
-    assert said.endswith("`studio weights pull liveportrait` gets them.")
+    assert said.endswith("`studio weights pull liveportrait` downloads them.")
     (tmp_path / RECORD).write_text("[", encoding="utf-8")
     assert "delete it to trust what is there" in missing_weights_error(WEIGHTS["liveportrait"], tmp_path)
 
@@ -160,10 +160,10 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
         ("a.json", b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer"),
         ("a.pth", b"<!doctype html><p>Not found", "is text and not weights"),
         ("a.bin", b"Access denied", "is text and not weights"),
-        ("a.pth", bytes(range(200, 256)) * 9, "is not a file that torch has written"),
+        ("a.pth", bytes(range(200, 256)) * 9, "is not a file written by torch"),
         ("a.pth", zipped()[:-40], "is truncated"),
         ("a.safetensors", b"\x10", "is truncated"),
-        ("a.safetensors", (1 << 62).to_bytes(8, "little") + b"{}", "its header claims to be larger than any"),
+        ("a.safetensors", (1 << 62).to_bytes(8, "little") + b"{}", "its header states an impossible size"),
         ("a.safetensors", (90 << 20).to_bytes(8, "little") + b"{}", "is truncated"),
         ("a.safetensors", (2).to_bytes(8, "little") + b"[[", "its header cannot be read"),
         ("a.safetensors", (60000).to_bytes(8, "little") + b"[" * 60000, "its header cannot be read"),
@@ -187,7 +187,7 @@ def test_an_archive_that_unpacks_to_more_than_it_holds_is_refused(tmp_path: Path
     path = tmp_path / "bomb.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", bytes(50_000_000))
-    assert "unpacks to more than it holds" in damage(path)
+    assert "its content is compressed, or larger than the file" in damage(path)
 
 
 def test_pull_shows_the_licence_fetches_and_remembers(studio: RunCommand, tmp_path: Path, hub: Hub) -> None:
@@ -236,7 +236,7 @@ def test_a_later_file_is_held_against_the_first(studio: RunCommand, tmp_path: Pa
     path.unlink()
     hub.add(file.hub, file.file, zipped(b"another version"))
     other = studio("pull", "liveportrait", folder=tmp_path, hub=hub)
-    assert other.returncode == 1 and "offers another" in other.stderr and not path.exists()
+    assert other.returncode == 1 and "differs from the one pulled first" in other.stderr and not path.exists()
 
 
 def test_verify_records_unknown_checksums(studio: RunCommand, tmp_path: Path) -> None:
@@ -330,6 +330,6 @@ def test_a_disk_without_room_is_reported_before_anything_is_fetched(
     tmp_path: Path, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pull, "SPARE_BYTES", shutil.disk_usage(tmp_path).total)  # more than can be free
-    with pytest.raises(StudioError, match=r"are to be fetched into .* GB free; make room"):
+    with pytest.raises(StudioError, match=r"download into .* needs .* GB free; free some space"):
         pull.pull_engine(WEIGHTS["liveportrait"], tmp_path, hub.url, lambda terms: True)
     assert not hub.gets()

@@ -240,10 +240,11 @@ export interface FilmChoices {
 }
 
 /**
- * All of `film.json`. frames, fps: of the film; the plate's own are more where there are cross-fades. still: the
- * frame that shows the face best, which a body without a portrait takes as one. closed_mouth: share of the
- * frames with a face whose mouth is at rest. sharpness: the median of the face's. kept, kept_bytes: name and
- * size of the source film in the avatar's folder, "" and 0 where it is not kept.
+ * The content of `film.json`. frames, fps: of the film; the plate has more frames if there are cross-fades.
+ * still: number of the frame that shows the face best, which is the portrait of a body without one.
+ * closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: median of the face's
+ * sharpness. kept, kept_bytes: name and size of the source film in the avatar's folder, "" and 0 if it is not
+ * stored.
  */
 export interface FilmReport {
   schema: 1;
@@ -369,8 +370,8 @@ export interface JobsState {
 }
 
 /**
- * Where frame `first` follows frame `last`. fade: frames of a cross-fade between them. motion, change: the most
- * from one frame to the next, as in `Loop`.
+ * A place where frame `first` is played after frame `last`. fade: number of cross-fade frames between them.
+ * motion, change: largest values from one frame to the next, as in `Loop`.
  */
 export interface Join {
   last: number;
@@ -391,11 +392,11 @@ export interface LiveKitState {
 }
 
 /**
- * What is played, round and round: parts with a join between each two. closing: the join from the end of the
- * last to the beginning of the first; without it they are played to and fro. seam_motion, seam_change: the most
- * that happens from one frame to the next at a join or turn: the face's motion as a share of its size, and the
- * mean difference of the images in levels; `motion` and `change` are the 95th percentiles of the film's own
- * consecutive frames.
+ * The loop that is played: parts, with a join between each two. closing: the join from the end of the last part
+ * to the beginning of the first; without it the parts are played forwards and backwards. seam_motion,
+ * seam_change: largest step from one frame to the next at a join or turn: motion of the face as a share of its
+ * size, and mean difference of the images in levels. motion, change: 95th percentiles of these steps between
+ * consecutive frames of the film.
  */
 export interface Loop {
   parts: LoopPart[];
@@ -407,7 +408,7 @@ export interface Loop {
   change: number;
 }
 
-/** Frames `first` up to, without, `end`, played one after the other. */
+/** Frames that are played in sequence, from `first` up to but not including `end`. */
 export interface LoopPart {
   first: number;
   end: number;
@@ -525,17 +526,18 @@ export interface RtmpState {
 }
 
 /**
- * What the operator wants to be on air. revision: counts up with every change; a service's pulse says which one
- * it has. on_air: whether the channel is on air; off air the program is the plate alone, without sound. options:
- * the engine's options by name; what is not among them is as the engine's settings say. driver: a driver's word,
- * see `shared.driver_ref`. loop: a file driver starts again at its end. label: the visible "AI-generated" label.
- * burn_captions: what is heard of texts is drawn into the frames that leave: recording, RTMP, LiveKit. neutral:
- * counts up each time the operator re-takes the neutral face. recording: path of the recording that should be
- * running, or "". rtmp: whether the program is pushed to the RTMP address of the settings. livekit: whether the
- * program is published to the LiveKit server of the settings. record_clean, rtmp_clean: that output takes the
- * frame without the label. driver_image: how much of the driver's image capture sends, a `DriverImage`: whole
- * for an engine that needs it, small for those who watch, or none. Not the operator's to choose: the gateway
- * says it with every scene that it sends.
+ * The wanted state of a channel, as the operator sets it. revision: counts up with every change; a service's
+ * pulse reports the revision that it has applied. on_air: whether the channel is on air; off air the program is
+ * the plate alone, without sound. avatar, engine: their names. driver: a driver's word, see `shared.driver_ref`.
+ * loop: whether a file driver starts again at its end. label: whether outputs draw the visible "AI-generated"
+ * label. burn_captions: whether captions of spoken texts are drawn into the frames of the recording, RTMP and
+ * LiveKit. muted: whether the program is without sound. neutral: counts up each time the operator takes the
+ * driver's neutral face again. recording: path of the recording that should be running, or "". rtmp: whether the
+ * program is pushed to the RTMP address of the settings. livekit: whether the program is published to the
+ * LiveKit server of the settings. record_clean, rtmp_clean: whether the recording or RTMP output omits the
+ * label. options: the engine's options by name; the engine's settings apply to all others. driver_image: how
+ * much of the driver's image capture sends, a `DriverImage`: whole for an engine that needs the image, small for
+ * a preview, or none. The gateway sets it in every scene that it sends; the operator does not.
  */
 export interface Scene {
   revision: number;
@@ -583,9 +585,9 @@ export interface ScenePatch {
 }
 
 /**
- * A segment of a job. attempts: how often its render was begun. done: of its ticks. reason: why the last attempt
- * failed, "" where none did. unit: the name of a clip engine's unit, which has steps for ticks; "" for a segment
- * of frames. words: its title, "" where it has none.
+ * A segment of a job. attempts: number of times its rendering was begun. done: number of its ticks that are
+ * done. reason: why the last attempt failed, "" if none did. unit: name of a clip engine's unit, whose ticks are
+ * steps; "" for a segment of frames. words: its title, "" if it has none.
  */
 export interface SegmentStatus {
   number: number;
@@ -679,8 +681,8 @@ export interface SessionsShown {
 }
 
 /**
- * Frames between two cuts: `first` up to, without, `end`. like_before: whether its face looks like the one of
- * the shots before.
+ * Frames between two cuts, from `first` up to but not including `end`. like_before: whether its face looks like
+ * the face of the shots before.
  */
 export interface Shot {
   first: number;
@@ -719,14 +721,14 @@ export interface SpokenLine {
   said: string;
 }
 
-/** A word as it is spoken. start, end: seconds from the beginning of what `speak` was given. */
+/** A spoken word. start, end: seconds from the beginning of the text given to `speak`. */
 export interface SpokenWord {
   text: string;
   start: number;
   end: number;
 }
 
-/** Frames `first` up to, without, `end`, of one kind. */
+/** Frames of one kind, from `first` up to but not including `end`. */
 export interface Stretch {
   kind: "absent" | "other_person" | "covered" | "blurred" | "turned_away" | "talking" | "closed_mouth" | "excluded";
   first: number;

@@ -142,10 +142,10 @@ def test_a_viewer_stops_the_answer_and_nothing_else(stage: TalkStage) -> None:
 @pytest.mark.parametrize(
     ("ears", "mouth", "words"),
     [
-        ("refuse", "stream", "refuses the key"),
+        ("refuse", "stream", "rejects the API key"),
         ("fail", "stream", "does not write down speech"),
         ("html", "stream", "not a transcript"),
-        ("write", "refuse", "refuses the key"),
+        ("write", "refuse", "rejects the API key"),
         ("write", "garbage", "not a streamed chat"),
         ("write", "error", "failed in the middle"),
         ("write", "empty", "gave no answer"),

@@ -56,7 +56,7 @@ def test_enter_says_what_was_typed_and_a_refusal_gives_it_back(
     server.mode = "refuse"
     page.get_by_label("Text", exact=True).fill("Once more.")
     page.get_by_role("button", name="Say", exact=True).click()
-    page.get_by_role("alert").get_by_text("refuses the key").wait_for()
+    page.get_by_role("alert").get_by_text("rejects the API key").wait_for()
     assert page.get_by_label("Text", exact=True).input_value() == "Once more."
 
 
@@ -93,10 +93,10 @@ def test_without_a_voice_a_sentence_says_how_to_get_one(browser: "Browser", runn
     page = browser.new_page()
     page.route(
         "**/api/v1/voices",
-        lambda route: route.fulfill(json={"voices": [], "note": "There is no voice here; install one."}),
+        lambda route: route.fulfill(json={"voices": [], "note": "No voice can speak here; install one."}),
     )
     page.goto(f"http://{running.address}/#token={running.token}")
-    page.get_by_role("status").get_by_text("There is no voice here; install one.").wait_for()
+    page.get_by_role("status").get_by_text("No voice can speak here; install one.").wait_for()
     page.context.close()
 
 

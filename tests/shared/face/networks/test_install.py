@@ -33,7 +33,7 @@ def test_files_are_whole_or_the_command_is_named(tmp_path: Path) -> None:
     (folder / "lips.tflite").write_bytes(b"lisp")
     assert "lips.tflite is damaged; `studio setup`" in networks_fault(folder)
     (folder / "lips.tflite").unlink()
-    assert "`studio setup` gets them" in networks_fault(folder)
+    assert "`studio setup` installs them" in networks_fault(folder)
     write_networks(STAND_INS, folder)
     (folder / RECORD).write_text("{", encoding="utf-8")
     assert f"{RECORD} is damaged; `studio setup`" in networks_fault(folder)
