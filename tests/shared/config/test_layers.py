@@ -57,7 +57,7 @@ def test_another_encoding_names_the_line_and_the_setting(encoding: str, ends: st
 @pytest.mark.parametrize("data", ["fps = 30\n".encode("utf-16-le"), b"\x00" * 64, b"fps = 30\n\x00\n"])
 def test_a_file_that_is_no_text_is_refused(data: bytes, toml: Path) -> None:
     toml.write_bytes(data)
-    assert "studio.toml is not text in UTF-8" in _refused()
+    assert "studio.toml is not UTF-8 text" in _refused()
 
 
 @pytest.mark.parametrize(

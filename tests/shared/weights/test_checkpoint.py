@@ -83,7 +83,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_not_run(tmp_path: Path, new
     trace = tmp_path / "ran"
     content = {"state_dict": {"a": torch.zeros(2)}, "x": Hostile(trace)}
     torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=new)
-    with pytest.raises(StudioError, match="could run code here; it was refused"):
+    with pytest.raises(StudioError, match="could run code; it was refused"):
         load_state(tmp_path / "a.pth")
     assert not trace.exists()
     torch.load(tmp_path / "a.pth", weights_only=False)
@@ -133,11 +133,11 @@ def test_files_that_are_no_checkpoints_are_one_sentence(tmp_path: Path, state: d
 def test_what_does_not_fit_a_network_is_one_sentence(state: dict[str, Any]) -> None:
     shapes = {name: tuple(each.shape) for name, each in state.items()}
     assert same(check_state(state, shapes, "It"), state)
-    with pytest.raises(StudioError, match=r"^F\.pth does not fit the network: it lacks a, b, c and 2 more; is it"):
+    with pytest.raises(StudioError, match=r"^F\.pth does not fit the network: it lacks a, b, c and 2 more; does it"):
         check_state(state, shapes | dict.fromkeys("abcde", (1,)), "F.pth")
     with pytest.raises(StudioError, match=r"it lacks a, and has layer\.0\.weight too many"):
         check_state(state, {**dict(list(shapes.items())[1:]), "a": ()}, "F.pth")
-    with pytest.raises(StudioError, match=r"layer\.1\.weight is 3x4 instead of 4x4; is it"):
+    with pytest.raises(StudioError, match=r"layer\.1\.weight is 3x4 instead of 4x4; does it"):
         check_state(state, shapes | {"layer.1.weight": (4, 4)}, "F.pth")
     assert set(check_state(state, {"layer.1.weight": (3, 4), "pe": (1,)}, "It", spare={"pe"}, strict=False)) == {
         "layer.1.weight"

@@ -196,7 +196,8 @@ def test_a_text_keeps_its_place_between_other_speech(stage: TextStage) -> None:
 
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    ("text", "words"), [("", "nothing in it"), ("… !!", "nothing in it"), ("a" * (MAX_TEXT_CHARACTERS + 1), "at most")]
+    ("text", "words"),
+    [("", "contains nothing"), ("… !!", "contains nothing"), ("a" * (MAX_TEXT_CHARACTERS + 1), "at most")],
 )
 def test_what_cannot_be_spoken_is_refused(stage: TextStage, text: str, words: str) -> None:
     async def scenario() -> None:
