@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from shared.avatar.skin import RGB_TO_YUV, YUV_BASE
+from shared.compiled import njit
 
 SHIFT = 14  # fixed point: four summed colours (10 bits), 14 bits of fraction and a gain of 1.6 fit 32 bits
 OPAQUE = 256

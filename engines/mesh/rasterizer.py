@@ -2,8 +2,9 @@
 
 import cv2
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from shared.compiled import njit
 
 EDGE_PX = 1e-3  # pixels by which a triangle extends beyond its edge, so that neighbours leave no gap
 

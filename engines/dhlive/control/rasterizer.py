@@ -1,8 +1,9 @@
 """Loop over pixels that draws moved triangles into a control image with a depth buffer, as a GPU would."""
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from shared.compiled import njit
 
 LOWER_LIP_RED = 128 / 255  # 0.5 in eight bits
 
