@@ -8,13 +8,13 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass
 
-import structlog
 from livekit import rtc
 
 from publishing.media import RoomMedia
 from publishing.room import SOUND_TRACK, RoomListener
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 TOPIC = "lk.transcription"
 SEGMENT_ID, FINAL, TRACK_ID = "lk.segment_id", "lk.transcription_final", "lk.transcribed_track_id"
 WAITING = 64  # segments that may wait; the oldest are dropped while the room accepts none

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import structlog
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -22,8 +21,9 @@ from shared.face import similarity
 from shared.face.landmarks import Face
 from shared.media.array_types import FloatArray
 from shared.media.image_file import read_pixels
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import structlog
 import torch
 from diffusers import AutoencoderKLWan
 from diffusers.utils import logging as diffusers_logging
@@ -20,8 +19,9 @@ from engines.stableavatar.settings import StableAvatarSettings
 from engines.stableavatar.weights import Model
 from engines.xformers_attention import xformers_attention, xformers_problem
 from shared.errors import OutOfMemoryError, StudioError
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 TRIED_TOKENS = 96  # of the test call that decides whether a kernel is used
 BF16_SINCE = 8  # first major compute capability of NVIDIA GPUs that supports bfloat16
 NO_CARD = "PyTorch finds no GPU here; unset STUDIO_STABLEAVATAR_DEVICE or check the driver."

@@ -11,8 +11,6 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any
 
-import structlog
-
 from compositing.label import label_overlay
 from services.gateway.audience.links import WatchLinks
 from services.gateway.audience.seats import WatchSeats
@@ -43,6 +41,7 @@ from shared.driver_ref import DriverKind
 from shared.errors import StudioError
 from shared.media.driver_view import view_size
 from shared.runtime.clock import US, now
+from shared.runtime.logs import get_logger
 from shared.runtime.wake import Wake
 from shared.scene import DriverImage, Scene
 from shared.session_spec import packed_sessions
@@ -51,7 +50,7 @@ from shared.wire.message import Message, WireError
 from shared.wire.program import frame_of, sound_of
 from shared.wire.pulse import Pulse
 
-log = structlog.get_logger()
+log = get_logger()
 TASK_PAUSE_S = 1.0  # seconds until a task that returned or failed is run again
 CLOSE_WAIT_S = 0.7  # seconds that the threads have to stop
 RECORD = "record"  # name of the recorder's thread

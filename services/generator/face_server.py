@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-import structlog
-
 from engines.api import FrameEngine, VoiceBlock
 from engines.registry import load_frame_engine
 from services.generator.batch_thread import BatchThread, MadeFace
@@ -18,13 +16,14 @@ from shared.avatar.model import Avatar, load_avatar, session_avatar_folder
 from shared.config.settings import Settings
 from shared.errors import StudioError, named
 from shared.runtime.clock import now
+from shared.runtime.logs import get_logger
 from shared.runtime.wake import Wake
 from shared.session_spec import SessionSpec, unpacked_sessions
 from shared.wire.face import FaceFacts
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 @dataclass(slots=True)

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
-import structlog
-
 from engines.api import Driving
 from engines.catalog import engine_summaries
 from engines.guarded import EngineFaultError
@@ -17,13 +15,14 @@ from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.face.landmarks import Face
 from shared.runtime.clock import US, now, tick_after, tick_pts
+from shared.runtime.logs import get_logger
 from shared.runtime.wake import Wake
 from shared.scene import OptionValue, Scene
 from shared.wire.face import FaceFacts
 from shared.wire.loop import ServiceLoop
 from shared.wire.message import Message, WireError
 
-log = structlog.get_logger()
+log = get_logger()
 DEAF = "{} is moved by a face on video, not by a voice; choose another engine or driver."
 STALE_US = 3 * US // 10  # a driving frame older than this is no longer worth a face
 PROBE_PERIOD_US = 5 * US  # interval of probing the engines again, as weights may be downloaded while on air

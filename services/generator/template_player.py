@@ -9,15 +9,14 @@ from concurrent.futures import Executor, Future
 from fractions import Fraction
 from pathlib import Path
 
-import structlog
-
 from engines.api import Driving, FrameEngine, MotionTemplate
 from shared.errors import StudioError
 from shared.runtime.clock import US, now, tick_after, tick_pts
+from shared.runtime.logs import get_logger
 from shared.runtime.wake import Wake
 from shared.scene import Scene
 
-log = structlog.get_logger()
+log = get_logger()
 ENDED = "The recorded motion has ended; choose another driver or switch looping on."
 LEAD_US = 24_000  # the first frame is played this long before a program tick, to leave time for the engine
 LATE_US = 2 * US // 10  # after a longer stall, playback continues at its position without skipping frames

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import zmq
 
 from shared.config.child_environment import child_environment
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.runtime.file_lock import open_lock, try_lock
+from shared.runtime.logs import get_logger
 from shared.runtime.restart import RestartPolicy
 from shared.wire.bus import Reader, endpoint
 from shared.wire.message import WireError
 from shared.wire.pulse import Pulse
 
-log = structlog.get_logger()
+log = get_logger()
 
 SERVICES = ("gateway", "compositor", "generator", "capture")
 # Run where sessions are allowed: the service of their rooms, and a generator for the faces of all of them.

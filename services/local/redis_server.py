@@ -14,16 +14,15 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import structlog
-
 from shared.config.settings import Settings
 from shared.errors import StudioError
 from shared.jobs.redis_address import ADDRESS, FOLDER, LOCK, own_redis, read_address
 from shared.runtime.file_lock import open_lock, try_lock
 from shared.runtime.files import write_atomically
+from shared.runtime.logs import get_logger
 from shared.runtime.process import OwnedServer
 
-log = structlog.get_logger()
+log = get_logger()
 LOCK_WAIT_S = 0.5  # processes that only test the lock release it within this time
 APPENDED = "appendonly.aof"  # file of Redis 6 and older; newer servers convert it to APPENDED_FOLDER
 APPENDED_FOLDER = "appendonlydir"

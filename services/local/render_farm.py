@@ -12,8 +12,6 @@ import threading
 import time
 from pathlib import Path
 
-import structlog
-
 from services.local.redis_server import RedisKeeper
 from shared.config.child_environment import child_environment
 from shared.config.settings import Settings, load_settings
@@ -24,12 +22,12 @@ from shared.jobs.status import jobs, status
 from shared.jobs.store import Store, open_store
 from shared.jobs.view import JobState
 from shared.runtime.file_lock import is_locked, open_lock, try_lock
-from shared.runtime.logs import set_up_logs
+from shared.runtime.logs import get_logger, set_up_logs
 from shared.runtime.process import end_with, ends_with_us
 from shared.runtime.restart import RestartPolicy
 from shared.runtime.stop_signals import TERMINAL, StopSignals
 
-log = structlog.get_logger()
+log = get_logger()
 
 NICE = 10  # nice value, so that a live channel on the same machine has priority
 IDLE_S = 60.0  # time without an open job after which a detached farm ends

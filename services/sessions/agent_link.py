@@ -9,7 +9,6 @@ import asyncio
 import json
 from collections.abc import Callable
 
-import structlog
 from livekit import rtc
 
 from publishing.room import RoomListener
@@ -17,8 +16,9 @@ from services.sessions.heard import HeardSpeech
 from services.sessions.speech_line import SpeechLine
 from services.sessions.stream_bytes import StreamBytes
 from shared.media.pcm import HIGHEST, LOWEST, PcmDecoder
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 AUDIO_TOPIC = "lk.audio_stream"
 CLEAR, STARTED, FINISHED = "lk.clear_buffer", "lk.playback_started", "lk.playback_finished"

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
-import structlog
 
 from publishing.media import RoomMedia
 from publishing.publication import Publication
@@ -22,10 +21,11 @@ from shared.avatar.model import Avatar, load_avatar, session_avatar_folder
 from shared.config.settings import Settings
 from shared.errors import StudioError, named
 from shared.runtime.clock import now, tick_after
+from shared.runtime.logs import get_logger
 from shared.session_spec import SessionSpec
 from shared.wire.program import ProgramFrame, ProgramSound
 
-log = structlog.get_logger()
+log = get_logger()
 QUEUED_FRAMES = 12  # frames and sound blocks (six ticks) that may wait for a room; beyond that only sound is queued
 QUEUED_MOST = 500  # frames and sound blocks (ten seconds) after which the session ends
 CLOSE_WAIT_S = 1.0

@@ -9,9 +9,13 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
-import structlog
-
+from shared.lean_imports import imports_without
 from shared.runtime.shown_text import one_line
+
+with imports_without("rich"):  # formats tracebacks, which are plain here, and loads for longer than structlog itself
+    import structlog
+
+get_logger = structlog.get_logger
 
 
 def set_up_logs(service: str, level: str) -> None:

@@ -12,12 +12,11 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
-import structlog
-
 from shared.errors import StudioError
+from shared.runtime.logs import get_logger
 from shared.runtime.restart import RestartPolicy
 
-log = structlog.get_logger()
+log = get_logger()
 READY_WAIT_S = 10.0  # seconds until a server must answer
 RESTART_S = (0.0, 1.0)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h

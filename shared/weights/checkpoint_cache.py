@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import structlog
-
 from shared.config.cache_dir import cache_folder
 from shared.errors import StudioError
+from shared.runtime.logs import get_logger
 from shared.weights.checkpoint import StateDict, load_state
 from shared.weights.probe import damage
 
 HASHED_END_BYTES = 1 << 20  # bytes hashed at each end of a file
-log = structlog.get_logger()
+log = get_logger()
 
 
 def converted(name: str, files: Sequence[Path], make: Callable[[], StateDict], version: int = 1) -> StateDict:

@@ -5,18 +5,18 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-import structlog
 import zmq
 
 from shared.config.settings import Settings
 from shared.runtime.clock import now
+from shared.runtime.logs import get_logger
 from shared.runtime.stop_signals import SERVICE, StopSignals
 from shared.scene import Scene
 from shared.wire.bus import Publisher, Reader, endpoint
 from shared.wire.message import NOTHING, Message, WireError
 from shared.wire.pulse import PULSE_PERIOD_US, Meter
 
-log = structlog.get_logger()
+log = get_logger()
 MAX_WAIT_MS = 200
 
 

@@ -60,7 +60,8 @@ def test_an_error_in_the_block_ends_the_refusal() -> None:
 @pytest.mark.parametrize(
     ("code", "spared"),
     [
-        ("from compositing.blend import warm_up; warm_up()", "scipy coverage yaml"),
+        ("import services.capture.service, services.generator.service, services.gateway.__main__", "rich"),
+        ("from compositing.blend import warm_up; warm_up()", "rich scipy coverage yaml"),
         ("import engines.mesh.rasterizer, engines.dhlive.control.rasterizer", "scipy coverage yaml"),
     ],
 )

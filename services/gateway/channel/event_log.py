@@ -4,11 +4,10 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-import structlog
-
+from shared.runtime.logs import get_logger
 from shared.runtime.shown_text import one_line
 
-log = structlog.get_logger()
+log = get_logger()
 KEPT = 50
 LONGEST = 500  # characters of an event
 

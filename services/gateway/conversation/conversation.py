@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable
 from contextlib import aclosing
 
-import structlog
-
 from services.gateway.channel.captions import Caption
 from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.speech_queue import SpeechQueue
@@ -37,8 +35,9 @@ from shared.config.conversation import ConversationSettings
 from shared.errors import StudioError
 from shared.openai_server import OpenAIServer
 from shared.runtime.clock import now
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 MOST_TURNS = 2  # turns that may wait for their transcription: a minute of speech
 QUIET_S = 5.0  # pause after a talker's last turn and its answer before a chat line is answered
 NO_QUESTION = "The text contains nothing to answer; write a question."

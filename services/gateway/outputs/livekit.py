@@ -10,8 +10,6 @@ import logging
 import threading
 from typing import TYPE_CHECKING
 
-import structlog
-
 from publishing.publication import Publication
 from publishing.token import missing_settings, publisher_token
 from services.gateway.channel.captions import Caption
@@ -19,6 +17,7 @@ from services.gateway.channel.event_log import EventLog
 from services.gateway.channel.program_feed import OutputQueue
 from services.gateway.outputs.base import OutputPhase, OutputState
 from shared.config.settings import Settings
+from shared.runtime.logs import get_logger
 from shared.runtime.restart import RetryDelay
 from shared.wire.program import ProgramFrame
 
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from publishing.captions import RoomCaptions
     from publishing.media import RoomMedia
 
-log = structlog.get_logger()
+log = get_logger()
 POLL_S = 0.2  # seconds after which an empty queue makes the thread check again whether the output is wanted
 QUEUE_FRAMES, QUEUE_SOUND_BLOCKS = 4, 12
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 20.0  # pauses after a failure of the library

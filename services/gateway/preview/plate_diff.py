@@ -6,15 +6,15 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import structlog
 from numpy.typing import NDArray
 
 from shared.avatar.plate import Plate
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 from shared.media.colour import crop, planes, to_full, to_limited
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 BLOCK_SIDE_PX = 16  # a JPEG block with 4:2:0 chroma: a flat block costs a few bits and does not affect its neighbours
 # A block equals the plate if no sample differs by more than LIMIT and the mean difference is at most MEAN, in steps of
 # 1/255. That is less than the error of JPEG at the preview's quality.

@@ -15,17 +15,16 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import structlog
-
 from services.gateway.channel.event_log import EventLog
 from services.gateway.sessions.load import ServedSession, SessionCapacity, SessionLoad
 from shared.config.settings import Settings
 from shared.errors import StudioError
+from shared.runtime.logs import get_logger
 from shared.session_spec import MAX_LISTED_BYTES, SessionSpec, packed_sessions
 from shared.wire.message import WireError
 from shared.wire.pulse import Pulse
 
-log = structlog.get_logger()
+log = get_logger()
 ID_CHARACTERS, ID_LENGTH = string.ascii_lowercase + string.digits, 12
 SERVICES = ("sessions", "faces")  # the services that serve sessions
 RATES = 8  # frame rates that are kept of a session, two a second

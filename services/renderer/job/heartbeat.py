@@ -6,14 +6,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self
 
-import structlog
-
 from shared.errors import StudioError
 from shared.jobs.claims import BEAT_S, Claim, give_back, record_failure, write_beat
 from shared.jobs.status import read_wanted_state
 from shared.jobs.store import Store
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 LOOK_S = 0.5  # interval of reading the job's wanted state
 PATIENCE_LOOKS = 2  # further checks that a unit has to stop by itself before its process is ended

@@ -6,8 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-import structlog
-
 from services.renderer.job.assemble_unit import assemble_result, delete_intermediate_files
 from services.renderer.job.clip_unit import clip_unit
 from services.renderer.job.heartbeat import Heartbeat, Stopped, Told
@@ -21,8 +19,9 @@ from shared.jobs.manifest import Manifest, read_job_manifest
 from shared.jobs.status import park, parked, read_wanted_state, result
 from shared.jobs.store import Store
 from shared.jobs.survey import Expired, JobSurveyor
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 MIN_FREE_BYTES = 64 << 20  # free bytes below which no unit is begun
 SMOOTHED = 0.8  # weight of the earlier units' pace in the moving average

@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-import structlog
-
 from shared.errors import StudioError
 from shared.jobs.claims import LEASE_S, read_beat
 from shared.jobs.index import JobIndex
@@ -19,8 +17,9 @@ from shared.jobs.queue import JobQueue, queue_name
 from shared.jobs.status import jobs, parked, read_wanted_state, result, unpark
 from shared.jobs.store import Store
 from shared.jobs.survey import JobSurveyor, Survey
+from shared.runtime.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 ClaimKey = tuple[str, str, int]  # job, unit's name, the claim's number
 SWEEP_S = 5.0  # interval of sweeps

@@ -9,8 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from services.renderer.worker.shared_state import SharedState
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
@@ -18,13 +16,14 @@ from shared.jobs.manifest import read_job_manifest
 from shared.jobs.queue import ADVANCE, JobQueue, celery_app, transport_options
 from shared.jobs.redis_address import redis_url
 from shared.jobs.store import Store, open_store
+from shared.runtime.logs import get_logger
 
 if TYPE_CHECKING:
     from celery import Celery
 
     from services.renderer.job.step import StepResult, UnitWorker
 
-log = structlog.get_logger()
+log = get_logger()
 JOB = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,99}")  # a job's id becomes a path, and Redis is not trusted with paths
 HURT = 70  # exit code of a child that ends itself because its engine does not stop
 

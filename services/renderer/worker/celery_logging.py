@@ -5,11 +5,10 @@ import signal
 import warnings
 from typing import Any
 
-import structlog
-
+from shared.runtime.logs import get_logger
 from shared.runtime.stop_signals import StopSignals
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class OneLine(logging.Handler):

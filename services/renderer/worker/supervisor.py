@@ -12,8 +12,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import structlog
-
 from engines.registry import canonical_name
 from services.renderer.worker.caretaker import SWEEP_S, Caretaker
 from services.renderer.worker.engine_probe import probe_engines
@@ -27,10 +25,11 @@ from shared.jobs.queue import JobQueue
 from shared.jobs.redis_address import redis_url
 from shared.jobs.store import Store, open_store
 from shared.jobs.workers import WorkerBeat, WorkerFiles, Workers
+from shared.runtime.logs import get_logger
 from shared.runtime.restart import RestartPolicy
 from shared.runtime.stop_signals import TERMINAL, StopSignals
 
-log = structlog.get_logger()
+log = get_logger()
 
 NICE = 10  # nice value, so that a live channel on the same machine has priority
 LEAVE_S = 8.0  # time for handing back the segment in progress
