@@ -4,9 +4,12 @@ A package adds an engine by an entry point of the group `persona_studio.engines`
 that belongs to no package.
 """
 
+import os
 import re
+import sys
 from collections.abc import Mapping
-from importlib.metadata import EntryPoint, entry_points
+from functools import lru_cache
+from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
 
 from engines.api import Engine, FrameEngine
@@ -27,7 +30,7 @@ def installed(added: Mapping[str, str] = NONE) -> dict[str, EntryPoint]:
         precedence.
     """
     found = {name: EntryPoint(name, where, ENGINE_GROUP) for name, where in added.items()}
-    found |= {point.name: point for point in entry_points(group=ENGINE_GROUP)}
+    found |= {point.name: point for point in _points()}
     return {name: found[name] for name in sorted(found, key=lambda name: (name != DEFAULT_ENGINE, name))}
 
 
@@ -93,8 +96,28 @@ def load(name: str, added: Mapping[str, str] = NONE) -> Engine:
 
 def _packages(name: str) -> list[str]:
     """Return the names of the packages that provide an engine of this name."""
-    found = entry_points(group=ENGINE_GROUP, name=name)
-    return sorted({point.dist.name for point in found if point.dist is not None})
+    return sorted({point.dist.name for point in _points().select(name=name) if point.dist is not None})
+
+
+def _points() -> EntryPoints:
+    """The engines' entry points, read again only after a package was installed or removed.
+
+    Reading them opens a file of every installed package, and a generator asks for each engine every few seconds.
+    """
+    return _read_points(tuple((folder, _changed_ns(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _read_points(_: tuple[tuple[str, int], ...]) -> EntryPoints:
+    return entry_points(group=ENGINE_GROUP)
+
+
+def _changed_ns(folder: str) -> int:
+    """The time of the last change of a folder's entries, 0 if it cannot be read."""
+    try:
+        return os.stat(folder or ".").st_mtime_ns
+    except OSError:
+        return 0
 
 
 def load_frame_engine(name: str, added: Mapping[str, str] = NONE) -> FrameEngine:

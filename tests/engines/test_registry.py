@@ -1,5 +1,6 @@
 """Entry points of other packages: each has one name, which is the engine's own."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,15 @@ def install(packages: Path, package: str, name: str, where: str = ENGINE) -> Non
 def test_a_package_adds_an_engine_by_its_name(packages: Path) -> None:
     install(packages, "one", "faulty")
     assert load("faulty").info.title == "Faulty"
+
+
+def test_a_package_is_found_as_soon_as_it_is_installed_and_no_longer_once_it_is_removed(packages: Path) -> None:
+    for _ in range(2):
+        with pytest.raises(StudioError, match="There is no engine 'faulty'"):
+            load("faulty")
+        install(packages, "one", "faulty")
+        assert load("faulty").info.title == "Faulty"
+        shutil.rmtree(packages / "one-1.dist-info")
 
 
 def test_an_entry_point_has_the_engines_name(packages: Path) -> None:
