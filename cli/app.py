@@ -22,7 +22,6 @@ from cli.options import EngineOption, HomeOption, JsonOption, QualityOption, giv
 from cli.progress import progress_bar, stages
 from cli.voices import BurnOption, TextOption, VoiceOption, driver_file, list_voices
 from cli.weights import app as weights
-from engines.catalog import settings_of_engines
 from shared.config.conversation import ConversationSettings
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
@@ -246,6 +245,8 @@ def config(
     ] = False,
 ) -> None:
     """Show every setting, its value and where the value comes from."""
+    from engines.catalog import settings_of_engines  # imported here because it loads the codecs
+
     settings = load_settings()
     if markdown:
         from cli.settings_page import settings_page

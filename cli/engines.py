@@ -8,7 +8,6 @@ from rich.padding import Padding
 from rich.text import Text
 
 from cli.options import JsonOption
-from engines.catalog import engine_summaries
 from shared.config.settings import load_settings
 
 DRIVERS = {"motion": "a face", "voice": "a voice", "template": "recorded motion"}
@@ -18,6 +17,8 @@ out = Console(markup=False)
 
 def list_engines(as_json: JsonOption = False) -> None:
     """List the engines: whether each can run here, its drivers, its terms, and the command that enables it."""
+    from engines.catalog import engine_summaries  # imported here because it loads the codecs, which few commands need
+
     rows = engine_summaries(load_settings())
     if as_json:
         print(json.dumps([{"name": name, **row} for name, row in rows.items()]))

@@ -15,7 +15,6 @@ from cli.progress import progress_bar
 from shared.config.settings import Settings, load_settings
 from shared.errors import StudioError
 from shared.voices.registry import NO_VOICE, voice_summaries
-from shared.voices.speech_file import make_speech, read_text
 
 INDENT = 4
 out = Console(markup=False)
@@ -64,6 +63,9 @@ def driver_file(driver: Path | None, text: Path | None, voice: str, settings: Se
             raise StudioError("--voice speaks a text; give it with --text.")
         return DriverFile(driver)
     assert text is not None
+    # Imported here because it loads the codecs, which only a command with --text needs.
+    from shared.voices.speech_file import make_speech, read_text
+
     words = read_text(text.expanduser())
     with progress_bar() as bar:
         task = bar.add_task(f"speak {text.name}", total=None)
