@@ -9,11 +9,9 @@ from collections import Counter
 from collections.abc import Collection
 from typing import cast, get_args
 
-import redis
-
 from shared.config.settings import Settings
 from shared.errors import StudioError
-from shared.jobs.queue import JobQueue
+from shared.jobs.queue import JobQueue, redis_error
 from shared.jobs.status import jobs, status
 from shared.jobs.store import Store
 from shared.jobs.view import JobState, JobView
@@ -70,7 +68,7 @@ class JobIndex:
                 pipe.hset(self._rows, mapping={each.id: each.as_row() for each in found})
                 pipe.hset(self._states, mapping={each.id: f"{each.created} {each.state}" for each in found})
                 pipe.execute()
-        except redis.RedisError as error:
+        except redis_error() as error:
             self._queue.mark_away(error)
 
     def drop(self, names: Collection[str]) -> None:
@@ -81,7 +79,7 @@ class JobIndex:
         try:
             client.hdel(self._rows, *names)
             client.hdel(self._states, *names)
-        except redis.RedisError as error:
+        except redis_error() as error:
             self._queue.mark_away(error)
 
     def _look(self, names: list[str]) -> list[JobView]:
@@ -102,7 +100,7 @@ class JobIndex:
             return {}
         try:
             lines = cast(bytes, client.eval(LINES, 1, self._states)).decode(errors="replace").splitlines()
-        except redis.RedisError as error:
+        except redis_error() as error:
             self._queue.mark_away(error)
             return {}
         rows = (line.split(" ") for line in lines)
@@ -118,7 +116,7 @@ class JobIndex:
         try:
             raw = cast(list[bytes | None], client.hmget(self._rows, names))
             return {row.id: row for row in (JobView.from_row(each.decode()) for each in raw if each)}
-        except redis.RedisError as error:
+        except redis_error() as error:
             self._queue.mark_away(error)
         except (ValueError, TypeError):
             pass  # written by another version: read from the store

@@ -4,10 +4,6 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from shared.config.settings import Settings
 from shared.errors import short
 from shared.jobs.manifest import Priority
@@ -15,6 +11,7 @@ from shared.jobs.redis_address import redis_url
 from shared.jobs.survey import Expired
 
 if TYPE_CHECKING:
+    import redis
     from celery import Celery
 
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
@@ -75,8 +72,12 @@ def transport_options() -> dict[str, Any]:
     }
 
 
-def connect(url: str) -> redis.Redis:
+def connect(url: str) -> "redis.Redis":
     """Return a client that raises redis.RedisError within a second or two if Redis does not answer."""
+    import redis  # imported here because it takes a tenth of a second, and many processes never ask Redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     return redis.Redis.from_url(
         url,
         socket_connect_timeout=REDIS_TIMEOUT_S,
@@ -84,6 +85,13 @@ def connect(url: str) -> redis.Redis:
         retry=Retry(NoBackoff(), 1),  # one retry, for a connection from before a restart of Redis
         health_check_interval=5,
     )
+
+
+def redis_error() -> "type[redis.RedisError]":
+    """Return the class of the errors that a client raises, for an `except` clause, without loading redis before."""
+    import redis  # imported here for the reason given in `connect`
+
+    return redis.RedisError
 
 
 class JobQueue:
@@ -123,7 +131,7 @@ class JobQueue:
                     app.send_task(
                         ADVANCE, (job, [list(each) for each in expired]), queue=name, producer=producer, retry=False
                     )
-        except (OperationalError, KombuError, redis.RedisError, OSError) as error:
+        except (OperationalError, KombuError, redis_error(), OSError) as error:
             self._quiet_until = time.monotonic() + RETRY_PAUSE_S
             self.trouble = _refused(error)
             return False
@@ -141,19 +149,21 @@ class JobQueue:
                 for name in names:
                     pipe.llen(name)
                 return dict(zip(names, (int(each) for each in pipe.execute()), strict=True))
-        except redis.RedisError as error:
+        except redis_error() as error:
             self.mark_away(error)
             return None
 
-    def client(self) -> redis.Redis | None:
+    def client(self) -> "redis.Redis | None":
         """Return the Redis client; None if there is no Redis or it recently did not answer."""
         if time.monotonic() < self._quiet_until:
             return None
         self._find()
         return self._client
 
-    def mark_away(self, error: redis.RedisError) -> None:
+    def mark_away(self, error: "redis.RedisError") -> None:
         """Note that Redis did not answer or refused a command: it is not used for RETRY_PAUSE_S."""
+        import redis  # imported here for the reason given in `connect`
+
         self._quiet_until = time.monotonic() + RETRY_PAUSE_S
         if isinstance(error, redis.ResponseError):  # Redis runs but is full or read-only
             self.trouble = _refused(error)
@@ -168,7 +178,7 @@ class JobQueue:
             return self.trouble
         try:
             client.set(PROBE, b"", px=1000)
-        except redis.RedisError as error:
+        except redis_error() as error:
             self.mark_away(error)
             return self.trouble
         self.trouble = ""

@@ -8,10 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
-import redis
 from pydantic import TypeAdapter
 
-from shared.jobs.queue import JobQueue
+from shared.jobs.queue import JobQueue, redis_error
 from shared.jobs.store import Store
 
 KEY = "studio:workers"
@@ -57,7 +56,7 @@ class Workers:
                 pipe.hset(KEY, worker.name, json.dumps(asdict(worker)))
                 pipe.set(_life(worker.name), worker.beat, px=int(1000 * SILENT_S))
                 pipe.execute()
-        except redis.RedisError as error:
+        except redis_error() as error:
             self.queue.mark_away(error)
 
     def leave(self, name: str) -> None:
@@ -68,7 +67,7 @@ class Workers:
         try:
             client.hdel(KEY, name)
             client.delete(_life(name))
-        except redis.RedisError as error:
+        except redis_error() as error:
             self.queue.mark_away(error)
 
     def read_all(self) -> list[WorkerBeat] | None:
@@ -82,7 +81,7 @@ class Workers:
         try:
             found = [each for each in map(_worker, client.hgetall(KEY).values()) if each]
             lives = client.mget([_life(each.name) for each in found]) if found else []
-        except redis.RedisError as error:
+        except redis_error() as error:
             self.queue.mark_away(error)
             return None
         heard = {each.name for each, life in zip(found, lives, strict=True) if life is not None}
