@@ -28,8 +28,6 @@ from shared.wire.message import Message
 from shared.wire.program import frame_of
 from tests.support.files.sound_files import wav
 
-pytestmark = pytest.mark.live  # one test puts the engine on air
-
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "engine-authoring.md").read_text(encoding="utf-8")
 MOVES = 0.5  # grey levels, mean over the frame; the noise of a still frame is below a tenth of it

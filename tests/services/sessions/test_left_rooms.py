@@ -19,7 +19,6 @@ from services.sessions.agent_link import AgentLink
 from services.sessions.speech_line import SpeechLine
 from shared.wire.program import ProgramFrame
 
-pytestmark = pytest.mark.live
 AT_ONCE, WARM_ROUNDS, ROUNDS = 4, 3, 6
 SETTLES_S, GONE_S = 3.0, 120.0
 MOST_A_ROOM = 200_000  # bytes; a room that is not released holds about 650,000
