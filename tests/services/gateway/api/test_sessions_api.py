@@ -239,7 +239,7 @@ def test_a_portrait_is_an_avatar_for_as_long_as_a_session_shows_it(serving: Gate
     ("changes", "status", "words"),
     [
         ({"rights": ""}, 422, "A portrait needs a statement"),
-        ({"rights": "mine\x07"}, 422, "cannot be shown"),
+        ({"rights": "mine\x07"}, 422, "control characters"),
         ({"avatar": "sample"}, 422, "not both"),
         ({"avatar_image_url": "http://127.0.0.1/me.png"}, 422, "does not download images"),
         ({"options": "{"}, 422, "JSON object"),
