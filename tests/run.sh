@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs every check, in parts. The tests of the live program, which depend on the clock, run on one core. Beside them the other
-# parts run one by one at a lower priority: `make static`, and the tests of the farm, of each engine, and all others. When the
-# live tests have ended, their core takes further parts too, until none is left. Failures are printed when they happen, and
-# after each part its slowest tests.
+# Runs every check, in parts. The tests of the live program, which depend on the clock, run at normal priority. Beside them the
+# other parts run two at a time at a lower priority: `make static`, and the tests of the farm, of each engine, and all others.
+# Two, because the live tests wait for half of their time. When they have ended, a third part runs beside the two, until none
+# is left. Failures are printed when they happen, and after each part its slowest tests.
 # Usage: tests/run.sh PYTHON [pytest argument ...]; with arguments it runs plain pytest. COVERAGE=1 also prints the share of
 # lines covered, which costs a fifth more processor time (`make coverage`).
 set -uo pipefail
@@ -43,7 +43,7 @@ tests() {
 mapfile -t engines < <(cd tests && du -s -- engines/*/ | sort -rn | cut -f2 | sed 's,/$,,' | grep -v __pycache__)
 # For the live tests only their own folders are collected, which takes 3 s of processor time instead of 12.
 mapfile -t live < <("$python" -c 'from tests.support.kinds import LIVE; print(*LIVE, sep="\n")')
-parts=(computing farm "${engines[@]}" static)  # the longest first, so that both cores end at about the same time
+parts=(computing farm "${engines[@]}" static)  # the longest first, so that all lanes end at about the same time
 others=("${engines[@]/#/--ignore=tests/}")
 
 # give_way: run the remaining parts one by one, at a lower priority.
@@ -60,6 +60,7 @@ give_way() {
 }
 
 printf '%s\n' "${parts[@]}" >"$data/left"
+(give_way) &
 (give_way) &
 (tests live -m "live and not slow" "${live[@]/#/tests/}"; give_way) &
 wait
