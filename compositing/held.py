@@ -12,7 +12,8 @@ from shared.face.landmarks import MOUTH_CORNERS, OVAL, Face
 from shared.face.rest_pose import turn_to_rest
 from shared.media.array_types import FloatArray
 
-HELD_FROM, HELD = 0.06, 0.15  # eye distances from the features: free up to the first, held from the second on
+# Eye distances from the features: the skin is free up to the first and held from the second on.
+HELD_FROM, HELD = 0.06, 0.15
 JAW_ROOM = 0.35  # eye distances below the mouth that an opening mouth needs
 JAW_EDGE = 0.1  # eye distances outside the face's outline over which a sinking jaw becomes free
 

@@ -16,7 +16,7 @@ HEIGHT = 0.032  # of the frame's height
 MIN_HEIGHT_PX = 16  # smaller letters are unreadable
 MARGIN = 0.6  # distance to the frame's corner, in heights of the label
 BOX_ALPHA = 150  # of 255: the frame is visible through the box, and the letters stay readable on white
-SIZES_KEPT = 4  # frame sizes whose label is cached: one program's, and those that it changes to
+SIZES_KEPT = 4  # number of frame sizes whose label is cached: a program may change its size
 
 
 def draw_label(i420: ImageArray) -> PixelBox | None:

@@ -49,7 +49,8 @@ def hear_together(
         drawn = engine.draw_batch([each.session for each in sessions], list(blocks))
     if len(drawn) != len(sessions):
         raise StudioError(
-            f"{engine.info.title} returns frames for {len(drawn)} of {len(sessions)} sessions; update it."
+            f"{engine.info.title} returns frames for {len(drawn)} of {len(sessions)} sessions; update it or choose "
+            "another engine."
         )
     return [session.checked(frames) for session, frames in zip(sessions, drawn, strict=True)]
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from engines.dhlive.generation import Geometry
 
-SHARPNESS, INSIDE = 10.0, 0.9  # a pixel is mouth where its blue is 0 or 1, and not where it is 1/2
+SHARPNESS, INSIDE = 10.0, 0.9  # a pixel belongs to the mouth where its blue is near 0 or 1, not near 1/2
 
 
 class CropPainter:

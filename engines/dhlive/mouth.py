@@ -69,7 +69,9 @@ class Mouth:
         where = present(files, MOUTHS[generation])
         found, network = load_mouth(where)
         if found is not generation or isinstance(network, OldNetwork):
-            raise StudioError(f"{where} is the network of generation {found.value}; `studio weights add` sorts them.")
+            raise StudioError(
+                f"{where} is the network of generation {found.value}; `studio weights add` puts each file in its place."
+            )
         drawing = network if isinstance(network, Mini1Network) else FoldedMini2(network)
         drawing.to(device=device, memory_format=torch.channels_last)
         return cls(generation, drawing, load_audio(present(files, AUDIO)), FaceFiles.read(files, generation), device)

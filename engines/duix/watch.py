@@ -111,7 +111,8 @@ class Watch:
 
     def _unknown(self, now: float) -> TaskRecord | None:
         """Handle a task that the service does not know: not yet, no longer, or never."""
-        if self._folder.result(self._record.code) is not None:  # its end went to a process that did not record it
+        # The task is done, but the process that received this answer did not record it.
+        if self._folder.result(self._record.code) is not None:
             return self._written("done", result=result_name(self._record.code))
         self._missing = now if self._missing is None else self._missing
         sent = self._record.stage == "sent"

@@ -142,7 +142,7 @@ class PortraitRenderer:
         fine = torch.isfinite(faces).flatten(1).all(dim=1).tolist()
         if all(fine) or nets.dtype == torch.float32:
             return faces
-        log.warning("liveportrait_in_float32", why="half precision overflowed", frames=fine.count(False))
+        log.warning("frames_redrawn_in_float32", why="half precision overflowed", frames=fine.count(False))
         faces = faces.clone()
         for i in (i for i, good in enumerate(fine) if not good):
             faces[i] = nets.draw_exactly(volume[i, None], own[i, None], driven[i, None])[0]

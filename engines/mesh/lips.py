@@ -27,7 +27,7 @@ GAIN = 1.04
 # A portrait that grins or has its mouth open has little room left: distance (eye distances) between the corners and
 # between the lips of the largest mouth, and the minimum room of any portrait. Other portraits move freely.
 WIDEST, TALLEST, LEAST_ROOM = 0.86, 0.26, 0.03
-FREE = 0.6  # share of the room that is used as the driver does, the rest progressively less
+FREE = 0.6  # share of the room in which movement is unchanged; beyond it, movement is reduced progressively
 ROUND = 1.0  # width of the falloff around the mouth, relative to the mouth's own size
 
 

@@ -109,7 +109,7 @@ def relative_motion(face: Face, neutral: Face | NeutralMeasures) -> MeshMotion:
     rotation = face.rotation
     turn = rotation @ rest.home.T
     scale, move = scale_and_shift(rest.rigid, face.points[RIGID], turn)
-    # the pose as every other part measures it, not a fit's: the output is compared by it
+    # not the pose of the fit: every other part measures the pose in this way, and the output is compared by it
     pose = np.array(pose_of(rotation))
     delta = (pose - rest.pose + 180.0) % 360.0 - 180.0
     shift = (scale * turn @ rest.centre + move - rest.centre)[:2] / rest.unit

@@ -101,7 +101,9 @@ class Transfer:
         size = self._portrait.shape[-1]
         lent, driver = self.head.posed_key_points(extractor_input(frames), retaken)
         boxes = begin_fetch(face_boxes(driver, size))
-        poses = self._guide(draw_key_points(lent, size).to(self._portrait.dtype))  # while the boxes are transferred
+        poses = self._guide(
+            draw_key_points(lent, size).to(self._portrait.dtype)
+        )  # computed while the boxes are transferred
         faces = crop_faces(frames, boxes())
         if self.rest is not None:
             return poses, self._encode(faces.to(self._portrait.dtype))

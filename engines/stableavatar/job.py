@@ -239,7 +239,7 @@ class UnitWork:
 
     def _final(self, layout: Layout) -> Iterator[Tensor]:
         """Yield the latent frames of the finished clip; memory holds only the windows that include the current one."""
-        if not layout.windows:  # the original's grey
+        if not layout.windows:  # speech too short for a window: the original's clip is grey
             size = (self.size[1] // LATENT_PX, self.size[0] // LATENT_PX)
             yield from (torch.zeros(1, 16, 1, *size) for _ in range(layout.latents))
             return

@@ -89,8 +89,8 @@ def original_layout(samples: int, rate: Fraction, overlap: int, span: int = SPAN
     latents = (samples // a_frame - 1) // PER_LATENT + 1
     if latents == span:
         raise StudioError(
-            f"The original never ends on speech of exactly one window ({PER_LATENT * span - 3} to {PER_LATENT * span}"
-            " frames); choose mode=fixed, or speech that is a little longer."
+            f"The original program never finishes speech of exactly one window ({PER_LATENT * span - 3} to "
+            f"{PER_LATENT * span} frames); choose mode=fixed, or speech that is a little longer."
         )
     windows, start, stop = list[LatentWindow](), 0, span
     while stop <= latents:

@@ -122,7 +122,7 @@ def follow_face(plate: Plate, name: str, progress: PrepareProgress) -> NDArray[n
             if face is None:
                 raise StudioError(
                     f"The film of avatar '{name}' shows no face in frame {shown[number]}, and DH_live needs one in "
-                    "each; cut the film to where the face is seen."
+                    "each; cut the film to the part that shows the face."
                 )
             found[number] = face.points
     progress(len(shown), len(shown))
@@ -142,9 +142,9 @@ def crop_rects(points: NDArray[np.float64], width: int, height: int, name: str) 
     centre = ((corners[:, :2] + corners[:, 2:]) / 2).astype(np.int64)
     rects = np.concatenate([centre - side // 2, centre + side // 2], axis=1)
     if side < LEAST_SIDE_PX:
-        raise StudioError(f"The face in the film of avatar '{name}' is too small for DH_live; film it closer.")
+        raise StudioError(f"The face in the film of avatar '{name}' is too small for DH_live; film from closer up.")
     if rects.min() < 0 or rects[:, 2].max() > width or rects[:, 3].max() > height:
-        raise StudioError(f"The face leaves the film of avatar '{name}'; film it further from the edge.")
+        raise StudioError(f"The face leaves the frame in the film of avatar '{name}'; film it further from the edge.")
     return np.asarray(rects, np.int64)
 
 

@@ -20,8 +20,8 @@ from shared.media.array_types import FloatArray
 @dataclass(frozen=True, slots=True)
 class _Rules:
     offset: float  # distance of a pixel's sample from its corner
-    jaw: float  # canonical units by which the lower teeth hang
-    rigid_inside: bool  # whether border and back wall do not bend
+    jaw: float  # canonical units by which the lower teeth are lowered
+    rigid_inside: bool  # whether the border and the back wall stay rigid
 
 
 class ControlRules(Enum):

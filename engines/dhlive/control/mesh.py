@@ -52,12 +52,12 @@ def parse_mesh(lines: Iterable[str], where: str) -> FaceMesh:
     if (len(rows["v"]), len(rows["f"])) != (VERTICES, TRIANGLES):
         raise StudioError(
             f"The mesh in {where} has {len(rows['v'])} vertices and {len(rows['f'])} triangles instead of {VERTICES} "
-            f"and {TRIANGLES}; it belongs to another model."
+            f"and {TRIANGLES}; use the authors' own file."
         )
     table, triangles = np.array(rows["v"]), np.array(rows["f"]).astype(np.int32) - 1
     numbered = np.array_equal(table[:, 4], np.arange(VERTICES))
     if not numbered or not np.isfinite(table).all() or triangles.min() < 0 or triangles.max() >= VERTICES:
-        raise StudioError(f"The mesh in {where} has wrong numbers in it; use the authors' own file.")
+        raise StudioError(f"The mesh in {where} contains wrong numbers; use the authors' own file.")
     return FaceMesh(table[:, :3].copy(), table[:, 3].copy(), triangles)
 
 

@@ -73,7 +73,9 @@ def load_old(path: Path) -> OldNetwork:
     """Load the old network in evaluation mode. Raises StudioError in one sentence."""
     network = load_mouth(path)[1]
     if not isinstance(network, OldNetwork):
-        raise StudioError(f"{path} is a network of another generation; `studio weights add` sorts them.")
+        raise StudioError(
+            f"{path} is a network of another generation; `studio weights add` puts each file in its place."
+        )
     return network
 
 

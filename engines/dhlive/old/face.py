@@ -70,7 +70,7 @@ def crop_squares(points: NDArray[np.float64], width: int, height: int, name: str
     middle = np.trunc((low + high) / 2)
     rects = np.trunc(np.concatenate([middle - half[:, None], middle + half[:, None]], axis=1)).astype(np.int64)
     if rects.min() < 0 or rects[:, 2].max() > width or rects[:, 3].max() > height:
-        raise StudioError(f"The face leaves the film of avatar '{name}'; film it further from the edge.")
+        raise StudioError(f"The face leaves the frame in the film of avatar '{name}'; film it further from the edge.")
     return np.asarray(rects)
 
 

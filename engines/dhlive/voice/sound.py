@@ -17,8 +17,8 @@ PAIR_MS = 2 * SHIFT_MS  # time per output of the audio network
 BEFORE_MS = (FRAME_MS - SHIFT_MS) // 2  # by which a pair's first frame begins before the pair's own time
 SPAN_MS = SHIFT_MS + FRAME_MS  # length of a pair's two frames together
 AFTER_MS = SPAN_MS - BEFORE_MS  # from a pair's own time to the end of its last frame
-SHIFT = 5  # delay, in outputs, with which the mini networks were trained; the old network's four are within it
-# Voice needed beyond a tick's own time: up to the end of the frames of the output that is five later.
+SHIFT = 5  # delay, in outputs, with which the mini networks were trained; it covers the old network's delay of four
+# Voice needed beyond a tick's own time: up to the end of the last frame of the output that comes SHIFT outputs later.
 VOICE_AHEAD_US = (SHIFT * PAIR_MS + AFTER_MS) * 1000
 FILTER_MS = 6  # half the filter's length
 STOP_DB_BETA = 8.0  # of the filter's Kaiser window: 80 dB

@@ -24,7 +24,8 @@ from shared.runtime.arrays import StateArrays
 
 FOLLOW_US = 600_000  # time constant with which the crop follows the face
 AWAY_US = 500_000  # after this long without a face, a returning face is measured afresh
-# Motion is measured relative to the anchor: the frame so far whose face is nearest the neutral, in eye distances.
+# Motion is measured relative to the anchor: of the frames so far, the one whose face is nearest to the neutral
+# face, in eye distances.
 NEARER = 0.8  # of the anchor's distance: a frame must be nearer than this to replace it
 NEUTRAL = 0.02  # an anchor nearer than this is kept
 

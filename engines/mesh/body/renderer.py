@@ -26,8 +26,8 @@ STILL_PX = 0.02  # a smaller movement leaves the face as filmed
 # The matte reaches full strength this far (eye distances) inside the area that may move, and is computed at a
 # resolution lower by this factor.
 RIM, MATTE_STEP = 0.06, 4
-# Lips that close over an open mouth are sampled slightly beside their edge, because teeth would be drawn along
-# otherwise: by this share of a lip's inner row, fully from this gap (eye distances) on.
+# Lips that close over an open mouth are sampled slightly beside their edge, so that they do not drag teeth along: by
+# this share of a lip's inner row, fully from this gap (eye distances) on.
 BESIDE, BESIDE_GAP = 0.5, 0.06
 AROUND_PX = 8  # margin in ROI pixels around the drawn area from which it may be sampled
 # The skin that the frame at rest lends: points that move at least this freely, with a rim this soft (eye distances),

@@ -14,7 +14,8 @@ from shared.face.time_filters import gaussian
 
 SAMPLED_FRAMES = 240  # evenly spaced frames of a film from which its rest is determined
 CALM_SHARE, LEAST_CALM = 0.2, 3  # share and minimum number of them that count as calm
-SMILING_GAP = 0.06  # if the calmest mouth is open further, the person smiles with visible teeth, and that is the rest
+# If the calmest mouth is open further than this, the person smiles with visible teeth, and the smile is the rest.
+SMILING_GAP = 0.06
 SETTLED_GAP = 0.004  # eye distances between resting lips
 # A mouth starts to count as speaking where its gap (eye distances) moves back and forth by the first of these within
 # TALK_S to either side, and is fully brought to rest from the second on. Movement within PLAY is noise.
@@ -116,7 +117,7 @@ def _talks(gaps: NDArray[np.float64], fps: float) -> NDArray[np.float32]:
     """
     followed = np.empty_like(gaps)
     at = float(gaps[0])
-    for index, gap in enumerate(gaps.tolist()):  # follows with some play, so that noise does not count as movement
+    for index, gap in enumerate(gaps.tolist()):  # `at` ignores movement within PLAY, which is noise
         at = min(max(at, gap - PLAY), gap + PLAY)
         followed[index] = at
     reach = max(1, round(TALK_S * fps))

@@ -31,7 +31,8 @@ FLOOR_DB = 30.0  # below the voice's own level: quieter sound counts as this lev
 FAST, SLOW = FRAME_S / (FRAME_S + 0.02), FRAME_S / (FRAME_S + 0.05)
 LAG = 5  # frames between two spectra that are compared
 STILL_DB = 1.5  # scale on which a spectrum's change in LAG frames counts as stillness
-SILENT = 0.5  # probability from which a frame is silence; silence returns syllables and stillness to their start
+# Probability from which a frame is silence; silence returns syllables and stillness to their initial values.
+SILENT = 0.5
 PAUSE, TRUST = 100, 30  # frames of silence after which trust starts again, and frames of sound for which it lasts
 SYLLABLES_DB, STILL, TOGETHER = 1.5, 0.1, 0.3  # initial values of the measures, as in speech
 # Higher values than speech has; the excess lowers the syllable measure by these costs in decibels.

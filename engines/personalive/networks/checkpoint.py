@@ -30,12 +30,14 @@ def merged(parts: Mapping[str, Mapping[str, Tensor]], network: nn.Module) -> dic
     files = ", ".join(parts)
     if missing:
         raise StudioError(
-            f"{len(missing)} of {len(expected)} tensors are in none of {files}: {first_names(missing)}; download them "
-            "again."
+            f"{len(missing)} of {len(expected)} tensors are in none of {files}: {first_names(missing)}; download the "
+            "files again."
         )
     wrong = [name for name, tensor in expected.items() if name in union and union[name].shape != tensor.shape]
     if wrong:
-        raise StudioError(f"{len(wrong)} tensors of {files} have the wrong shape: {first_names(wrong)}.")
+        raise StudioError(
+            f"{len(wrong)} tensors of {files} have the wrong shape: {first_names(wrong)}; download the files again."
+        )
     return {name: union.get(name, tensor) for name, tensor in expected.items()}
 
 

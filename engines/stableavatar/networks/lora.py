@@ -45,7 +45,7 @@ def lora_of(state: Mapping[str, Tensor], network: nn.Module, file: str) -> dict[
             )
         if layer.removeprefix(PREFIX) not in linear:
             raise StudioError(
-                f"{file} changes {layer[:80]}, a layer that StableAvatar does not have; it belongs to another model."
+                f"{file} changes {layer[:80]}, a layer that StableAvatar does not have; use another file."
             )
         name = linear[layer.removeprefix(PREFIX)]
         if name not in changes:
@@ -59,16 +59,17 @@ def _change(state: Mapping[str, Tensor], layer: str, linear: Any, file: str) -> 
     parts = {part: state.get(f"{layer}.{part}") for part in (DOWN, UP, ALPHA)}
     down, up, alpha = parts[DOWN], parts[UP], parts[ALPHA]
     if down is None or up is None:
-        raise StudioError(f"{file} has only one half of {layer[:80]}; it is incomplete.")
+        raise StudioError(f"{file} has only one half of {layer[:80]}; download it again.")
     rank = len(down)
     if down.ndim != 2 or up.ndim != 2 or up.shape[1] != rank or not rank:
         raise StudioError(
-            f"{file} has ranks {tuple(down.shape)} and {tuple(up.shape)} in {layer[:80]}, which do not fit."
+            f"{file} has ranks {tuple(down.shape)} and {tuple(up.shape)} in {layer[:80]}, which do not match; "
+            "use another file."
         )
     if (len(up), down.shape[1]) != tuple(linear.weight.shape):
         raise StudioError(
             f"{file} changes {layer[:80]} from {down.shape[1]} to {len(up)} channels, where it has"
-            f" {linear.weight.shape[1]} and {linear.weight.shape[0]}; it belongs to another model."
+            f" {linear.weight.shape[1]} and {linear.weight.shape[0]}; use another file."
         )
     return LowRank(down, up, 1.0 if alpha is None else float(alpha) / rank)
 

@@ -65,7 +65,7 @@ def test_f1_a_clip_shorter_than_a_window_is_made() -> None:
 
 @pytest.mark.parametrize("frames", [81, 84])
 def test_f2_a_clip_of_exactly_a_window_ends(frames: int) -> None:
-    with pytest.raises(StudioError, match="never ends on speech of exactly one window"):
+    with pytest.raises(StudioError, match="never finishes speech of exactly one window"):
         original_layout(samples(frames), RATE, 5)
     assert fixed_layout(frames, RATE, 5).frames == frames
 
