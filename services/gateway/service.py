@@ -184,7 +184,7 @@ class Gateway:
         if is_speech and not self._was_speech:
             self._speech_since = scene.revision
         self._was_speech = is_speech
-        if not is_speech:  # what waits must not be spoken when speech is chosen again later
+        if not is_speech:  # speech that waits now must not be spoken when speech becomes the driver again
             self._events.call_soon_threadsafe(self.speech.interrupt)
 
     def want_speech(self) -> None:

@@ -103,7 +103,8 @@ def avatars(gateway: Gateway) -> list[AvatarRow]:
             unavailable = one_line(str(error), LONGEST_REASON)
         rows.append(AvatarRow(name=name, rights=rights, kind=kind, unavailable=unavailable, building=None))
     building = dict(gateway.builds)
-    rows = [row for row in rows if row.name not in building]  # a finished avatar may be being built with another still
+    # An avatar that is being built again, with another still, is listed once.
+    rows = [row for row in rows if row.name not in building]
     rows += [
         AvatarRow(name=name, rights="", kind="", unavailable="", building=progress)
         for name, progress in building.items()

@@ -192,7 +192,9 @@ def _incoming(home: Path) -> Path:
         home.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix=f"{INCOMING}{os.getpid()}-", dir=home))
     except OSError as error:
-        raise HTTPException(507, f"The studio's home cannot be written ({error.strerror}).") from None
+        raise HTTPException(
+            507, f"The studio's home cannot be written ({error.strerror}); free some space, or make it writable."
+        ) from None
 
 
 def _too_large(what: str, limit: int) -> HTTPException:

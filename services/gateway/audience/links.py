@@ -35,7 +35,7 @@ class WatchRefusal(Enum):
     Each value is the close code of the socket and the sentence that the page shows.
     """
 
-    BAD = 4401, "This link is not complete or not of this studio; ask for a new one."
+    BAD = 4401, "This link is incomplete or belongs to another studio; ask for a new one."
     EXPIRED = 4402, "This link has expired; ask for a new one."
     REVOKED = 4403, "This link was withdrawn; ask for a new one."
     SILENT = 4408, "This page stopped responding; reload it."
@@ -167,7 +167,9 @@ class WatchLinks:
         except FileNotFoundError:
             return {}
         except (OSError, ValidationError):
-            self._event_log.add(f"{self._path.name} cannot be read; its links are void, make new ones.", "warning")
+            self._event_log.add(
+                f"{self._path.name} cannot be read; its links no longer work: make new ones.", "warning"
+            )
             return {}
 
     def _save(self, links: dict[str, WatchLink]) -> None:
@@ -175,5 +177,7 @@ class WatchLinks:
             write_atomically(self._path, _KEPT.dump_json(list(links.values())))
         except OSError as error:
             reason = error.strerror or os.strerror(error.errno or 0)
-            raise StudioError(f"The links cannot be kept in {self._path.parent} ({reason}).") from None
+            raise StudioError(
+                f"The links cannot be saved in {self._path.parent} ({reason}); free some space, or make it writable."
+            ) from None
         self._links = links

@@ -12,7 +12,7 @@ from shared.avatar.model import NAME, avatars_folder
 from shared.config.settings import Settings
 
 CHECK_PERIOD_S = 1.0
-PLATES_NAMED = 8  # plates that were announced to pages last, and that pages may fetch
+PLATES_NAMED = 8  # number of plates announced to pages most recently, which pages may fetch
 
 
 class WatchSeats:

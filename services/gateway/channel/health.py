@@ -146,7 +146,7 @@ class ChannelHealth:
         self._sample(at)
         silent = {name for name in self.heard if (self.age(name, at) or 0) > SILENT_AFTER_US}
         for name in sorted(silent - self._silent):
-            self._event_log.add(f"{name} does not answer, it is being restarted.", "warning")
+            self._event_log.add(f"{name} does not answer; it is being restarted.", "warning")
         for name in sorted(self._silent - silent):
             self._event_log.add(f"{name} is back.")
         self._silent = silent

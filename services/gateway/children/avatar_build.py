@@ -78,7 +78,9 @@ async def build(request: AvatarRequest | ChoiceRequest, told: Callable[[str, flo
                     if "stage" in words:
                         told(str(words["stage"]), float(words["done"]))
     except OSError as problem:
-        raise StudioError(f"The folder for temporary files cannot be written ({problem.strerror}).") from None
+        raise StudioError(
+            f"The folder for temporary files cannot be written ({problem.strerror}); free some space, or set TMPDIR."
+        ) from None
     except ModuleError:
         raise StudioError(error or "The avatar could not be built; the studio's log says why.") from None
     if error:

@@ -211,7 +211,7 @@ class JobBoard:
         store = self._store()
         made = result(store, job)
         if not made:
-            raise StudioError("This job is not finished; its result is there when its state is done.")
+            raise StudioError("This job is not finished; wait until its state is done.")
         name = made.file
         called = f"{Path(status(store, job).driver).stem}-{job}{Path(name).suffix}"
         return store.fetch(f"{folder(job)}/{name}"), called
@@ -224,7 +224,7 @@ class JobBoard:
         _, called = self.result(job)
         made = result(self._store(), job)
         if not made or not made.captions:
-            raise StudioError("This job has no captions; only one that was submitted with a text has them.")
+            raise StudioError("This job has no captions; only a job that was submitted with a text has them.")
         path = self._store().fetch(f"{folder(job)}/{made.captions}")
         return path, Path(called).with_suffix(path.suffix).name
 

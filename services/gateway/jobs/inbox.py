@@ -23,7 +23,9 @@ def inbox(home: Path) -> list[InboxFile]:
         folder.mkdir(parents=True, exist_ok=True)
         found = [(path, path.lstat()) for path in folder.iterdir() if _is_name(path.name)]
     except OSError as error:
-        raise StudioError(f"The inbox {folder} cannot be read ({error.strerror}); repair it on the machine.") from None
+        raise StudioError(
+            f"The inbox {folder} cannot be read ({error.strerror}); check the folder on the studio's machine."
+        ) from None
     files = [(path.name, about) for path, about in found if stat.S_ISREG(about.st_mode)]
     files.sort(key=lambda file: file[1].st_mtime, reverse=True)
     return [

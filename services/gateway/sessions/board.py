@@ -260,7 +260,7 @@ class SessionBoard:
                 json.dump(rows, file)
             part.replace(self._file)
         except OSError as error:
-            log.warning("sessions_not_kept", why=error.strerror)
+            log.warning("sessions_not_saved", why=error.strerror)
 
 
 def _same(one: SessionSpec, other: SessionSpec) -> bool:

@@ -60,7 +60,7 @@ async def thumb(name: str, request: Request) -> FileResponse:
     """The avatar's thumbnail, JPEG."""
     path = existing_avatar(gateway_of(request), name) / "thumb.jpg"
     if not path.is_file():
-        raise HTTPException(404, "This avatar has no thumbnail; add it again.")
+        raise HTTPException(404, "This avatar has no thumbnail; add the avatar again.")
     return FileResponse(path, media_type="image/jpeg")
 
 
@@ -72,7 +72,7 @@ async def film(name: str, request: Request) -> FilmReport:
     except StudioError as error:
         raise HTTPException(409, str(error)) from None
     if report is None:
-        raise HTTPException(404, "This avatar has no report of a film; add it again with a video as its body.")
+        raise HTTPException(404, "This avatar has no film report; add the avatar again with a video as its body.")
     return report
 
 
@@ -81,7 +81,7 @@ async def film_sheet(name: str, request: Request) -> FileResponse:
     """The contact sheet of the avatar's filmed body, JPEG."""
     path = existing_avatar(gateway_of(request), name) / SHEET
     if not path.is_file():
-        raise HTTPException(404, "This avatar has no report of a film; add it again with a video as its body.")
+        raise HTTPException(404, "This avatar has no film report; add the avatar again with a video as its body.")
     return FileResponse(path, media_type="image/jpeg")
 
 

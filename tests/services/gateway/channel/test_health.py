@@ -116,7 +116,7 @@ def test_a_service_that_is_silent_is_named_and_so_is_its_return(channel: DrivenC
     channel.pass_time(2)
     assert channel.word == "ON AIR"
     assert channel.said()[1:] == [
-        ("warning", f"{service} does not answer, it is being restarted."),
+        ("warning", f"{service} does not answer; it is being restarted."),
         ("warning", "Recovering: the last frame is shown."), ("info", f"{service} is back."), ("info", "On air."),
     ]  # fmt: skip
 

@@ -119,6 +119,6 @@ def test_the_folder_is_made_with_the_first_look(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "inbox").write_bytes(b"in the way")
-    with pytest.raises(StudioError, match=r"cannot be read \(File exists\); repair it"):
+    with pytest.raises(StudioError, match=r"cannot be read \(File exists\); check the folder"):
         inbox(tmp_path)
     refused(tmp_path, "film.mp4")
