@@ -191,7 +191,7 @@ def test_a_frozen_worker_wakes_up_too_late(farm: FaultyFarm) -> None:
 
         def noticed() -> bool:
             """Whether it noticed, at its segment's end or before, or its process was ended because it did not stop."""
-            left = farm.here.logged("unit_too_late", job) or farm.here.logged("unit_left", job, "lost")
+            left = farm.here.logged("unit_too_late", job) or farm.here.logged("unit_not_completed", job, "lost")
             return left or not alive(awake)
 
         wait(lambda: published() or noticed(), f"the late one is through; {farm.here.said()}")

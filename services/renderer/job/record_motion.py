@@ -62,7 +62,7 @@ def _first_player(engines: Mapping[str, str]) -> FrameEngine:
 def _check_out(driver: Path, out: Path) -> None:
     """Raise StudioError if the file cannot be written; checked before the work begins."""
     if out.suffix.lower() != TEMPLATE_SUFFIX:
-        raise StudioError(f"A motion template ends in {TEMPLATE_SUFFIX}; choose such a name.")
+        raise StudioError(f"The name of a motion template ends in {TEMPLATE_SUFFIX}; choose such a name.")
     check_output(driver, out)
 
 

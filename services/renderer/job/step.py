@@ -116,7 +116,9 @@ class UnitWorker:
             return self._failed(manifest, claim, str(error), "memory")
         except MemoryError:
             self.opener.close()
-            return self._failed(manifest, claim, "This machine has too little memory.", "memory")
+            return self._failed(
+                manifest, claim, "This machine has too little memory; free some, then retry the job.", "memory"
+            )
         except StudioError as error:
             return self._failed(manifest, claim, str(error), "failed")
         except Exception as error:  # an engine may raise anything; the worker survives it

@@ -81,7 +81,7 @@ def submit_to_store(store: Store, request: JobRequest, settings: Settings) -> Ma
     Raises StudioError for a request that cannot be rendered, and KeyUsedError for a key of a different request.
     """
     if len(request.key) > MAX_KEY_CHARACTERS:
-        raise StudioError(f"A key has at most {MAX_KEY_CHARACTERS} characters.")
+        raise StudioError(f"A job's key has at most {MAX_KEY_CHARACTERS} characters; use a shorter one.")
     request = replace(request, engine=canonical_name(request.engine, settings.engines))
     engine = load(request.engine, settings.engines)
     here = runs_here(engine, settings)

@@ -127,7 +127,7 @@ def print_outcome(job: str, step: "StepResult", took: float) -> None:
     elif step.outcome in ("failed", "no_space"):
         log.warning("unit_failed", **facts, outcome=step.outcome, why=step.reason, exc_info=step.error)
     else:
-        log.info("unit_left", **facts, outcome=step.outcome)
+        log.info("unit_not_completed", **facts, outcome=step.outcome)
 
 
 def __getattr__(name: str) -> Any:

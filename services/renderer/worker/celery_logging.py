@@ -20,14 +20,14 @@ class OneLine(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if "WorkerLostError" in record.getMessage():
-            log.warning("work_process_died")
+            log.warning("celery_child_died")
             return
         said = next((line.strip() for line in record.getMessage().splitlines() if line.strip()), "")
         start = said[:40]
         if "DeprecationWarning" in said:  # about settings that are intended
             return
         if said and start != self._last:
-            log.warning("celery_warning", why=said)
+            log.warning("celery_warning", message=said)
         self._last = start
 
 

@@ -151,8 +151,8 @@ class RenderWorker:
             return
         code = self._process.poll()
         if code is None and (self._stalled.is_set() or self._moved()):
+            log.warning("celery_killed", why="stalled" if self._stalled.is_set() else "Redis has another address")
             self._stalled.clear()
-            log.warning("celery_stalled")
             self._process.kill()
             code = self._process.wait()
         if code is not None:
@@ -164,7 +164,7 @@ class RenderWorker:
 
         at_once: whether to stop immediately, without waiting; it is polled.
         """
-        log.info("worker_leaving")
+        log.info("worker_stopping")
         self._link.leave()
         self._quit.set()
         if self._process is not None:
@@ -222,15 +222,15 @@ class RenderWorker:
                     swept, child = time.monotonic(), self._link.child
                     self._sweep(caretaker)
             except StudioError as error:
-                log.warning("jobs_not_tended", why=str(error))
+                log.warning("caretaker_failed", why=str(error))
             except Exception:  # the caretaker must not end before the worker does
-                log.exception("jobs_not_tended")
+                log.exception("caretaker_failed")
 
     def _sweep(self, caretaker: Caretaker) -> None:
         others = self._workers.read_all() or []
         done = caretaker.sweep([each.job for each in others if each.job])
         if done.expired or done.unparked:
-            log.info("jobs_woken", dead_claims=done.expired, unparked=done.unparked, sent=done.sent)
+            log.info("jobs_recovered", expired_claims=done.expired, unparked=done.unparked, sent=done.sent)
 
     def _holder(self) -> str:
         """Return the name of Celery's current child in its claims."""
