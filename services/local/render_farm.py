@@ -181,7 +181,7 @@ class FarmBeside:
             return
         if self._looker is not None:
             self.lookers_ended += 1
-            log.warning("job_looker_ended", ended=self.lookers_ended)
+            log.warning("job_search_thread_ended", times=self.lookers_ended)
         self._looker = threading.Thread(target=self._look, name="jobs", daemon=True)
         self._looker.start()
 
@@ -276,10 +276,10 @@ def run_farm(settings: Settings, ending: StopSignals, *, until_idle: float | Non
                         continue
                     busy = now if look.has_any() else busy
                     if now - busy >= until_idle and _may_end(look, path.with_name(LEAVING)):
-                        log.info("farm_idle")
+                        log.info("farm_ended", idle_s=until_idle)
                         return
             except StudioError as error:
-                log.warning("farm_not_tended", why=str(error))
+                log.warning("farm_turn_failed", why=str(error))
                 time.sleep(1.0)
             time.sleep(0.2)
         # Jobs that arrive from now on are for the next farm, which waits for this one to end.
