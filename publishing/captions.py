@@ -79,4 +79,4 @@ class RoomCaptions(RoomListener):
                 await me.send_text(segment.text, topic=TOPIC, attributes=said)
         except (rtc.StreamError, TimeoutError, RuntimeError) as error:
             # Log only the type: the SDK's message may contain the token.
-            log.warning("captions_lost", reason=type(error).__name__)
+            log.warning("caption_not_sent", why=type(error).__name__)

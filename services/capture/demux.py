@@ -91,7 +91,9 @@ def read_driver(
             for _, samples in mix.blocks(None):
                 yield DriverSoundBlock(heard, samples.reshape(-1))
         except (av.error.FFmpegError, OSError) as error:
-            raise StudioError(f"{source_title(source)} cannot be read any further ({short(error)}).") from None
+            raise StudioError(
+                f"{source_title(source)} cannot be read any further ({short(error)}); check that it plays elsewhere."
+            ) from None
 
 
 class _ShownFrames:

@@ -16,7 +16,7 @@ class VoiceDelay:
     frames do not make the sound waver.
     """
 
-    TOLERANCE = 15_000  # us; well below what anybody notices between lips and sound
+    TOLERANCE = 15_000  # us; well below the smallest noticeable offset between lips and sound
     SETTLE = 25
 
     def __init__(self) -> None:

@@ -18,7 +18,8 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 from shared.runtime.work_share import WorkShare
 
 HEARD_BLOCKS = 75  # voice blocks that may wait for a session; further ones replace the oldest
-NEWEST_SAMPLES = SOUND_RATE_HZ * 4 // 25  # newest waiting voice, whose faces are drawn; older ones would be late
+# Faces are drawn for this much of the newest waiting voice; those for older voice would be late.
+NEWEST_SAMPLES = SOUND_RATE_HZ * 4 // 25
 MADE_FRAMES = 500  # frames that may wait to be sent, all sessions together
 
 

@@ -24,7 +24,7 @@ WAITING_BATCHES = 3  # batches of driving frames that may wait; the oldest are d
 HANDED_FRAMES = 60  # ROI frames that may wait to be sent; more where WAITING_BATCHES batches are more
 VOICE_BLOCKS = 75  # voice blocks that may wait, one per tick; further ones replace the oldest
 VOICE_LEAD_US = 24_000  # a voice-driven face is sent at most this long before its program tick
-STOOD_STILL_US = 2 * US  # after such a pause of the loop, the process or the machine had been suspended
+STOOD_STILL_US = 2 * US  # a loop that paused for this long was suspended, with the process or the machine
 SLOWER = 1.1  # a load (`EngineLatency.load`) above this is too slow
 
 

@@ -179,7 +179,7 @@ class AgentLink(RoomListener):
                 except rtc.RpcError as error:
                     if error.code == rtc.RpcError.ErrorCode.UNSUPPORTED_METHOD:
                         break  # some agents do not handle `lk.playback_started`
-                    log.warning("agent_not_told", method=method, code=error.code, attempt=attempt)
+                    log.warning("agent_report_failed", method=method, code=error.code, attempt=attempt)
                     await asyncio.sleep(REPORT_PAUSE_S)
 
 
