@@ -141,7 +141,7 @@ def render(
     from shared.media.output_spec import OutputSpec, read_size
 
     settings = load_settings(avatar=avatar, engine=engine, label=label, home=home)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C does, SIGTERM leaves no partial files
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # like Ctrl-C, SIGTERM leaves no partial files
     wanted = {"codec": codec, "fps": fps, "size": read_size(size) if size else None, "label": settings.label}
     output = OutputSpec.from_dict(wanted | {"burn_captions": burn_captions})
     output.check_path(to)

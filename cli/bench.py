@@ -67,7 +67,7 @@ def bench(
     check_installed(names)
     for option, value in (("peer", peer), ("size", size)):
         if value is not None and not any(takes(name, option) for name in names):
-            raise StudioError(f"The benchmark {which} has no --{option}.")
+            raise StudioError(f"The benchmark {which} has no --{option}; leave it out.")
     figures = {name: measure(name, seconds=seconds, peer=peer, size=size) for name in names}
     result = figures if which == "all" else figures[which]
     if as_json:

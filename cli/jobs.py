@@ -333,7 +333,7 @@ def _copy_result(store: Store, job: str, to: Path) -> None:
     from shared.jobs.status import result
 
     if (made := result(store, job)) is None:
-        raise StudioError(f"The result of job {job} is gone; submit it again.")
+        raise StudioError(f"The result of job {job} is gone; submit the job again.")
     captions = store.read(f"{folder(job)}/{made.captions}") if made.captions else None
     deliver(store.fetch(f"{folder(job)}/{made.file}"), made.model_dump_json(indent=2).encode(), to, captions)
 
