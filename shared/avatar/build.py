@@ -149,7 +149,9 @@ def add_avatar(
     except OSError as error:
         taken = folder.exists()
         raise StudioError(
-            _name_taken_error(name) if taken else f"Avatar '{name}' cannot be written ({error.strerror})."
+            _name_taken_error(name)
+            if taken
+            else f"Avatar '{name}' cannot be written ({error.strerror}); choose another home folder."
         ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -23,7 +23,7 @@ def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgr
     folder = avatar_folder(home, name)
     manifest, report = read_avatar_manifest(folder), read_film_report(folder)
     if report is None:
-        raise StudioError(f"Avatar '{name}' has no report of a film; add it again with a video as its body.")
+        raise StudioError(f"Avatar '{name}' has no film report; add it again with a video as its body.")
     unfinished, portrait = begin_folder(folder), manifest.sources.portrait
     try:
         body = Path(manifest.sources.body or name)
@@ -46,7 +46,9 @@ def choose_again(home: Path, name: str, choice: FilmChoice, progress: StageProgr
         remove_avatar(home, name)
         unfinished.rename(folder)
     except OSError as error:
-        raise StudioError(f"Avatar '{name}' cannot be written ({error.strerror}).") from None
+        raise StudioError(
+            f"Avatar '{name}' cannot be written ({error.strerror}); free some space in its folder, or make it writable."
+        ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     progress("done", 1.0)

@@ -96,7 +96,9 @@ class LayeredSettings(BaseSettings):
             return values
         table = values.get(cls.TABLE, {})
         if not isinstance(table, dict):
-            raise StudioError(f"'{cls.TABLE}' in {TOML}, line {line_of([cls.TABLE])}, is not a table.")
+            raise StudioError(
+                f"'{cls.TABLE}' in {TOML}, line {line_of([cls.TABLE])}, is not a table; begin it with [{cls.TABLE}]."
+            )
         return dict(table)
 
     @classmethod

@@ -56,7 +56,7 @@ def toml_text() -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise StudioError(f"{path.absolute()} cannot be read ({error.strerror}).") from None
+        raise StudioError(f"{path.absolute()} cannot be read ({error.strerror}); make it readable.") from None
     encoding = next((name for mark, name in MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)

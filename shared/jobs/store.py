@@ -213,7 +213,7 @@ class RemoteStore(Store):
         try:
             filesystem, root = fsspec.url_to_fs(url)
         except (ImportError, ValueError, OSError) as error:
-            raise StudioError(f"The jobs cannot be kept at {url} ({error}).") from None
+            raise StudioError(f"The jobs cannot be kept at {url} ({error}); choose another folder or URL.") from None
         self.url, self._root, self._fs = url, str(root).rstrip("/"), cast(Any, filesystem)
 
     def read(self, name: str) -> bytes | None:

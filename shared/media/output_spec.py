@@ -93,7 +93,7 @@ class OutputSpec:
         """Return the spec in a JSON object of `as_dict`. Keys may be missing. Raises StudioError for anything else."""
         try:
             if unknown := set(data) - {"codec", "fps", "size", "label", "burn_captions", "encoder"}:
-                raise StudioError(f"An output has no setting '{str(min(unknown))[:40]}'.")
+                raise StudioError(f"An output has no setting '{str(min(unknown))[:40]}'; leave it out.")
             fps, size, encoder = data.get("fps"), data.get("size"), data.get("encoder")
             width, height = size if size is not None else (0, 0)
             return cls(

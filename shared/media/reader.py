@@ -321,7 +321,9 @@ def decoded_sound(
                 yield next_pts, samples.reshape(-1)
                 next_pts += len(samples) * US // SOUND_RATE_HZ
     except (av.error.FFmpegError, OSError) as error:
-        raise StudioError(f"The sound of {name} cannot be read any further ({short(error)}).") from None
+        raise StudioError(
+            f"The sound of {name} cannot be read any further ({short(error)}); check that it plays elsewhere."
+        ) from None
     if not found and (damage.sound_us or damage.gaps):
         raise StudioError(f"{name} holds no sound that can be read; export or download it again.")
 

@@ -70,7 +70,7 @@ def read_text(path: Path) -> str:
             raw = file.read(4 * MAX_FILE_CHARACTERS + 1)
         text = raw.decode("utf-8-sig")
     except OSError as error:
-        raise StudioError(f"{path.name} cannot be read ({error.strerror}).") from None
+        raise StudioError(f"{path.name} cannot be read ({error.strerror}); choose another file.") from None
     except UnicodeDecodeError:
         raise StudioError(f"{path.name} is not UTF-8 text; save it as UTF-8.") from None
     check_text(text, path.name)

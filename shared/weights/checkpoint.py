@@ -71,7 +71,9 @@ def _unwrapped(held: Any, path: Path, key: str | None) -> StateDict:
 
     if key is not None:
         if not isinstance(held, Mapping) or not isinstance(held.get(key), Mapping):
-            raise StudioError(f"{path} has no network '{key}' in it; it is not the file that the engine needs.")
+            raise StudioError(
+                f"{path} has no network '{key}' in it; `studio weights list` shows which file the engine needs."
+            )
         held = held[key]
     while isinstance(held, Mapping) and not any(isinstance(each, torch.Tensor) for each in held.values()):
         inner = [held[name] for name in WRAPPERS if isinstance(held.get(name), Mapping)]
@@ -79,10 +81,10 @@ def _unwrapped(held: Any, path: Path, key: str | None) -> StateDict:
             break
         held = inner[0]
     if not isinstance(held, Mapping):
-        raise StudioError(f"{path} holds no tensors; it is not the file that the engine needs.")
+        raise StudioError(f"{path} holds no tensors; `studio weights list` shows which file the engine needs.")
     state = {str(name): each for name, each in held.items() if isinstance(each, torch.Tensor)}
     if not state:
-        raise StudioError(f"{path} holds no tensors; it is not the file that the engine needs.")
+        raise StudioError(f"{path} holds no tensors; `studio weights list` shows which file the engine needs.")
     if all(name.startswith(PREFIX) for name in state):
         state = {name.removeprefix(PREFIX): each for name, each in state.items()}
     return state
@@ -144,13 +146,15 @@ def fold_spectral_norm(state: StateDict) -> StateDict:
             continue
         stem = name.removesuffix("_orig")
         if f"{stem}_u" not in state or f"{stem}_v" not in state:
-            raise StudioError(f"The checkpoint has {name} without {stem}_u and {stem}_v; it is incomplete.")
+            raise StudioError(f"The checkpoint has {name} without {stem}_u and {stem}_v; download it again.")
         original, u, v = each.float(), state[f"{stem}_u"].float(), state[f"{stem}_v"].float()
         matrix = original.reshape(original.shape[0], -1)
         if (matrix.shape[0],) != u.shape or (matrix.shape[1],) != v.shape:
-            raise StudioError(f"The checkpoint's {stem}_u and {stem}_v do not fit {name}; it is incomplete.")
+            raise StudioError(f"The checkpoint's {stem}_u and {stem}_v do not fit {name}; download it again.")
         sigma = torch.dot(u, torch.mv(matrix, v))
         if not torch.isfinite(sigma) or sigma == 0:
-            raise StudioError(f"The checkpoint's {stem} cannot be folded: its spectral norm is {float(sigma)}.")
+            raise StudioError(
+                f"The checkpoint's {stem} cannot be folded: its spectral norm is {float(sigma)}; download it again."
+            )
         folded[stem] = (original / sigma).to(each.dtype)
     return folded

@@ -167,11 +167,13 @@ def _read_on(http: httpx2.Client, offer: FileOffer, file: BufferedIOBase, progre
                 has += len(block)
                 if offer.size is not None and has > offer.size:
                     file.truncate(0)
-                    raise StudioError(f"{answer.url.host} sends more than the {offer.size} bytes it announced.")
+                    raise StudioError(
+                        f"{answer.url.host} sends more than the {offer.size} bytes it announced; try another mirror."
+                    )
                 file.write(block)
                 progress(has)
         except httpx2.TransportError:
-            raise InterruptedDownload(f"the line broke after {has} bytes") from None
+            raise InterruptedDownload(f"the connection broke after {has} bytes") from None
         finally:
             file.flush()
     if offer.size is not None and has < offer.size:

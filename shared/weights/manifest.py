@@ -140,7 +140,7 @@ def read_record(folder: Path) -> dict[str, PulledFile]:
         return {}
     except (OSError, ValueError, AttributeError) as error:
         raise StudioError(
-            f"{folder / RECORD} cannot be read ({error}); restore it, or delete it to trust what is there."
+            f"{folder / RECORD} cannot be read ({error}); restore it, or delete it to trust the files there."
         ) from None
 
 

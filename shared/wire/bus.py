@@ -180,7 +180,7 @@ class Reader:
         event = None
         while self._monitor is not None and self._monitor.poll(0):
             event = recv_monitor_message(self._monitor)["event"]
-        if event == zmq.EVENT_DISCONNECTED:  # a peer that died would have been followed by a retry
+        if event == zmq.EVENT_DISCONNECTED:  # libzmq gave up: if the peer had died, a retry would be the last event
             self.losses["oversized"] += 1
             self.socket.disconnect(self._address)
             self.socket.connect(self._address)

@@ -24,7 +24,7 @@ SUDDEN = (
     0.04,
     0.015,
 )  # increases of `unlike` and `patch` in one frame above which something has come in front of the face
-A_DEGREE = 0.02, 0.008  # allowed further increase of each per degree by which the head keeps turning
+A_DEGREE = 0.02, 0.008  # additional increase of each that is allowed per degree by which the head keeps turning
 GAIN = 0.85, 1.18  # limits for a sudden change of the light; the memory adapts to slow changes
 KEEP = 0.06  # weight of a new frame in the memory
 VIEW_DEGREES = 12.0  # range of yaw and pitch of views that are remembered separately

@@ -43,9 +43,8 @@ def opened_image(path: Path) -> Iterator["Image.Image"]:
     if signed is not None and signed.name == "HEIC":
         _register_heic(name)
         formats = ("HEIF",)
-    Image.MAX_IMAGE_PIXELS = (
-        MAX_JPEG_PIXELS  # Pillow's default is smaller than photos of phones; it refuses images of twice this unread
-    )
+    # Pillow's default is below the size of phone photos; it refuses images of more than twice this size unread.
+    Image.MAX_IMAGE_PIXELS = MAX_JPEG_PIXELS
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of large and odd images, which the checks below refuse

@@ -17,7 +17,7 @@ def check_file(path: Path, wanted: str) -> None:
         if path.is_symlink() and not path.exists():
             raise StudioError(f"{path.name} is a link to a file that no longer exists; give {wanted}.")
         if not path.exists():
-            raise StudioError(f"There is no file {path}.")
+            raise StudioError(f"There is no file {path}; check the path.")
         if not path.is_file():
             raise StudioError(f"{path.name} is a device or a pipe; give {wanted}.")
         if path.stat().st_size == 0:

@@ -148,7 +148,7 @@ def test_what_is_missing_or_damaged_is_named_with_the_command(tmp_path: Path) ->
     assert f"{LIVEPORTRAIT[0].path} is missing, {LIVEPORTRAIT[1].path} is truncated;" in said
     assert said.endswith("`studio weights pull liveportrait` downloads them.")
     (tmp_path / RECORD).write_text("[", encoding="utf-8")
-    assert "delete it to trust what is there" in missing_weights_error(WEIGHTS["liveportrait"], tmp_path)
+    assert "delete it to trust the files there" in missing_weights_error(WEIGHTS["liveportrait"], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_verify_records_unknown_checksums(studio: RunCommand, tmp_path: Path) ->
     assert studio("verify", "liveportrait", folder=tmp_path).returncode == 1
     (tmp_path / RECORD).write_text("{", encoding="utf-8")
     told = studio("verify", folder=tmp_path)
-    assert told.returncode == 1 and "delete it to trust what is there" in told.stderr
+    assert told.returncode == 1 and "delete it to trust the files there" in told.stderr
 
 
 def test_what_cannot_be_fetched_is_one_sentence(
