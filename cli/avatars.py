@@ -79,9 +79,8 @@ def avatar_choose(
 @avatars.command("list")
 def avatar_list(as_json: JsonOption = False, home: HomeOption = None) -> None:
     """List the avatars."""
-    from shared.avatar.build import list_avatars
     from shared.avatar.manifest import read_avatar_manifest
-    from shared.avatar.model import avatars_folder
+    from shared.avatar.model import avatars_folder, list_avatars
 
     folder = load_settings(home=home).home
     manifests = [read_avatar_manifest(avatars_folder(folder) / name) for name in list_avatars(folder)]
@@ -113,6 +112,6 @@ def avatar_show(name: str, home: HomeOption = None) -> None:
 @avatars.command("remove")
 def avatar_remove(name: str, home: HomeOption = None) -> None:
     """Delete an avatar."""
-    from shared.avatar.build import remove_avatar
+    from shared.avatar.model import remove_avatar
 
     remove_avatar(load_settings(home=home).home, name)

@@ -16,7 +16,7 @@ from engines.catalog import engine_summaries
 from services.capture.service import cameras
 from services.local.channel_supervisor import listening_socket
 from services.local.livekit_server import find_server
-from shared.avatar.build import list_avatars
+from shared.avatar.model import list_avatars
 from shared.config.cache_dir import cache_folder
 from shared.config.settings import DEFAULT_ENGINE, Settings
 from shared.errors import StudioError

@@ -305,7 +305,7 @@ def _make_samples(settings: Settings) -> None:
     """Build the sample avatars if the settings name one and it does not exist yet."""
     from cli.progress import progress_bar, stages
     from services.local.samples import ensure_samples
-    from shared.avatar.build import list_avatars
+    from shared.avatar.model import list_avatars
 
     if settings.avatar in ("sample", "sample-video") and settings.avatar not in list_avatars(settings.home):
         with progress_bar() as bar:

@@ -3,11 +3,9 @@
 import dataclasses
 import datetime
 import importlib.metadata
-import os
 import shutil
 import tempfile
 import time
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +25,10 @@ from shared.avatar.manifest import (
     PortraitFacts,
     RoiFacts,
     Sources,
+    check_rights,
 )
 from shared.avatar.mask import own_mask
-from shared.avatar.model import ROI_SIZE_PX, avatar_folder, avatars_folder
+from shared.avatar.model import BUILDING, ROI_SIZE_PX, avatar_folder
 from shared.avatar.plate_build import (
     FollowedBody,
     PlateMeasures,
@@ -57,7 +56,6 @@ ROI_OF_FACE = 1.9  # side of the ROI as a multiple of the face's size
 THUMB_PX = 256
 MOST_FACES = 64
 COUNTED = 3  # levels of tiles that are searched for further faces besides those that the tracker finds
-BUILDING = ".building-"  # prefix of unfinished folders, with which no avatar's name can begin
 ABANDONED_S = 3600
 
 
@@ -84,31 +82,6 @@ class _Portrait:
     to_roi: NDArray[np.float64]  # (2, 3), from `image`
     notes: tuple[str, ...]
     alpha: ImageArray | None = None  # (H, W) uint8, of `image`; None if opaque
-
-
-def list_avatars(home: Path) -> list[str]:
-    """Return the sorted names of the finished avatars."""
-    return sorted(path.parent.name for path in avatars_folder(home).glob("[!.]*/avatar.json"))
-
-
-def remove_avatar(home: Path, name: str) -> None:
-    """Delete an avatar. Raises StudioError when there is none of that name, or it cannot be removed."""
-    folder = avatar_folder(home, name)
-    if folder.is_symlink() or not folder.is_dir():
-        raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows all avatars.")
-    # Renamed first, so that a concurrent list of avatars shows a complete one or none.
-    doomed = folder.with_name(f"{BUILDING}{name}-removed-{os.getpid()}-{time.monotonic_ns()}")
-    try:
-        folder.rename(doomed)
-        shutil.rmtree(doomed)
-    except OSError as error:
-        raise StudioError(f"{folder} cannot be removed ({error.strerror}); make {folder.parent} writable.") from None
-
-
-def check_rights(text: str) -> None:
-    """Raise StudioError for a statement of rights with control characters: it is shown, printed and stored."""
-    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\r\t" for char in text):
-        raise StudioError("The statement of rights contains control characters; write it as plain text.")
 
 
 def add_avatar(
@@ -151,7 +124,7 @@ def add_avatar(
         raise StudioError(
             _name_taken_error(name)
             if taken
-            else f"Avatar '{name}' cannot be written ({error.strerror}); choose another home folder."
+            else f"Avatar '{name}' cannot be written ({error.strerror}); free some space, or make {folder.parent} writable."
         ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -167,7 +140,7 @@ def begin_folder(folder: Path) -> Path:
         return Path(tempfile.mkdtemp(prefix=f"{BUILDING}{folder.name}-", dir=folder.parent))
     except OSError as error:
         raise StudioError(
-            f"{folder.parent} cannot be written ({error.strerror}); choose another home folder."
+            f"{folder.parent} cannot be written ({error.strerror}); free some space, or make {folder.parent} writable."
         ) from None
 
 

@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
-from shared.avatar.build import FilmChoice, begin_folder, fill_with_body, read_portrait, remove_avatar
+from shared.avatar.build import FilmChoice, begin_folder, fill_with_body, read_portrait
 from shared.avatar.film.report import read_film_report
 from shared.avatar.manifest import read_avatar_manifest
-from shared.avatar.model import avatar_folder
+from shared.avatar.model import avatar_folder, remove_avatar
 from shared.avatar.plate import Plate
 from shared.avatar.plate_build import follow_plate
 from shared.errors import StudioError

@@ -1,6 +1,7 @@
 """`avatar.json`: an avatar's manifest, a typed and versioned file."""
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -107,3 +108,9 @@ def read_avatar_manifest(folder: Path) -> AvatarManifest:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise StudioError(f"{folder / FILE} is damaged ({where}: {first['msg']}); add the avatar again.") from None
+
+
+def check_rights(text: str) -> None:
+    """Raise StudioError for a statement of rights with control characters: it is shown, printed and stored."""
+    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\n\r\t" for char in text):
+        raise StudioError("The statement of rights contains control characters; write it as plain text.")

@@ -1,6 +1,9 @@
 """The model of an avatar: a folder with a portrait, its plate, and measurements of both."""
 
+import os
 import re
+import shutil
+import time
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +21,7 @@ from shared.runtime.arrays import UNREADABLE_ARRAYS
 
 ROI_SIZE_PX = 512
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+BUILDING = ".building-"  # prefix of unfinished folders, with which no avatar's name can begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +124,22 @@ def _image(path: Path, flag: int) -> NDArray[np.uint8]:
     if image is None or image.shape[:2] != (ROI_SIZE_PX, ROI_SIZE_PX):
         raise StudioError(f"{path} is missing or damaged; add the avatar again.")
     return image
+
+
+def list_avatars(home: Path) -> list[str]:
+    """Return the sorted names of the finished avatars."""
+    return sorted(path.parent.name for path in avatars_folder(home).glob("[!.]*/avatar.json"))
+
+
+def remove_avatar(home: Path, name: str) -> None:
+    """Delete an avatar. Raises StudioError when there is none of that name, or it cannot be removed."""
+    folder = avatar_folder(home, name)
+    if folder.is_symlink() or not folder.is_dir():
+        raise StudioError(f"There is no avatar '{name}'; `studio avatar list` shows all avatars.")
+    # Renamed first, so that a concurrent list of avatars shows a complete one or none.
+    doomed = folder.with_name(f"{BUILDING}{name}-removed-{os.getpid()}-{time.monotonic_ns()}")
+    try:
+        folder.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise StudioError(f"{folder} cannot be removed ({error.strerror}); make {folder.parent} writable.") from None

@@ -10,8 +10,8 @@ from engines.api import RATE_FPS
 from engines.dhlive.asset.film_crops import check_film
 from engines.dhlive.asset.film_fitness import shown_frames
 from engines.dhlive.asset.person import FILE, read_person, write_person
-from shared.avatar.build import FilmChoice, add_avatar, remove_avatar
-from shared.avatar.model import Avatar, load_avatar
+from shared.avatar.build import FilmChoice, add_avatar
+from shared.avatar.model import Avatar, load_avatar, remove_avatar
 from shared.errors import StudioError
 from shared.media.array_types import ImageArray
 from shared.media.colour import i420_to_rgb, rgb_to_i420

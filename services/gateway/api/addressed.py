@@ -6,8 +6,7 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 
 from services.gateway.service import Gateway
-from shared.avatar.build import list_avatars
-from shared.avatar.model import avatars_folder
+from shared.avatar.model import avatars_folder, list_avatars
 
 
 def gateway_of(request: Request) -> Gateway:

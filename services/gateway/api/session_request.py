@@ -15,7 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.gateway.api.uploads import FILE_FIELD, MAX_FIELD_BYTES, TEXT_FIELD, UploadForm, received_form
-from shared.avatar.build import check_rights
+from shared.avatar.manifest import check_rights
 from shared.errors import StudioError
 from shared.scene import OptionValue
 

@@ -26,9 +26,8 @@ from services.gateway.models.library import AvatarRow, DriverRow, EngineQuality,
 from services.gateway.models.sessions import SessionsShown, SessionStatus
 from services.gateway.models.speech import SpeechState
 from services.gateway.service import Gateway
-from shared.avatar.build import list_avatars
 from shared.avatar.manifest import read_avatar_manifest
-from shared.avatar.model import NAME, avatars_folder
+from shared.avatar.model import NAME, avatars_folder, list_avatars
 from shared.driver_ref import DriverKind, DriverRef
 from shared.errors import StudioError
 from shared.media.reader import source_title

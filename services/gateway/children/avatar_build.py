@@ -15,9 +15,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from shared.avatar.build import FilmChoice, add_avatar
-from shared.avatar.choose import choose_again
-from shared.avatar.film.build import spans_of
 from shared.errors import StudioError
 from shared.runtime.module_process import ModuleError, stream_json_module
 from shared.runtime.progress import StageProgress
@@ -92,6 +89,11 @@ def _say(**words: object) -> None:
 
 
 def _make(request: AvatarRequest | ChoiceRequest, progress: StageProgress) -> None:
+    # Imported here because the gateway, which imports this module, never builds an avatar itself.
+    from shared.avatar.build import FilmChoice, add_avatar
+    from shared.avatar.choose import choose_again
+    from shared.avatar.film.build import spans_of
+
     spans = None if request.exclude is None else spans_of(request.exclude)
     if isinstance(request, ChoiceRequest):
         choose_again(request.home, request.name, FilmChoice(request.still, spans), progress)

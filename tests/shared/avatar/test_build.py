@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from shared.avatar.body_faces import kept_body_faces
-from shared.avatar.build import add_avatar, list_avatars, remove_avatar
+from shared.avatar.build import add_avatar
 from shared.avatar.manifest import read_avatar_manifest
 from shared.avatar.mask import bound_mask, moving_matte, own_mask
-from shared.avatar.model import ROI_SIZE_PX, load_avatar
+from shared.avatar.model import ROI_SIZE_PX, list_avatars, load_avatar, remove_avatar
 from shared.avatar.plate_build import turned_note
 from shared.avatar.relight import landmark_colours, relight
 from shared.avatar.samples import body_motion, sample_portrait

@@ -23,9 +23,9 @@ from services.gateway.models.library import (
     UploadedDriver,
 )
 from services.gateway.service import Gateway
-from shared.avatar.build import check_rights, list_avatars, remove_avatar
 from shared.avatar.film.report import SHEET, FilmReport, read_film_report
-from shared.avatar.model import check_name
+from shared.avatar.manifest import check_rights
+from shared.avatar.model import check_name, list_avatars, remove_avatar
 from shared.avatar.plate import Plate
 from shared.driver_ref import TEMPLATE_SUFFIX
 from shared.errors import StudioError

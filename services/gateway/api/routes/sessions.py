@@ -14,7 +14,7 @@ from services.gateway.api.session_request import REQUEST_BODY, AskedSession, Ses
 from services.gateway.models.sessions import Capacity, SessionList, SessionOpened, SessionStatus
 from services.gateway.service import Gateway
 from services.gateway.sessions.board import KeptSession, SessionsFullError
-from shared.avatar.build import list_avatars
+from shared.avatar.model import list_avatars
 from shared.config.settings import Settings, livekit_origin
 from shared.errors import StudioError
 from shared.session_spec import SessionSpec, fits_side
