@@ -124,7 +124,8 @@ def add_avatar(
         raise StudioError(
             _name_taken_error(name)
             if taken
-            else f"Avatar '{name}' cannot be written ({error.strerror}); free some space, or make {folder.parent} writable."
+            else f"Avatar '{name}' cannot be written ({error.strerror}); free some space, or make "
+            f"{folder.parent} writable."
         ) from None
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
