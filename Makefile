@@ -34,12 +34,13 @@ coverage:
 check: .venv/.installed-dev
 	+$(MAKE) --jobs 2 --output-sync=target static unit
 
+# mypy's cache outlives the clone: on a new clone of a known tree it takes 9 s of processor time instead of 36.
 static: .venv/.installed-dev
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/lint-imports --no-cache --no-logo
 	$(PYTHON) tests/words.py
-	.venv/bin/mypy
+	.venv/bin/mypy --cache-dir "$${PERSONA_STUDIO_CACHE:-$$HOME/.cache/persona-studio}/mypy"
 	deploy/typescript.sh
 
 unit: .venv/.installed-dev
