@@ -67,6 +67,11 @@ class Studio:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
+        # One client for all requests, as `state` is polled and making a client takes as long as forty requests. Each
+        # has its own connection, so that a gateway that was restarted answers the next one.
+        self._http = httpx2.Client(
+            timeout=PATIENCE_S, trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0)
+        )
         self._context: zmq.Context[Any] = zmq.Context()
         self._readers: list[Reader] = []
 
@@ -92,9 +97,7 @@ class Studio:
     def state(self) -> dict[str, Any]:
         """Return the channel's state from the API, {} while the gateway cannot answer."""
         try:
-            answer = httpx2.get(
-                f"{self.base}/api/v1/channels/{self.channel}", headers=self._auth, timeout=PATIENCE_S, trust_env=False
-            )
+            answer = self._http.get(f"{self.base}/api/v1/channels/{self.channel}", headers=self._auth)
             return dict(answer.json()) if answer.status_code == 200 else {}
         except httpx2.HTTPError:
             return {}
@@ -102,7 +105,7 @@ class Studio:
     def patch(self, **changes: object) -> httpx2.Response:
         """Change the scene's fields to these values and return the API's response."""
         url = f"{self.base}/api/v1/channels/{self.channel}/scene"
-        return httpx2.patch(url, json=changes, headers=self._auth, timeout=PATIENCE_S, trust_env=False)
+        return self._http.patch(url, json=changes, headers=self._auth)
 
     @property
     def _auth(self) -> dict[str, str]:
@@ -144,6 +147,7 @@ class Studio:
         """Close the readers and kill the processes that still run."""
         for reader in self._readers:
             reader.close()
+        self._http.close()
         self._context.term()
         left = [self.process.pid, *children(self.process.pid)] if self.process.poll() is None else []
         for pid in left:
