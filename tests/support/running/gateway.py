@@ -40,6 +40,7 @@ ROOT = Path(__file__).parents[3]
 WIDTH, HEIGHT = 480, 640
 FACE = (160, 120, 160, 176)
 PLATES = 4
+CERTIFICATES = httpx.create_ssl_context()  # read once, which takes as long as fifty requests
 REPEATED = 25  # last frames of one plate frame that may have been repeated: four seconds
 
 
@@ -264,8 +265,8 @@ class GatewayStudio:
         self.address = f"127.0.0.1:{self.port}"
         self.headers = {"Authorization": f"Bearer {self.token}"}
         base = f"http://{self.address}/api/v1"
-        self.http = httpx.Client(base_url=base, headers=self.headers, timeout=PATIENCE_S)
-        self.stranger = httpx.Client(base_url=base, timeout=PATIENCE_S)
+        self.http = httpx.Client(base_url=base, headers=self.headers, timeout=PATIENCE_S, verify=CERTIFICATES)
+        self.stranger = httpx.Client(base_url=base, timeout=PATIENCE_S, verify=CERTIFICATES)
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
