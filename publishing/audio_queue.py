@@ -64,8 +64,8 @@ class AudioQueue:
             self.holes += not self._cleared
             self._cleared = False
             new = np.concatenate([np.zeros(int(TARGET_LEVEL_S * SOUND_RATE_HZ), np.int16), fade_in(new)])
-            self.level = TARGET_LEVEL_S
-            leaves = leaves if early else at + TARGET_LEVEL_S
+            # What of the block was queued early left before the gap; frames go by the part that leaves after it.
+            self.level, leaves = TARGET_LEVEL_S, at + TARGET_LEVEL_S - early / SOUND_RATE_HZ
         else:
             self.level += (before - self.level) / AVERAGING_BLOCKS
             new = self._corrected(new)

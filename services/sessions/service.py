@@ -81,10 +81,11 @@ class SessionsService:
         tick = max(tick_after(at + SAID_LEAD_US, self._rate) - 1, self._say_tick)
         self._say_tick = tick + 1
         for name, (stage, guest) in self._stages.items():
-            said, voice = stage.say(tick, at)
-            guest.offer(ReadySound(said, ProgramSound(tick, tick_pts(tick, self._rate), said.samples)))
-            if voice is not None:
-                self._voices.send(voice[0], voice[1], "s16", channel=name)
+            for due in stage.ticks_to_say(tick):
+                said, voice = stage.say(due, at)
+                guest.offer(ReadySound(said, ProgramSound(due, tick_pts(due, self._rate), said.samples)))
+                if voice is not None:
+                    self._voices.send(voice[0], voice[1], "s16", channel=name)
 
     def _show(self, at: int) -> None:
         """Send every session's frame of this tick into its room."""

@@ -32,6 +32,24 @@ class SessionStage:
         self._ahead = spec.ahead_us * SOUND_RATE_HZ // US + 1
         self._told: NDArray[np.int16] = np.zeros(0, np.int16)  # voice from the next tick on that the engine already has
         self._next = -1  # the tick after the last one passed to `say`
+        self._said: SaidTick | None = None  # what `say` returned last
+
+    def ticks_to_say(self, tick: int) -> list[int]:
+        """Return the ticks to pass to `say`, in order, when `tick` is due.
+
+        Before `tick` come those that were missed while the process stalled, as far as the room had their sound in
+        advance: it has played that sound, so the speech must not fall behind it. Where the room had no more, it fell
+        silent, and the speech continues later.
+        """
+        played = 0 if self._said is None or self._said.clears != self.line.clears else len(self._said.ahead)
+        missed = []
+        for number in range(self._next, tick) if played else ():
+            first, end = sound_samples(number, self._rate, SOUND_RATE_HZ)
+            played -= end - first
+            if played < 0:
+                break
+            missed.append(number)
+        return [*missed, tick]
 
     def say(self, tick: int, at: int) -> tuple[SaidTick, tuple[int, NDArray[np.int16]] | None]:
         """Return a tick's sound, and (pts, samples) of the voice that the engine still needs for its face, or None.
@@ -43,7 +61,7 @@ class SessionStage:
         if tick != self._next:
             self._told = self._told[:0]
         self._next = tick + 1
-        said = self.line.take(end - first, at)
+        said = self._said = self.line.take(end - first, at)
         known = np.concatenate([said.samples, self.line.coming(self._ahead)])
         old = len(self._told)
         same = old and np.array_equal(known[:old], self._told[: len(known)])

@@ -102,6 +102,21 @@ def test_known_speech_is_queued_once_and_a_late_block_leaves_no_hole() -> None:
     assert put is not None and put[1] == pytest.approx(TARGET_LEVEL_S + 11 * 0.04)  # silence follows the speech
 
 
+def test_after_a_gap_frames_go_by_the_sound_that_follows_it() -> None:
+    """A stall of 0.5 s: the first half of the late block was queued early, and was played before the gap."""
+    cushion, speech = AudioQueue(), np.full(1920, 9, np.int16)
+    cushion.add(BLOCK, 0.0)
+    cushion.add(speech, 0.04, speech[:960])
+    put = cushion.add(speech, 0.54, speech)
+    assert put is not None and cushion.holes == 2
+    samples, leaves = put
+    lead = round(TARGET_LEVEL_S * 48_000)
+    assert len(samples) == lead + 960 + 1920 and leaves + 960 / 48_000 == pytest.approx(0.54 + TARGET_LEVEL_S)
+    following = cushion.add(speech, 0.58)
+    assert following is not None and not len(following[0])
+    assert following[1] == pytest.approx(leaves + 0.04)
+
+
 def test_speech_that_was_queued_early_and_cleared_does_not_count_as_queued() -> None:
     cushion, speech = AudioQueue(), np.full(6 * 1920, 9, np.int16)
     cushion.add(BLOCK, 0.0)

@@ -86,6 +86,25 @@ def test_after_missed_ticks_nothing_of_the_voice_is_missing(stage: SessionStage)
     assert np.array_equal(np.concatenate(heard)[:24_000], line)
 
 
+def test_ticks_that_a_stall_skipped_are_said_as_far_as_the_room_had_their_sound(stage: SessionStage) -> None:
+    stage.line.add(stage.line.begin(), np.full(96_000, 9, np.int16))
+    assert stage.ticks_to_say(10) == [10]
+    stage.say(10, 0)
+    assert stage.ticks_to_say(11) == [11]
+    assert stage.ticks_to_say(14) == [11, 12, 13, 14]
+    assert stage.ticks_to_say(30) == [11, 12, 13, 14, 15, 30]  # 0.2 s are five ticks
+
+
+@pytest.mark.parametrize("cleared", [False, True])
+def test_without_sound_in_advance_a_stall_skips_no_speech(stage: SessionStage, cleared: bool) -> None:
+    if cleared:
+        stage.line.add(stage.line.begin(), np.full(96_000, 9, np.int16))
+    stage.say(10, 0)
+    if cleared:
+        stage.line.clear()
+    assert stage.ticks_to_say(14) == [14]
+
+
 def test_a_frame_is_of_the_size_that_was_asked_for_and_has_the_label(stage: SessionStage) -> None:
     frame = stage.frame(1)
     assert (frame.width, frame.height, frame.state) == (128, 192, "plate")
