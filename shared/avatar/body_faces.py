@@ -129,9 +129,9 @@ def save_body_faces(
 ) -> None:
     """Store a plate's faces that were found while its film was followed.
 
-    shapes: of the film's frames, in frame pixels. placements: (N, 2, 3). presence: (N,), 0 where no face is placed.
-    cuts: numbers of the frames that begin another shot. fades: for each cross-fade frame that the plate has after the
-    film's frames, the two film frames and the weight of the second. Raises OSError.
+    shapes: the face's shape in each of the film's frames, in frame pixels. placements: (N, 2, 3). presence: (N,), 0
+    where no face is placed. cuts: numbers of the frames that begin another shot. fades: for each cross-fade frame that
+    the plate has after the film's frames, the two film frames and the weight of the second. Raises OSError.
     """
     points = np.full((len(shapes), POINTS, 3), ABSENT, np.int16)
     for index, shape in enumerate(shapes):

@@ -265,8 +265,8 @@ def read_portrait(
 ) -> _Portrait:
     """Return the portrait in an image. Raises StudioError if there is no usable face.
 
-    name: of the image, for sentences. near: (2,) position in pixels of the face to use instead of the largest; that
-    face may be small, because a film has no better frame. alpha: (H, W) uint8 of the image, None if it is opaque.
+    name: the image's name, for sentences. near: (2,) position in pixels of the face to use instead of the largest; that
+    face may be small, because a film has no better frame. alpha: the image's alpha, (H, W) uint8, None if it is opaque.
     """
     faces = _find_faces(original)
     if not faces:

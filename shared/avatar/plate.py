@@ -146,7 +146,7 @@ def save_index(
     order: NDArray[np.int32] | None = None,
     cuts: NDArray[np.int64] | None = None,
 ) -> None:
-    """Write `plate.npz`. sizes: of the frames in `plate.mjpg`, in bytes; the others as in `Plate`."""
+    """Write `plate.npz`. sizes: the frames' sizes in `plate.mjpg`, in bytes; the others as in `Plate`."""
     given = {"openings": openings, "presence": presence, "order": order, "cuts": cuts}
     further = {name: value for name, value in given.items() if value is not None}
     np.savez(

@@ -125,8 +125,8 @@ def follow_plate(
 ) -> "FollowedBody":
     """Analyse the film of an existing plate again, with other choices; its frames are copied without re-encoding.
 
-    count: number of the film's frames, with which the plate begins. name: of the film, for notes. Raises StudioError
-    like `follow_body`.
+    count: number of the film's frames, with which the plate begins. name: the film's name, for notes. Raises
+    StudioError like `follow_body`.
     """
     with PlateFrameWriter(folder) as frames:
         track = follow_film(name, _copied(old, count, frames), _plate_progress(count, progress))

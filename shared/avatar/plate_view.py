@@ -21,9 +21,9 @@ FACE_HEIGHT = 0.42  # vertical position of the face's centre in the view, from t
 
 @dataclass(slots=True)
 class PlateView(Plate):
-    """A plate whose frames are cropped and scaled from those in the file. width, height: of the view.
+    """A plate whose frames are cropped and scaled from those in the file. width, height: the view's size.
 
-    part: (x, y, w, h) of the crop in the file's frames, even.
+    part: the crop in the file's frames, (x, y, w, h), even numbers.
     """
 
     part: PixelBox = (0, 0, 0, 0)

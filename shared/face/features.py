@@ -20,7 +20,7 @@ FEATURES = (*_BROWS, *_EYES, _NOSE, MOUTH)
 
 
 def feature_mask(shape: tuple[int, int], faces: Iterable[Face]) -> NDArray[np.uint8]:
-    """Return an (H, W) uint8 mask, 1 on the features of these faces. shape: (H, W) of the image of their points."""
+    """Return an (H, W) uint8 mask, 1 on the features of these faces. shape: (H, W), size of the image."""
     mask = np.zeros(shape, np.uint8)
     for face in faces:
         for outline in FEATURES:

@@ -121,7 +121,7 @@ class WorkerFiles:
         self._seen = there
 
     def leave(self, name: str) -> None:
-        """Remove this worker, at its end. Raises StudioError."""
+        """Remove this worker's entry when it stops. Raises StudioError."""
         self.store.remove(f"{FOLDER}/{name}.json")
 
 

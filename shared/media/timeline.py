@@ -141,7 +141,7 @@ def read_timeline(
 def _notes(
     name: str, duration: Fraction, promised: float | None, heard: "_Packets | None", origin: int
 ) -> tuple[str, ...]:
-    """Sentences on missing parts of a film and on sound and frames of different length. duration: of the frames."""
+    """Sentences on missing parts of a film and on sound and frames of different length. duration: the frames'."""
     there = heard is not None and len(heard.pts)
     lasted = max(float(duration), (heard.end - origin) / US if heard is not None and there else 0.0)
     notes = list(breaks_off(name, lasted, promised))

@@ -50,11 +50,11 @@ class OpenAIVoice(Voice):
         return OpenAIVoiceSettings.load()
 
     def probe(self) -> Unavailable | None:
-        """Return why it cannot speak: no server is set. Raises StudioError for wrong settings."""
+        """Return why the voice cannot speak if no server is set, else None. Raises StudioError for wrong settings."""
         if self.settings().url:
             return None
         reason = (
-            "No speech server is set; set STUDIO_VOICE_OPENAI_URL, and STUDIO_VOICE_OPENAI_KEY where it asks for a key."
+            "No speech server is set; set STUDIO_VOICE_OPENAI_URL, and STUDIO_VOICE_OPENAI_KEY if it asks for a key."
         )
         return Unavailable(reason, "export STUDIO_VOICE_OPENAI_URL=http://127.0.0.1:8880/v1")
 

@@ -3,7 +3,7 @@
 Each sentence is stored when it is done, so that an interrupted run can continue.
 
 `python -m shared.voices.speech_file` reads {text, voice} as JSON on standard input, and prints {"done", "total"} while
-it speaks and {"file", "captions"} in the end, or {"error"}.
+it speaks and {"file", "captions"} at the end, or {"error"}.
 """
 
 import asyncio

@@ -54,7 +54,7 @@ class WeightFile:
 class EngineWeights:
     """The weights of one engine.
 
-    name, title: of the engine. terms: a sentence on the permitted uses of code, weights or service. by_hand: a sentence
+    name, title: the engine's. terms: a sentence on the permitted uses of code, weights or service. by_hand: a sentence
     on files that `pull` cannot download, and where to get them. files: empty for an engine without weights.
     """
 

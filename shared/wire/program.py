@@ -17,7 +17,7 @@ class ProgramFrame:
     """The program's frame of one tick.
 
     i420: (H * 3 / 2, W) uint8, limited range. Borrowed and shared: read only.
-    box: (x, y, w, h) of the area that the face changed on the plate frame, None if it changed nothing.
+    box: the area that the face changed on the plate frame, (x, y, w, h), None if it changed nothing.
     label: whether the scene wants the label, which is not in the frames that the compositor sends.
     label_box: where an output has drawn the label, None where it has not.
     state: live, idle or plate. captured: time in microseconds at which the driver frame of this face entered capture,

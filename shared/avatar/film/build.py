@@ -24,8 +24,8 @@ _SPAN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*-\s*(\d+(?:\.\d+)?)\s*")
 class Film:
     """An analysed film.
 
-    parts: (first, end) of the runs of frames in which the face is placed. shown: (N,) float32, opacity of the placed
-    face in each frame. round: the order in which frames are played.
+    parts: the runs of frames in which the face is placed, each as (first, end). shown: (N,) float32, opacity of the
+    placed face in each frame. round: the order in which frames are played.
     """
 
     track: FilmTrack
@@ -38,8 +38,8 @@ class Film:
 def follow_film(name: str, images: Iterable[ImageArray], progress: Callable[[int], None]) -> FilmTrack:
     """Follow a film's host in one pass and return the track, which takes about 4 kB of memory per frame.
 
-    name: of the file, for errors. images: the frames, (H, W, 3) uint8 RGB. progress: called with the number of frames
-    done. Raises StudioError if no frame shows a face.
+    name: the file's name, for errors. images: the frames, (H, W, 3) uint8 RGB. progress: called with the number of
+    frames done. Raises StudioError if no frame shows a face.
     """
     follower = HostFollower()
     for number, image in enumerate(images, 1):

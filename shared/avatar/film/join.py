@@ -33,8 +33,9 @@ class Blend:
 class OwnSteps:
     """The steps from each of a film's frames to the next: motion of the face and change of the image.
 
-    motion: (N,) of the face, as a share of its size, NaN without a face. change: (N,) of the image, mean levels. calm:
-    (N,) whether the step to the frame crosses no cut and exceeds neither 95th percentile, most_motion and most_change.
+    motion: (N,) the face's motion as a fraction of its size, NaN without a face. change: (N,) the image's mean change
+        in levels. calm: (N,) whether the step to the frame crosses no cut and exceeds neither 95th percentile,
+        most_motion and most_change.
     """
 
     def __init__(self, track: FilmTrack, shot_starts: list[int]) -> None:
@@ -63,7 +64,7 @@ def face_motion(track: FilmTrack) -> NDArray[np.float64]:
 
 @dataclass(slots=True)
 class JoinFinder:
-    """Finds joins in one film. frame: gives the (H, W, 3) uint8 RGB of a number. Not thread-safe."""
+    """Finds joins in one film. frame: returns the frame of a number, (H, W, 3) uint8 RGB. Not thread-safe."""
 
     track: FilmTrack
     steps: OwnSteps
@@ -78,8 +79,8 @@ class JoinFinder:
     def find(self, leave: tuple[int, int], enter: tuple[int, int], longest_loss: int) -> Join | None:
         """Return a join that skips few frames, without a cross-fade if possible; None if there is none.
 
-        leave: (first, end) of the frames, all with a face, among which the join leaves a part; a fade continues with
-        the frames after its last one. enter: (first, end) of the frames among which the join enters the next part.
+        leave: the frames (first, end), all with a face, among which the join leaves a part; a fade continues with
+        the frames after its last one. enter: the frames (first, end) among which the join enters the next part.
         longest_loss: most frames that may be skipped. No step of the join moves the face or changes the image by more
         than the 95th percentile of the film's own steps.
         """

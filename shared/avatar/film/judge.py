@@ -113,7 +113,7 @@ def speaking(track: FilmTrack, shots: tuple[Shot, ...], fps: float) -> Flags:
 def _draw_in(talking: Flags, mouth: NDArray[np.float64], shot: Shot) -> None:
     """Shorten each run of speech in a shot, in place, to the frames in which the mouth is not at rest.
 
-    This is needed because the window detects speech before it begins and after it has ended.
+    This is needed because a frame is judged by its neighbours, so runs begin before speech and end after it.
     """
     for first, end in runs_of(talking[shot.first : shot.end]):
         first, end = first + shot.first, end + shot.first

@@ -94,7 +94,7 @@ class FaceMemory:
         return Likeness(float((apart > UNLIKE_LEVELS).mean()), patch, float(pattern), _rest(apart))
 
     def remember(self, rgb: ImageArray, face: Face, likeness: Likeness) -> None:
-        """Update the memory with a frame of the face, unless too much of it looks like something else."""
+        """Update the memory with this frame's view of the face, unless too much of it looks like something else."""
         if self._home is None:
             self._begin(face)
         view = _view(face)

@@ -109,7 +109,7 @@ class _Chain:
 
 
 def _turned(parts: list[Part], joins: list[Join], steps: OwnSteps) -> tuple[list[Part], list[Join]]:
-    """The parts, shortened so that the direction of play turns at calm steps; a single frame if there are none."""
+    """The parts, shortened so that playback reverses at calm steps; a single frame if a lone part has no calm step."""
     (first, ahead), (behind, end) = parts[0], parts[-1]
     starts = np.flatnonzero(steps.calm[first + 1 : ahead]) + first
     ends = np.flatnonzero(steps.calm[behind + 1 : end]) + behind + 2

@@ -91,10 +91,10 @@ class Loop(_ReportPart):
 class FilmReport(_ReportPart):
     """The content of `film.json`.
 
-    frames, fps: of the film; the plate has more frames if there are cross-fades. still: number of the frame that shows
-    the face best, which is the portrait of a body without one. closed_mouth: share of the frames with a face whose
-    mouth is at rest. sharpness: median of the face's sharpness. kept, kept_bytes: name and size of the source film in
-    the avatar's folder, "" and 0 if it is not stored.
+    frames, fps: the film's number of frames and frame rate; the plate has more frames if there are cross-fades. still:
+    number of the frame that shows the face best, which is the portrait of a body without one. closed_mouth: share of
+    the frames with a face whose mouth is at rest. sharpness: median of the face's sharpness. kept, kept_bytes: name and
+    size of the source film in the avatar's folder, "" and 0 if it is not stored.
     """
 
     schema_: Literal[1] = 1

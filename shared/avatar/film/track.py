@@ -64,7 +64,7 @@ class SeenFace(NamedTuple):
 class FilmTrack:
     """Result of following a film, frame by frame; about 4 kB per frame.
 
-    size: (width, height) of the frames. looks: (16, 16) uint8 grey image of each frame. sample: unpacked faces of at
+    size: the frames' (width, height). looks: a (16, 16) uint8 grey copy of each frame. sample: unpacked faces of at
     most 256 evenly spread frames, by number. colours: `landmark_colours` of the same frames. precise: some faces with a
     more precise measurement. unlike_before: numbers of the frames in which a shot's face was first found and looks like
     another person than in the shots before.
