@@ -51,7 +51,9 @@ class EngineThread:
     """
 
     def __init__(self, opened: OpenedSession, done: Callable[[], None], away: int) -> None:
-        """done: called in a thread when frames are ready, or when the note, a refusal or a failure has changed.
+        """Start the thread for an opened session.
+
+        done: called in a thread when frames are ready, or when the note, a refusal or a failure has changed.
 
         away: gap between driving frames, in microseconds, after which an engine that takes several frames per call
         starts over with an empty window.

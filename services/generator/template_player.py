@@ -32,7 +32,7 @@ class TemplatePlayer:
     """
 
     def __init__(self, rate: Fraction, pool: Executor) -> None:
-        """rate: of the program, to whose ticks the beginning of playback is aligned. pool: reads the templates."""
+        """rate: the program's, to whose ticks the beginning of playback is aligned. pool: reads the templates."""
         self.wake = Wake()
         self.note = ""
         self.epoch = self.skipped = self.stalls = 0

@@ -41,8 +41,8 @@ GuestPhase = Literal["opening", "connecting", "live", "reconnecting", "failed", 
 class GuestState:
     """State of a session. It is replaced as a whole, so any thread may read it. "ended" is final.
 
-    note: one sentence if something is wrong, else "". figures: of the publication. token: the room's newest access
-    token, "" while that is still the one of the request.
+    note: one sentence if something is wrong, else "". figures: the publication's figures. token: the room's newest
+    access token, "" while that is still the request's own.
     """
 
     state: GuestPhase = "opening"

@@ -32,7 +32,8 @@ class SessionRequest(BaseModel):
 
     livekit_url, livekit_token: for the room; the agent is named by the token's attribute `lk.publish_on_behalf` or by
     agent_identity. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine. width,
-    height: of the frames, even numbers of pixels. label: false omits the AI label, which requires clean_feed_right.
+    height: size of the frames, even numbers of pixels. label: false omits the AI label, which requires
+        clean_feed_right.
     """
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)

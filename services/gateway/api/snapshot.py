@@ -223,7 +223,10 @@ def uploads(home: Path) -> list[Path]:
 
 
 def uploaded_driver(path: Path) -> str:
-    """Return the scene's driver word of an upload: recorded motion, which was checked on upload, or video or sound."""
+    """Return the driver word that a scene uses for an uploaded file.
+
+    A file without a media suffix is recorded motion; it was checked on upload.
+    """
     return DriverRef.of_file(path, recorded=path.suffix not in MEDIA_SUFFIXES).word
 
 

@@ -138,7 +138,7 @@ class ProgramFeed:
         return True
 
     def sound(self, sound: ProgramSound) -> bool:
-        """Take sound of the compositor; returns False when its tick is over, or far ahead of the clock."""
+        """Take sound from the compositor; returns False if its tick is over or is far ahead of the clock."""
         if self._is_ahead(sound.tick):
             self.late["sound"] += 1
             return False

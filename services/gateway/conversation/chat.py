@@ -21,7 +21,7 @@ THOUGHT, THOUGHT_END = "<think>", "</think>"  # tags around the reasoning with w
 
 
 def chat_server(settings: ConversationSettings) -> OpenAIServer:
-    """Return a client for the chat server of the settings."""
+    """Return a client for the configured chat server."""
     key = settings.chat_key.get_secret_value()
     return OpenAIServer("chat server", "answer", settings.chat_url, key, settings.variable("chat"), PATIENCE_S)
 

@@ -52,7 +52,7 @@ class TalkerPresentError(StudioError):
 
 
 class HostConversation:
-    """The channel's conversation: one talker, or chat lines, and one answer at a time.
+    """The channel's conversation: at any time either one talker or chat lines, and at most one answer.
 
     want_speech: makes speech the driver, or raises StudioError if that is not possible.
     """

@@ -21,7 +21,7 @@ class Refusal(Answer):
 class Version(Answer):
     """Version of the studio and the name of its channel.
 
-    version: of the studio; channel: the name of its only channel.
+    version: the studio's version. channel: the name of its only channel.
     """
 
     version: str

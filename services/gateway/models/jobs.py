@@ -25,7 +25,7 @@ class FailingSegment(Answer):
 class JobFacts(Answer):
     """A job as pages show it.
 
-    reason: what the job waits for, or why it is parked. kind: of a parked job failed, memory, no_space or damaged.
+    reason: what the job waits for, or why it is parked. kind: for a parked job failed, memory, no_space or damaged.
     created: wall clock seconds. done, total: frames. steps: progress of a clip engine's units, in words; "" for a frame
     engine. Until its clip is written, a clip engine's job has no frames. percent: finished share of the work of all
     units. fps: frames a second of all workers on it. eta: seconds, null if unknown. strip: the segments' states on one
@@ -83,9 +83,10 @@ class JobDetail(JobFacts):
 class JobCostAnswer(Answer):
     """What a job would cost.
 
-    frames: of the result. units: number of units. seconds: time on one device like this machine's, null if not
-    measured. memory: bytes of device memory. disk: bytes in the jobs folder until the job is done. All three are null
-    if the engine gives no estimate. lines: the same in words, as `studio jobs submit --dry-run` prints it.
+    frames: number of frames of the result. units: number of units. seconds: time on one device like this machine's,
+    null if not measured. memory: bytes of device memory. disk: bytes in the jobs folder until the job is done. All
+    three are null if the engine gives no estimate. lines: the same in words, as `studio jobs submit --dry-run` prints
+    it.
     """
 
     frames: int

@@ -36,8 +36,8 @@ class EngineRow(Answer):
 class AvatarRow(Answer):
     """An avatar, finished, damaged or being built.
 
-    kind: of the plate. unavailable: why the avatar cannot be used, "" if it can. building: progress of the build, null
-    once it is finished.
+    kind: the plate's kind. unavailable: why the avatar cannot be used, "" if it can. building: progress of the build,
+    null once it is finished.
     """
 
     name: str

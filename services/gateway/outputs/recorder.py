@@ -32,7 +32,7 @@ class Recorder:
 
     A new part (OUT.mp4, OUT-2.mp4, OUT-3.mp4) begins if the path exists, if a part reaches the length or size in the
     settings, if the frame size changes, or after a restart of the gateway. A part in which a text is spoken has a
-    captions file beside it, OUT.vtt. If the disk cannot be written, only the recording ends, with one error sentence.
+    captions file beside it, OUT.vtt. If writing to the disk fails, only the recording ends, with a one-sentence error.
 
     state: off, connecting (no frame yet), live or failed; its figures are the total seconds and bytes of all parts and
     the number of parts. path: the part being written, or the last one.

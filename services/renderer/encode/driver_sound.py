@@ -37,7 +37,8 @@ class DriverSound:
     ) -> None:
         """Add a stream to `target`.
 
-        suffix: of the file. end: seconds; later packets are left out. damage: counts what cannot be decoded.
+        suffix: the file's suffix, such as ".mp4". end: seconds; later packets are left out. damage: counts what cannot
+            be decoded.
         """
         self._name, self._damage = source_title(driver), damage
         self._origin = first_pts(driver)

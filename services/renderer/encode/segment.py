@@ -34,7 +34,7 @@ class SegmentWriter(Finished):
     def __init__(
         self, path: Path, width: int, height: int, fps: Fraction, output: OutputSpec, threads: int = THREADS
     ) -> None:
-        """width, height: of the frames to be added; the file has the output's size. fps: of this render."""
+        """width, height: size of the frames to be added; the file has the output's size. fps: frames a second."""
         size = output.size or (width, height)
         if width % 2 or height % 2:
             raise ValueError(f"I420 has even sides, not {width}x{height}")
@@ -60,8 +60,8 @@ class SegmentWriter(Finished):
     def frame(self, number: int, i420: ImageArray, alpha: ImageArray | None = None) -> None:
         """Add the next frame.
 
-        number: of the frame, which must be `count`. i420: (H * 3 / 2, W) uint8, BT.601, limited range; converted to
-        BT.709 for an HD output. alpha: (H, W) uint8, 255 where the host is; used by codecs with alpha.
+        number: the frame's number, which must equal `count`. i420: (H * 3 / 2, W) uint8, BT.601, limited range;
+        converted to BT.709 for an HD output. alpha: (H, W) uint8, 255 where the host is; used by codecs with alpha.
         """
         if number != self.count:
             raise ValueError(f"frame {self.count} comes next, not {number}")

@@ -30,8 +30,8 @@ SILENCE_RATE_HZ, WAV_HEADER_BYTES = 8000, 44
 class JobCost:
     """Size and cost of a job.
 
-    frames: of the result. units: number of units, for a frame engine of segments. estimate: None if the engine cannot
-    tell, as with all frame engines.
+    frames: number of frames of the result. units: number of units, for a frame engine of segments. estimate: None if
+    the engine cannot tell, as with all frame engines.
     """
 
     frames: int

@@ -20,7 +20,7 @@ class JobPreview:
         self._store, self._name = store, f"{folder(job)}/preview.jpg"
 
     def show(self, number: int, frame: NDArray[np.uint8]) -> None:
-        """Write a frame as the preview if it is a PERIOD_FRAMES-th one. number: of the frame, from 1. frame: I420."""
+        """Write a frame as the preview if it is a PERIOD_FRAMES-th one. number: the frame's, from 1. frame: I420."""
         if number % PERIOD_FRAMES == 1:
             self.show_rgb(i420_to_rgb(frame))
 

@@ -19,8 +19,8 @@ export interface AvatarName {
 }
 
 /**
- * An avatar, finished, damaged or being built. kind: of the plate. unavailable: why the avatar cannot be used,
- * "" if it can. building: progress of the build, null once it is finished.
+ * An avatar, finished, damaged or being built. kind: the plate's kind. unavailable: why the avatar cannot be
+ * used, "" if it can. building: progress of the build, null once it is finished.
  */
 export interface AvatarRow {
   name: string;
@@ -240,11 +240,11 @@ export interface FilmChoices {
 }
 
 /**
- * The content of `film.json`. frames, fps: of the film; the plate has more frames if there are cross-fades.
- * still: number of the frame that shows the face best, which is the portrait of a body without one.
- * closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: median of the face's
- * sharpness. kept, kept_bytes: name and size of the source film in the avatar's folder, "" and 0 if it is not
- * stored.
+ * The content of `film.json`. frames, fps: the film's number of frames and frame rate; the plate has more frames
+ * if there are cross-fades. still: number of the frame that shows the face best, which is the portrait of a body
+ * without one. closed_mouth: share of the frames with a face whose mouth is at rest. sharpness: median of the
+ * face's sharpness. kept, kept_bytes: name and size of the source film in the avatar's folder, "" and 0 if it is
+ * not stored.
  */
 export interface FilmReport {
   schema: 1;
@@ -279,10 +279,10 @@ export interface Interrupted {
 }
 
 /**
- * What a job would cost. frames: of the result. units: number of units. seconds: time on one device like this
- * machine's, null if not measured. memory: bytes of device memory. disk: bytes in the jobs folder until the job
- * is done. All three are null if the engine gives no estimate. lines: the same in words, as `studio jobs submit
- * --dry-run` prints it.
+ * What a job would cost. frames: number of frames of the result. units: number of units. seconds: time on one
+ * device like this machine's, null if not measured. memory: bytes of device memory. disk: bytes in the jobs
+ * folder until the job is done. All three are null if the engine gives no estimate. lines: the same in words, as
+ * `studio jobs submit --dry-run` prints it.
  */
 export interface JobCostAnswer {
   frames: number;
@@ -781,8 +781,8 @@ export interface UtteranceRow {
 }
 
 /**
- * Version of the studio and the name of its channel. version: of the studio; channel: the name of its only
- * channel.
+ * Version of the studio and the name of its channel. version: the studio's version. channel: the name of its
+ * only channel.
  */
 export interface Version {
   version: string;
