@@ -102,7 +102,7 @@ class VoiceBlock:
 class RoiFrame:
     """One frame that an engine returns.
 
-    pts: of the driving frame or voice tick that this frame shows, microseconds.
+    pts: time of the driving frame or voice tick that this frame shows, microseconds.
     pixels: (S, S, 3) uint8 RGB, or (S, S, 4) where the fourth channel is the matte of the face in this frame; without a
         matte the avatar's own mask applies.
     waiting: True when a voice drives and has been silent for a while, so the host idles in this frame.

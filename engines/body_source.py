@@ -46,7 +46,7 @@ class BodySource:
     ) -> ImageArray:
         """Return an image, (h, w, 3) uint8 RGB, sampled from a plate frame.
 
-        to_target: (2, 3) matrix from pixels of the plate frame to those of the image. size: (w, h) of the image. Beyond
+        to_target: (2, 3) matrix from pixels of the plate frame to those of the image. size: the image's (w, h). Beyond
             the plate frame its edge pixels repeat, or the image is black if `black`.
         """
         rgb = i420_to_rgb(self.plate.frame(index))

@@ -18,7 +18,7 @@ from shared.errors import StudioError
 def read_with_any_engine(path: Path, suffix: str, engines: Mapping[str, str]) -> MotionTemplate:
     """Read a template with the first engine that accepts it.
 
-    suffix: of the file's name. Raises StudioError with the sentence of the last engine that plays files of that suffix.
+    suffix: the file's suffix. Raises StudioError with the sentence of the last engine that plays files of that suffix.
     """
     refusal = StudioError("No engine here plays motion templates; send a video.")
     for name in names(engines):

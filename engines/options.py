@@ -51,7 +51,8 @@ def titles(of: Mapping[str, str]) -> JsonDict:
 def checked_options(kind: type[Options], title: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> Options:
     """Return `given` over `defaults`; entries of `defaults` that are not options are ignored.
 
-    title: of the engine. Raises StudioError in one sentence: which option, which values are valid, which value it got.
+    title: the engine's title. Raises StudioError in one sentence: which option, which values are valid, which value it
+        got.
     """
     known = {name: value for name, value in defaults.items() if name in kind.model_fields}
     try:

@@ -19,8 +19,8 @@ class VoiceTicks:
     def __init__(self, rate: Fraction = RATE_FPS, ahead_us: int = 0, window_us: int = WINDOW_US) -> None:
         """Start without any voice.
 
-        rate: of the context, ticks per second. ahead_us: microseconds of voice that a frame needs beyond its tick's own
-            time, the engine's `voice_ahead_us`. window_us: microseconds of voice that each tick gets.
+        rate: the context's rate, ticks per second. ahead_us: microseconds of voice that a frame needs beyond its tick's
+            own time, the engine's `voice_ahead_us`. window_us: microseconds of voice that each tick gets.
         """
         self._rate, self._ahead = rate, ahead_us
         self._window = window_us * SOUND_RATE_HZ // US

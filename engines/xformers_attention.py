@@ -40,8 +40,8 @@ def xformers_attention(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
 def xformers_problem(device: torch.device, tried: Sequence[int] = TRIED, dtype: torch.dtype = torch.float16) -> str:
     """Return why xFormers is unavailable on this device; "" if it is available.
 
-    The text continues a sentence that begins with "xFormers". Loads xFormers and runs a small computation: tried: (b,
-    heads, n, d), like the engine's own attention. dtype: the engine's precision.
+    The text continues a sentence that begins with "xFormers". Loads xFormers and runs a small computation. tried: the
+    computation's shape, (b, heads, n, d), like the engine's own attention. dtype: the engine's precision.
     """
     if device.type != "cuda":
         return "runs only on a GPU, and PyTorch finds none here"

@@ -27,8 +27,8 @@ from shared.runtime.arrays import StateArrays
 class MouthShot:
     """Inputs from which one frame is drawn.
 
-    source: (S, S, 3) uint8 RGB film crop. control: (4, S, S) float32. index: of the plate frame. tick: time and mouth
-        of the frame.
+    source: (S, S, 3) uint8 RGB film crop. control: (4, S, S) float32. index: the plate frame's index. tick: the frame's
+        time and mouth.
     """
 
     source: ImageArray

@@ -28,7 +28,7 @@ class UnclearError(Exception):
 class Reply:
     """A response of the service.
 
-    code: result code, one of the constants above. status, progress (0 to 100), result: of a task; 0, 0 and "" for other
+    code: result code, one of the constants above. status, progress (0 to 100), result: a task's; 0, 0 and "" for other
         requests. said: its message, one line.
     """
 

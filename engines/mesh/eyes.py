@@ -30,9 +30,9 @@ LASH_STRENGTH = 0.9
 class _Eye:
     """One eye of the portrait.
 
-    ring: indices of its 16 mesh points. iris: (2,) centre of the iris in ROI pixels. radius: of the iris; width: of the
-        eye, both in pixels. solve: (3, 16) least-squares solver for an affine transform of the ring. lash: (3,) uint8
-        RGB colour of the lashes.
+    ring: indices of its 16 mesh points. iris: (2,) centre of the iris in ROI pixels. radius: the iris's radius; width:
+        the eye's width, both in pixels. solve: (3, 16) least-squares solver for an affine transform of the ring. lash:
+        (3,) uint8 RGB colour of the lashes.
     """
 
     ring: NDArray[np.int64]

@@ -89,7 +89,7 @@ def _cut(low: float, high: float, edge: float, towards: float) -> tuple[float, f
 
 
 def far_to_near(triangles: NDArray[np.int32], depth: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Return the (M, 3) triangles in painting order, the farthest middle first. depth: (N,) of the vertices."""
+    """Return the (M, 3) triangles in painting order, the farthest middle first. depth: the vertices' depths, (N,)."""
     middle = depth[triangles[:, 0]] + depth[triangles[:, 1]] + depth[triangles[:, 2]]
     return triangles[np.argsort(-middle)]
 

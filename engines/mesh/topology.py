@@ -36,7 +36,7 @@ INNER_UPPER, INNER_LOWER = UPPER_LIP_ROWS[0], LOWER_LIP_ROWS[0]
 
 
 def eye_ring(eye: int) -> NDArray[np.int64]:
-    """Return the 16 points around an eye opening in order (0: right, 1: left)."""
+    """Return the 16 points around an eye opening, in order. eye: 0 is the right eye, 1 the left."""
     outer, inner = EYE_CORNERS[eye]
     return np.concatenate([[outer], UPPER_LIDS[eye], [inner], LOWER_LIDS[eye][::-1]])
 

@@ -10,8 +10,8 @@ AUTO_TITLE = "automatic"
 class Rung:
     """A quality level.
 
-    title: the name that users see. size: of the computed frames, before they are enlarged to the ROI. small_vae: decode
-        with TAESD, if its weights are installed. every: one in this many driving frames is used.
+    title: the name that users see. size: size of the computed frames, before they are enlarged to the ROI. small_vae:
+        decode with TAESD, if its weights are installed. every: one in this many driving frames is used.
     """
 
     name: str

@@ -102,7 +102,7 @@ class Loaded:
     ) -> list[Seen]:
         """Return the transformer's encoded text and image, computed once per job.
 
-        folder: of the unit that encoded them, which identifies the job. make: returns text and image embeddings.
+        folder: folder of the unit that encoded them, which identifies the job. make: returns text and image embeddings.
         """
         if self._seen is None or self._seen[0] != folder:
             self._seen = None

@@ -30,7 +30,7 @@ def trained_tensors(network: nn.Module, kind: TunedPart) -> list[str]:
 
 @dataclass(slots=True)
 class TrainedChanges:
-    """The transformer with its trained tensors in float32, and its LoRA. rank, alpha: of the LoRA."""
+    """The transformer with its trained tensors in float32, and its LoRA. rank, alpha: the LoRA's."""
 
     network: Transformer
     kind: TunedPart

@@ -39,9 +39,10 @@ PrintLine = Callable[[str], None]
 class TrainingClip:
     """A clip, encoded once for all steps.
 
-    latents: (1, 16, f, h, w) of the film. condition: (1, 20, f, h, w), which contains the first frame. image: (1, 257,
-        clip), CLIP's tokens of that frame. features: (1, n, audio) of its speech. text, negative: (n, text) of its
-        prompt and of the engine's negative prompt. face, lips: (f, h, w) in 0..1. All float32 except the texts.
+    latents: the film's latents, (1, 16, f, h, w). condition: (1, 20, f, h, w), which contains the first frame. image:
+        (1, 257, clip), CLIP's tokens of that frame. features: its speech features, (1, n, audio). text, negative:
+        embeddings of its prompt and of the engine's negative prompt, (n, text). face, lips: (f, h, w) in 0..1. All
+        float32 except the texts.
     """
 
     latents: Tensor

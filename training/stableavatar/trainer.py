@@ -27,7 +27,7 @@ UNHEARD, CLIP_LEVEL = 0.1, 0.3  # share of steps without speech; of steps in whi
 class StepDraw:
     """Random choices of a step.
 
-    clip: its number. level: of the noise, 0..1. noise: in the latents' shape. weighting: 0..1.
+    clip: its number. level: the noise's level, 0..1. noise: in the latents' shape. weighting: 0..1.
     """
 
     clip: int

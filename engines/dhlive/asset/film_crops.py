@@ -14,7 +14,7 @@ from shared.media.colour import crop, i420_to_rgb
 
 
 def check_film(person: Person, plate: Plate, name: str) -> None:
-    """Raise StudioError if a person was not measured in this plate. name: of the avatar."""
+    """Raise StudioError if `person` was measured in another film than this plate's. name: the avatar's name."""
     frames, right, bottom = len(plate), int(person.rects[:, 2].max()), int(person.rects[:, 3].max())
     if frames not in (len(person), 2 * len(person)) or right > plate.width or bottom > plate.height:
         raise StudioError(

@@ -36,7 +36,8 @@ def shown_frames(plate: Plate) -> NDArray[np.int64]:
 def check_closed_mouth(avatar: Avatar, points: NDArray[np.float64]) -> None:
     """Raise StudioError if the person speaks in the film.
 
-    points: (N, 478, 3) of the played frames. A mouth that stays open, as in a smile, does not count as speaking.
+    points: the face in the played frames, (N, 478, 3). A mouth that stays open, as in a smile, does not count as
+        speaking.
     """
     width = np.linalg.norm(points[:, LIP_RIGHT] - points[:, LIP_LEFT], axis=1)
     opening = np.linalg.norm(points[:, LIP_BELOW] - points[:, LIP_ABOVE], axis=1) / (width + 1e-6)

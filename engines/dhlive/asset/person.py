@@ -35,8 +35,8 @@ class Person:
     uid: a name. mesh: the person's face mesh at rest. reference: (64,), (80,) or (6480,) float64 that identify the
         person to the network. rects: (N, 4) int64 left, top, right, bottom of the square face crop, in the film's
         pixels. matrices: (N, 4, 4) float64 from canonical space to crop pixels. landmarks: (N, 209, 2) float64 of the
-        face in crop pixels. version: of the file; None in the first mini generation. authorized: a vendor's mark,
-        preserved unchanged.
+        face in crop pixels. version: the file's version; None in the first mini generation. authorized: a vendor's
+        mark, preserved unchanged.
     """
 
     uid: str

@@ -31,8 +31,8 @@ def reference_of(
 ) -> NDArray[np.float64]:
     """Return a person's reference, (80,): the style, and sixteen brightnesses.
 
-    face: (478, 3) in crop pixels. index: of the plate frame. The open mouth is always the authors' first image, where
-        the original chooses one at random, so the same film gives the same numbers. Raises StudioError.
+    face: (478, 3) in crop pixels. index: the plate frame's index. The open mouth is always the authors' first image,
+        where the original chooses one at random, so the same film gives the same numbers. Raises StudioError.
     """
     geometry = Generation.MINI2.geometry
     image = film_crop(plate, index, rect, geometry.crop)

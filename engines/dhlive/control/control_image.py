@@ -43,7 +43,7 @@ class ControlPainter:
     ) -> None:
         """Prepare the mesh and the buffers.
 
-        offsets: (6, 267, 3) blend shapes. side: of the crop in pixels.
+        offsets: (6, 267, 3) blend shapes. side: the crop's side in pixels.
         """
         self._mesh, self._side, self._rules = mesh, side, RULES[rules]
         bends = mesh.categories < UPPER_TEETH
@@ -64,7 +64,7 @@ class ControlPainter:
     def draw(self, coefficients: FloatArray, matrix: NDArray[np.float64], landmarks: FloatArray) -> FloatArray:
         """Return the control image, (4, S, S) float32 RGBA 0..1.
 
-        coefficients: (6,). matrix: (4, 4) from canonical space to crop pixels. landmarks: (209, 2) of the filmed face
+        coefficients: (6,). matrix: (4, 4) from canonical space to crop pixels. landmarks: the filmed face's, (209, 2)
             in crop pixels, relative to which the warp is measured.
         """
         points = self.bent(coefficients) @ matrix[:3, :3].T + matrix[:3, 3]

@@ -27,7 +27,7 @@ class AdaatConv(nn.Module):
 
 
 class Residual(nn.Module):
-    """Residual block: twice norm, rectifier and convolution, added to the input."""
+    """Residual block: norm, rectifier and convolution, twice, added to the input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -41,8 +41,8 @@ class OldFace:
     ) -> "OldFace":
         """Place the face in each frame of a film.
 
-        points: (N, 478, 3), tracked. mean: (478, 3) canonical face. name: of the avatar. Raises StudioError if the face
-            extends beyond the film.
+        points: (N, 478, 3), tracked. mean: (478, 3) canonical face. name: the avatar's name. Raises StudioError if the
+            face extends beyond the film.
         """
         steady = smoothed(points.reshape(len(points), -1)).reshape(points.shape)
         matrices, personal = place_heads(steady[:, PLACED], mean[PLACED])

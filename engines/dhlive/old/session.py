@@ -34,7 +34,7 @@ class OldSession(EngineSession):
     ) -> None:
         """Compute the reference features.
 
-        network: on its device. shapes: of the mouth image.
+        network: on its device. shapes: the mouth image's shapes.
         """
         self._plate, self._plate_at = avatar.plate, context.plate_at or avatar.plate.index
         self._face, self._network, self._shapes = face, network, shapes

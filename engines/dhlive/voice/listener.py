@@ -39,7 +39,7 @@ class Listener:
     def __init__(self, network: AudioNetwork, rate: int) -> None:
         """Start without any voice.
 
-        rate: of the filter bank, Hz.
+        rate: the filter bank's sample rate, Hz.
         """
         self._network, self._bank, self._decimator = network, FilterBank(rate), Decimator(rate)
         self._kept = BEFORE_MS * MS + self._decimator.half  # samples that a pair needs from before its own time

@@ -24,7 +24,7 @@ from shared.runtime.arrays import StateArrays
 
 FOLLOW_US = 600_000  # time constant with which the crop follows the face
 AWAY_US = 500_000  # after this long without a face, a returning face is measured afresh
-# Motion is measured relative to the anchor: of the frames so far, the one whose face is nearest to the neutral
+# Motion is measured relative to the anchor, the one of the frames so far whose face is nearest to the neutral
 # face, in eye distances.
 NEARER = 0.8  # of the anchor's distance: a frame must be nearer than this to replace it
 NEUTRAL = 0.02  # an anchor nearer than this is kept
@@ -38,7 +38,7 @@ class MotionDriver:
     def __init__(self, variance: float, read: ReadMotion) -> None:
         """Start without a face.
 
-        variance: of the smoothing. read: returns the motion in a (256, 256, 3) uint8 RGB crop.
+        variance: the smoothing's variance. read: returns the motion in a (256, 256, 3) uint8 RGB crop.
         """
         self._read = read
         self._filter = CausalSmoother(variance)
@@ -53,7 +53,7 @@ class MotionDriver:
 
     @property
     def anchor(self) -> KeypointMotion | None:
-        """The driver's motion at rest, None before the first face."""
+        """Pose and expression that motion is measured from: the face so far nearest the neutral. None before a face."""
         return None if self._anchor is None else _motion(self._anchor)
 
     @property

@@ -43,7 +43,7 @@ class RetargetOptions:
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """Openings relative to widths: (2,) of the eyes from left to right in the image, () of the lips."""
+    """Openings relative to widths. eyes: (2,), from left to right in the image. lips: ()."""
 
     eyes: FloatArray
     lips: FloatArray

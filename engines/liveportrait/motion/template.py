@@ -45,7 +45,7 @@ class TemplateFrame:
 
 @dataclass(frozen=True, slots=True)
 class LivePortraitTemplate:
-    """A driver's motion, frame by frame, and its openings if they were measured.
+    """A driver's motion, frame by frame, and the openings of its eyes and lips if they were measured.
 
     fps: frames per second. anchor: the driver at rest, which relative motion is measured from; published templates use
         their first frame.

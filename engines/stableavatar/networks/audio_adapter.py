@@ -116,7 +116,7 @@ class Projection(nn.Module):
 class AudioAdapter(nn.Module):
     """Combines speech features with the latent tokens, for the transformer.
 
-    features: channels of a speech feature. channels: of the transformer.
+    features: channels of a speech feature. channels: channels of the transformer.
     """
 
     def __init__(self, features: int, channels: int) -> None:
@@ -128,8 +128,9 @@ class AudioAdapter(nn.Module):
     def forward(self, features: Tensor, frames: int, tokens: Tensor, time: Sequence[Tensor]) -> Tensor:
         """Adapt speech features: (1, n, features) -> (1, latent frames, m, channels).
 
-        frames: number of video frames that the features cover. tokens: (1, t, channels) of the latent frames. time: the
-            transformer's six modulations, (1, 6, channels), and the time embedding that they come from, (1, channels).
+        frames: number of video frames that the features cover. tokens: the latent frames' tokens, (1, t, channels).
+            time: the transformer's six modulations, (1, 6, channels), and the time embedding that they come from, (1,
+            channels).
         """
         modulations, embedded = time
         groups = grouped(self.proj_model(features), frames)

@@ -86,8 +86,8 @@ def sinusoid(times: Tensor, channels: int) -> Tensor:
 def positions(shape: tuple[int, int, int], head: int, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return cosines and sines of each token's position, (frames * height * width, head / 2) float32 each.
 
-    Rotary embedding (Su et al. 2021) in three dimensions: of a head's channel pairs a third rotates with the row, a
-    third with the column, and the remaining ones with the frame.
+    Rotary embedding (Su et al. 2021) in three dimensions: a third of a head's channel pairs rotates with the row, a
+    third with the column, and the rest with the frame.
     """
     pairs = head // 2
     third = pairs // 3

@@ -71,7 +71,7 @@ class AvatarRoom:
     """One room, with at most one avatar in it. Use it in a single event loop."""
 
     def __init__(self, server: LiveKitServer, name: str, rate: int, events: RoomEvents) -> None:
-        """rate: of the avatar's sound, Hz."""
+        """rate: sample rate of the avatar's sound, Hz."""
         self._server, self.name, self._rate, self._events = server, name, rate, events
         self._room = rtc.Room()
         self._writer: rtc.ByteStreamWriter | None = None

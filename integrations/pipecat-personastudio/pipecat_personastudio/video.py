@@ -78,7 +78,7 @@ class PersonaStudioVideoService(AIService):
 
         avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: instead, the file or the bytes of a
         portrait for this bot only; avatar_rights: who may use it, one sentence. engine, options: what draws the face.
-        width, height: of the frames. label: False leaves out the "AI-generated" label, if the studio allows it.
+        width, height: size of the frames. label: False leaves out the "AI-generated" label, if the studio allows it.
         api_url, api_token: the studio's address and token (PERSONASTUDIO_URL, PERSONASTUDIO_TOKEN). livekit_...: a
         LiveKit server that both bot and studio reach (LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET).
         join_timeout: seconds that the pipeline waits for the avatar when it starts. Raises PersonaStudioException for

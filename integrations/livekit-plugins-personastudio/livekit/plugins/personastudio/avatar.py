@@ -68,10 +68,10 @@ class AvatarSession(BaseAvatarSession[Literal["avatar_joined", "avatar_left"]]):
 
         avatar_id: an avatar of the studio (PERSONASTUDIO_AVATAR). avatar_image: instead, the file or the bytes of a
         portrait for this session only; avatar_rights: who may use it, one sentence. engine, options: what draws the
-        face. width, height: of the frames. label: False leaves out the "AI-generated" label, if the studio allows it.
-        api_url: address of the studio (PERSONASTUDIO_URL). api_token: its token (PERSONASTUDIO_TOKEN). join_timeout:
-        seconds that the first word waits for the avatar. conn_options: attempts to reach the studio. Raises
-        PersonaStudioException for an argument that is missing or cannot be used.
+        face. width, height: size of the frames. label: False leaves out the "AI-generated" label, if the studio allows
+        it. api_url: address of the studio (PERSONASTUDIO_URL). api_token: its token (PERSONASTUDIO_TOKEN).
+        join_timeout: seconds that the first word waits for the avatar. conn_options: attempts to reach the studio.
+        Raises PersonaStudioException for an argument that is missing or cannot be used.
         """
         super().__init__()
         token = api_token or os.getenv("PERSONASTUDIO_TOKEN")

@@ -42,7 +42,7 @@ class SessionWish:
 
 @dataclass(frozen=True)
 class StudioSession:
-    """A session that the studio has opened. sample_rate: of the voice that it expects, Hz."""
+    """A session that the studio has opened. sample_rate: sample rate of the voice that it expects, Hz."""
 
     id: str
     sample_rate: int

@@ -15,7 +15,7 @@ class RoomVoice(AudioOutput):
     """Audio output into the room. Its track is published with the first word, and stays published."""
 
     def __init__(self, room: rtc.Room, *, sample_rate: int) -> None:
-        """sample_rate: of the captured frames, Hz; they have one channel."""
+        """sample_rate: sample rate of the captured frames, Hz; they have one channel."""
         super().__init__(label="RoomVoice", capabilities=AudioOutputCapabilities(pause=False), sample_rate=sample_rate)
         self._room = room
         self._source = rtc.AudioSource(sample_rate, 1, queue_size_ms=QUEUE_MS)
