@@ -16,7 +16,7 @@ from shared.media.array_types import ImageArray, PixelBox
 class Composed:
     """A finished program frame, without the label.
 
-    frame: I420, see shared.media.colour. box: (x, y, width, height) of the area that the face changed, NOWHERE if none.
+    frame: I420, see shared.media.colour. box: the area that the face changed, (x, y, width, height), NOWHERE if none.
     """
 
     frame: ImageArray

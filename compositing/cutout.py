@@ -27,8 +27,8 @@ class Cutout:
     def alpha(self, index: int, roi: ImageArray | None, opacity: float, marks: Sequence[PixelBox] = ()) -> ImageArray:
         """Return the alpha, (H, W) uint8, 255 where the host is, of a program frame.
 
-        index: of the plate frame. roi: ROI pixels on it, (S, S, 3 or 4). marks: boxes of label and captions, which stay
-            visible.
+        index: the plate frame's index. roi: ROI pixels on it, (S, S, 3 or 4). marks: boxes of label and captions, which
+            stay visible.
 
         A face with its own matte only adds to the plate's. On a plate that is the portrait itself, the head moves
         together with the background around it, so the matte there is computed again (40 ms), or the portrait's own

@@ -44,7 +44,10 @@ def label_overlay(width: int, height: int) -> Overlay | None:
 
 
 def render_label(text: str, tall: int) -> NDArray[np.uint8]:
-    """Draw a label, (tall, w, 4) uint8 RGBA: white letters on a dark translucent box with round corners, w even."""
+    """Draw a label: white letters on a dark translucent box with rounded corners.
+
+    Returns (tall, w, 4) uint8 RGBA; w is even.
+    """
     from PIL import Image, ImageDraw, ImageFont
 
     font = ImageFont.load_default(size=tall * 0.58)
