@@ -41,7 +41,7 @@ def placement_at(frame: int, scale: float = SCALE) -> NDArray[np.float64]:
 def filmed_body(talks: bool = True, scale: float = SCALE) -> Avatar:
     """Return the sample avatar with a film of itself as its plate: CALM + TALK frames at 25 fps.
 
-    talks: whether the mouth speaks; False for closed lips throughout. scale: of the film, see SCALE.
+    talks: whether the mouth speaks; False for closed lips throughout. scale: the film's scale, see SCALE.
     """
     folder = Path(mkdtemp(prefix="studio-film-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

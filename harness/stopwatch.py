@@ -60,7 +60,7 @@ def describe(device: torch.device) -> str:
 
 
 def memory_mb(device: torch.device) -> int:
-    """Return the peak memory in MiB: of the GPU since its counter was last reset, otherwise of the process."""
+    """Return the peak memory in MiB, of the GPU since its counter was last reset, or else of the process."""
     if device.type == "cuda":
         return int(torch.cuda.max_memory_reserved(device)) >> 20
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10

@@ -251,7 +251,7 @@ def _portrait_roi(avatar: Avatar) -> ImageArray:
 
 
 def _alone(avatar: Avatar, index: int, pixels: ImageArray) -> ImageArray:
-    """Place a ROI frame as plate frame `index` does, but on grey and without light match and mask.
+    """Place a ROI frame where plate frame `index` has its face, on plain grey, without light matching or mask.
 
     Returns (H, W, 3) uint8 RGB.
     """

@@ -80,7 +80,9 @@ def ways(gpu: bool) -> list[Way]:
 def measure(
     seconds: float = 0.0, peer: Path | None = None, size: str | None = None, rounds: int = ROUNDS
 ) -> BenchmarkFigures:
-    """Return all figures of PersonaLive, ours and, with a checkout, the original's; without PyTorch, a sentence.
+    """Return the figures of our PersonaLive and, if `peer` is given, of the original.
+
+    Without PyTorch the only entry is a sentence that names it.
 
     seconds: least time for each way. peer: a checkout of the original. size: "full" or "tiny"; by default full on a GPU
     and tiny on a CPU. Raises StudioError.

@@ -23,7 +23,7 @@ class Found:
     """Findings in the frames of a video, and the time they took.
 
     found: the findings of each frame, such as (478, 3) points per face (see `mediapipe_peer`). seconds: (N,) for each
-    frame. processor_s: mean of a frame, all threads together.
+        frame. processor_s: mean processor time per frame, summed over threads.
     """
 
     found: list[list[NDArray[np.float32]]]

@@ -56,7 +56,7 @@ MOVES = 0.02  # a range of the mouth or the eyes below this is noise
 class Footage:
     """Footage that faces are tracked in.
 
-    name: of the file. still: one image. frames: (N, H, W, 3) uint8 RGB.
+    name: the file's name. still: one image. frames: (N, H, W, 3) uint8 RGB.
     """
 
     name: str

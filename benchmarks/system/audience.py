@@ -28,10 +28,10 @@ def measure(viewers: int = VIEWERS, seconds: float = RUN_S) -> dict[str, Any]:
 
     The avatar is `sample-video`, with its full body.
 
-    viewers_a_core: viewers over the cores that they add to the gateway. fewest_fps: frame rate of the viewer that got
-    the fewest frames. saved: share of the bytes of whole frames that the ROI preview saves. plate_bytes: size of the
-    plate, which a viewer fetches once. whole_frames_s: seconds after which plate and ROI together are fewer bytes than
-    whole frames.
+    viewers_a_core: number of viewers divided by the cores that they add to the gateway's use. fewest_fps: frame rate of
+    the viewer that got the fewest frames. saved: share of the bytes of whole frames that the ROI preview saves.
+    plate_bytes: size of the plate, which a viewer fetches once. whole_frames_s: seconds after which plate and ROI
+    together are fewer bytes than whole frames.
     """
     with sample_channel() as (run, _):
         run.patch(avatar=SAMPLE_VIDEO)

@@ -147,7 +147,7 @@ def seconds_until_done(settings: Settings, driver: Path, key: str, number: int) 
 
 @contextmanager
 def farm(settings: Settings, workers: int, cost: float = COST_MS) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Run a Redis server and so many workers; yields the workers' processes."""
+    """Run a Redis server and `workers` workers; yields the workers' processes."""
     with RedisServer(settings.home) as server:
         environment = child_environment(settings, secrets=True, store=True, redis_url=server.url) | {COST: str(cost)}
         command = [sys.executable, "-m", "cli.app", "worker", "--engines", NAME]

@@ -114,7 +114,7 @@ def _socket(run: Studio) -> ClientConnection:
 
 
 class _Page:
-    """A page with a microphone that also listens to the program.
+    """A stand-in for a page: sends microphone sound and listens to the program.
 
     latency: as the studio reported it. states: monotonic time in seconds at which each state was last reported. loud:
     time at which each loud block of the program arrived.

@@ -23,8 +23,8 @@ SENSOR_NOISE = 1.5  # standard deviation of a still camera's pixels, grey levels
 class Followed(TypedDict):
     """How one signal of the output follows the driver's.
 
-    range: of the driver's signal. correlation: Pearson's. gain: slope of the output over the driver. moves: whether the
-    driver's range is above the noise.
+    range: range of the driver's signal. correlation: Pearson's. gain: slope of the output against the driver. moves:
+    whether the driver's range is above the noise.
     """
 
     range: float

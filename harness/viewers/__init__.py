@@ -1,1 +1,1 @@
-"""Simulated viewers for tests and measurements: of the preview, of watch links and in a LiveKit room."""
+"""Simulated viewers of the preview, of watch links and of a LiveKit room, for tests and measurements."""

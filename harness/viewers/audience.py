@@ -28,9 +28,10 @@ class AudienceCounts:
 
 
 class Spectators:
-    """`count` viewers in a separate process until `leave`; created once each has received a ROI frame.
+    """`count` viewers in a separate process.
 
-    listening: whether they receive sound.
+    The constructor returns once each has received a ROI frame; `leave` disconnects them. listening: whether they
+    receive sound.
     """
 
     def __init__(self, base: str, channel: str, token: str, count: int, *, listening: bool = False) -> None:

@@ -144,7 +144,7 @@ def test_a_frame_is_the_receivers_own(stage: FaceStage, avatar: Avatar) -> None:
 def test_a_plate_frame_is_decoded_ahead_and_once(
     avatar: Avatar, named: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Frames composed from a background prepared ahead equal those composed without."""
+    """Frames composed from a background prepared ahead equal those composed without one."""
     plain, ahead = FaceStage(avatar, IDLE_AFTER_US), FaceStage(avatar, IDLE_AFTER_US)
     decoded: list[int] = []
     background = Composer.background

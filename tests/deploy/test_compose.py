@@ -60,7 +60,7 @@ def test_the_commands_are_those_that_the_studio_has(services: dict[str, Any]) ->
 
 
 def test_the_gpu_worker_is_a_worker_with_a_gpu_and_weights(services: dict[str, Any]) -> None:
-    """It is optional and equals the plain worker otherwise; its probes decide which jobs it takes."""
+    """The GPU worker is optional and otherwise equals the plain worker; its probes decide which jobs it takes."""
     plain, gpu = dict(services["worker"]), dict(services["worker-gpu"])
     assert gpu.pop("profiles") == ["gpu"]
     (device,) = gpu.pop("deploy")["resources"]["reservations"]["devices"]

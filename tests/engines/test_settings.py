@@ -1,4 +1,4 @@
-"""An engine's own settings come from the same places as all settings, and a wrong one is one sentence."""
+"""An engine's own settings come from the same places as all settings, and a wrong one is reported in one sentence."""
 
 from pathlib import Path
 

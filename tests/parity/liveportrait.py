@@ -36,7 +36,7 @@ def _output(net: Any, given: torch.Tensor) -> dict[str, Any]:
 
 
 def modules(dump: Path, networks: LivePortraitNetworks) -> Tolerance:
-    """Compare every network by itself, with the outputs of its layers."""
+    """Compare each network separately, and the outputs of its layers, with the recording."""
     level = Tolerance("modules", 1e-5, 1e-4)
     frames = torch.from_numpy(arrays(dump, "inputs/images")["x"])
     run(level, dump, "F", networks.appearance, lambda net: {"out": net(frames)})

@@ -1,4 +1,4 @@
-"""Imports without further packages: what is refused, to whom, and which packages no process of the studio loads."""
+"""Imports without certain packages: what is refused in which threads, and which packages no studio process loads."""
 
 import importlib
 import subprocess

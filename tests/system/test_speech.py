@@ -279,7 +279,7 @@ def test_captions_of_a_recording_lie_within_100_ms_of_what_is_heard_in_it(channe
 
 
 def captioned_spans(path: Path, text: str) -> list[tuple[float, float]]:
-    """Return (start, end) in seconds of each stretch of a film that differs in the middle of this text's caption."""
+    """Return (start, end) in seconds of each stretch in which this text's caption area differs from the first frame."""
     found: list[tuple[float, float]] = []
     with av.open(str(path)) as container:
         frames = [(float(frame.time or 0), frame.to_ndarray(format="gray")) for frame in container.decode(video=0)]

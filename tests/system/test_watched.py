@@ -117,7 +117,7 @@ def said(channel: Studio) -> int:
 
 
 def offsets(noted: dict[str, Any]) -> list[float]:
-    """Return the milliseconds from each half-open mouth to the beginning of its syllable in the sound."""
+    """Return, for each syllable, the milliseconds from the frame with a half-open mouth to the start of its sound."""
     seen, heard = np.array(noted["seen"]), np.array(noted["heard"])
     loud = heard[:, 1] > 0.25 * heard[:, 1].max()
     onsets = [heard[i + 1, 0] for i, (a, b) in enumerate(pairwise(loud)) if b and not a]

@@ -1,4 +1,4 @@
-"""A voice as mouth coefficients: features as Kaldi's, the same however it is cut, ahead by the declared time."""
+"""Mouth coefficients: features match Kaldi's, do not depend on block sizes, and look ahead by the declared time."""
 
 from collections.abc import Iterable
 from fractions import Fraction

@@ -24,7 +24,7 @@ MOUTH_REACH = 0.35, 0.2  # eye distances
 
 
 def lowered_mouth(by: float) -> MeshMotion:
-    """Return a motion of the skin around the mouth, lower by so many eye distances, without one of the head."""
+    """Return a motion that lowers the skin around the mouth by `by` eye distances and leaves the head still."""
     face = avatar().face
     local = face.points[: len(REST.skin)] @ face.rotation / face.eye_distance
     off = (local - (local[LIP_TOP] + local[LIP_BOTTOM]) / 2)[:, :2] / MOUTH_REACH

@@ -25,7 +25,7 @@ def parts_of(folder: Path, output: OutputSpec, rate: Fraction = NTSC, cuts: tupl
 
 
 def heard(path: Path) -> tuple[float, np.ndarray]:
-    """Return (begin of the sound in seconds, its samples at 48 kHz), decoded from the file as a player does."""
+    """Return (start of the sound in seconds, its samples at 48 kHz), decoded from the file as a player does."""
     resampler = av.AudioResampler(format="flt", layout="mono", rate=48_000)
     begin, blocks = None, []
     with av.open(str(path)) as container:

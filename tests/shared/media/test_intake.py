@@ -25,7 +25,7 @@ from tests.support.files.sound_files import tone, wav
 
 
 def spoiled(path: Path, at: float, length: int = 200) -> Path:
-    """Overwrite a few bytes of the file with zeros, at a share `at` of its length; return its path."""
+    """Overwrite a few bytes at the fraction `at` of the file's length with zeros; return its path."""
     data = bytearray(path.read_bytes())
     begin = int(len(data) * at)
     data[begin : begin + length] = bytes(length)

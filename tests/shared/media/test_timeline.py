@@ -48,7 +48,7 @@ def write(
     base: Fraction | None = None,
     count: int = COUNT,
 ) -> Path:
-    """Write a video of frames that all differ, in groups of 10. stamps: of the frames, in units of `base` seconds."""
+    """Write a video of frames that all differ, in groups of 10. stamps: the frames' times, in `base` seconds."""
     options = dict(options or {})
     flags = {"movflags": options.pop("movflags")} if "movflags" in options else {}
     with av.open(str(path), "w", options=flags) as container:

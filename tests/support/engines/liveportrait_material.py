@@ -48,7 +48,7 @@ def avatar(own_plate: bool = True) -> Avatar:
 def swaying_body(folder: Path) -> Avatar:
     """Make a body that sways: the portrait's face on a plate of four frames, in another light.
 
-    Its eyes and mouth are marked as open in some and not in others.
+    The plate's openings mark its eyes and mouth as open in some frames and closed in others.
     """
     frames, size = 4, (640, 720)
     jpegs, placements = [], []

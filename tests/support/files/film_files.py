@@ -27,8 +27,8 @@ def write_film(
 ) -> Path:
     """Write a film of these frames at 25 a second.
 
-    matrix: the nine numbers of its display matrix. aspect: of a pixel, width to height. tags: of the stream. light:
-    (transfer, primaries) with which the stream is tagged, besides the frames' matrix and range.
+    matrix: the nine numbers of its display matrix. aspect: a pixel's ratio of width to height. tags: the stream's tags.
+    light: (transfer, primaries) with which the stream is tagged, besides the frames' matrix and range.
     """
     with av.open(str(path), "w") as container:
         stream: av.VideoStream | None = None

@@ -19,7 +19,7 @@ def job(
     store: Store, number: int, *, segments: int = 8, driver: str = "interview.mp4", priority: str = "normal",
     engine: str = "mesh", units: tuple[UnitSpec, ...] = (),
 ) -> str:  # fmt: skip
-    """Create a job that has not begun; a higher number is younger. units: of a clip engine."""
+    """Create a job that has not begun; higher numbers are created later. units: the units of a clip engine's job."""
     made = datetime.datetime(2026, 5, 4, 12, tzinfo=datetime.UTC) + datetime.timedelta(seconds=number)
     name = f"{made:%Y%m%d-%H%M%S}-{number:06x}"
     plan = Plan(driven="motion", rate="25", ticks=segments * SEGMENT, segment=SEGMENT, chained=False)

@@ -63,7 +63,7 @@ def boxes(data: bytes, begin: int = 0) -> list[Box]:
 
 @dataclass
 class TrackRun:
-    """Samples of one track in one fragment (tfhd, tfdt, trun). offset: of the first sample, from the moof."""
+    """Samples of one track in one fragment (tfhd, tfdt, trun). offset: the first sample's, from the moof."""
 
     track: int
     begin: int

@@ -1,4 +1,4 @@
-"""The console of an engine with options: their form, its delay with the reason for it, its licence terms.
+"""The console of an engine with options: the form, the engine's delay and its reason, the licence terms.
 
 Elements are found by role and label.
 """

@@ -25,13 +25,13 @@ REQUIRED = ("audio_url", "video_url", "code")
 class Knobs:
     """Failures to produce.
 
-    fail_at, hang_at, lose_at: percent at which the task fails, stops advancing, or is forgotten. status: of a failure.
-    keep_file: the file of a forgotten task is written all the same. drop_result: no file is written. late: seconds
-    until the file appears. prefix, name: of the reported result. shorter: frames left out at its end. cut: bytes that
-    are kept of it. unknown: number of queries that do not find a new task. submits, queries: codes, HTTP statuses as
-    negative numbers, or "garbage", with which the next requests are answered in place of the right answers. before,
-    after: called with "submit" or "query" when a request has arrived, and when it has taken effect but is not answered
-    yet.
+    fail_at, hang_at, lose_at: percent at which the task fails, stops advancing, or is forgotten. status: a failure's
+    status. keep_file: the file of a forgotten task is written all the same. drop_result: no file is written. late:
+    seconds until the file appears. prefix, name: the reported result's. shorter: frames left out at its end. cut:
+    bytes that are kept of it. unknown: number of queries that do not find a new task. submits, queries: codes, HTTP
+    statuses as negative numbers, or "garbage", with which the next requests are answered in place of the right answers.
+    before, after: called with "submit" or "query" when a request has arrived, and when it has taken effect but is not
+    answered yet.
     """
 
     fail_at: int | None = None
