@@ -27,7 +27,7 @@ SOUND_AHEAD = US  # the sound of a voice file is sent this many us before its ti
 HUSH = np.zeros(48, np.int16)  # a millisecond of silence, sent in place of the remaining voice after an interrupt
 LOST = US  # a live driver silent for this long is reported
 MAX_JPEG_SIDE_PX = 4096
-DOUBTFUL = "The driver's neutral face is a guess; look calmly at the camera and press 'Retake neutral'."
+DOUBTFUL = "The driver's neutral face is a guess; look calmly at the camera and press 'Retake neutral face'."
 
 
 class Capture:

@@ -90,6 +90,6 @@ function plainTypeOf(schema) {
   if (schema.const !== undefined) return [JSON.stringify(schema.const)];
   if (schema.enum) return [schema.enum.map((value) => JSON.stringify(value)).join(" or ")];
   if (schema.items) return ["list of ", ...typeOf(schema.items)];
-  if (typeof schema.additionalProperties === "object") return [...typeOf(schema.additionalProperties), " by name"];
+  if (typeof schema.additionalProperties === "object") return ["map of names to ", ...typeOf(schema.additionalProperties)];
   return [schema.format ?? schema.type ?? ""];
 }

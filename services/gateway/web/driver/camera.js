@@ -99,7 +99,7 @@ export class BrowserCamera {
     } else if (silent) {
       this.note = silent;
     } else if (microphone && microphone.readyState !== "live") {
-      this.note = "This page is the driver, without sound: the microphone was unplugged or its permission withdrawn.";
+      this.note = "This page is the driver, without sound: the microphone was unplugged, or its permission was withdrawn.";
     } else {
       this.note = "This page is the driver";
     }

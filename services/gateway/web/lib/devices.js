@@ -8,7 +8,7 @@ export const SPEAKING = { echoCancellation: true, noiseSuppression: true, channe
 /** Open devices. Rejects with a sentence about the requested device.
  * @param {MediaStreamConstraints} wanted @param {Device} device @returns {Promise<MediaStream>} */
 export async function openDevices(wanted, device) {
-  if (!navigator.mediaDevices) throw new Error("Browsers allow the camera and microphone only on localhost or HTTPS. Open this page at such an address.");
+  if (!navigator.mediaDevices) throw new Error("Browsers allow the camera and microphone only on localhost or HTTPS. Open this page over HTTPS or on localhost.");
   try {
     return await navigator.mediaDevices.getUserMedia(wanted);
   } catch (error) {
@@ -31,7 +31,7 @@ export function watchDevices(stream, notice) {
 /** Why a device delivers nothing now, "" while it delivers.
  * @param {MediaStreamTrack | undefined} track @param {Device} device @returns {string} */
 export function whySilent(track, device) {
-  if (track?.readyState !== "live") return `The ${device} was unplugged or its permission withdrawn.`;
+  if (track?.readyState !== "live") return `The ${device} was unplugged, or its permission was withdrawn.`;
   return track.muted ? `The ${device} is sending nothing. Another program or its own switch may have turned it off.` : "";
 }
 

@@ -230,7 +230,7 @@ def test_an_uploaded_template_is_selected_and_its_face_is_not_looked_for(
     page: "Page", running: GatewayStudio, tmp_path: Path
 ) -> None:
     template().save(tmp_path / "walk.npz")
-    chooser = page.get_by_label("+ Upload a video or recorded motion")
+    chooser = page.get_by_label("+ Upload a video, sound or recorded motion")
     try:
         (tmp_path / "bad.npz").write_bytes(b"no motion")
         chooser.set_input_files(tmp_path / "bad.npz")

@@ -235,7 +235,7 @@ def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running:
         page.wait_for_timeout(500)
         return re.search(words, row.inner_text()) is not None
 
-    running.wait(lambda: says(r"generator is behind: \d+ driver frames skipped/s, step down\?"))
+    running.wait(lambda: says(r"generator is behind: it skips \d+ driver frames per second\. Step down\?"))
     assert poor(page) == []
     row.get_by_role("button", name="Step down to 256 pixels").click()
     running.wait(lambda: wanted(running) == {"quality": "small"})

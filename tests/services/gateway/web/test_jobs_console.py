@@ -48,7 +48,7 @@ def row(page: "Page", name: str) -> "Locator":
 
 
 def test_no_jobs_explain_themselves_and_the_line_says_so(page: "Page") -> None:
-    page.get_by_text("No jobs yet. A job renders a driver").wait_for()
+    page.get_by_text("No jobs yet. A job renders an avatar").wait_for()
     page.get_by_role("button", name="jobs: none").wait_for()
 
 

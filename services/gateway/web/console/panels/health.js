@@ -60,8 +60,8 @@ function complaint(name, service, stepped, rung) {
   if (service.state === "recovering") return `${name} has not responded for ${(service.age ?? 0).toFixed(0)} s and is being restarted.`;
   const skipped = skipping(service);
   if (skipped) {
-    const way = rung ? ", step down?" : stepped ? "; this is its lowest quality." : ".";
-    return [`${name} is behind: ${skipped.toFixed(0)} driver frames skipped/s${way}`, service.note].filter(Boolean).join("\n");
+    const way = rung ? " Step down?" : stepped ? " This is its lowest quality." : "";
+    return [`${name} is behind: it skips ${skipped.toFixed(0)} driver frames per second.${way}`, service.note].filter(Boolean).join("\n");
   }
   if (service.note) return service.note;
   if (service.drop_rate >= 1) return `${name} is behind: ${service.drop_rate.toFixed(0)} drops/s.`;

@@ -36,7 +36,7 @@ export function jobs(api) {
     byId("jobs-more").hidden = rows.length >= there;
     setText(byId("jobs-more"), `More (${there - rows.length})`);
     setText(byId("jobs-empty"), rows.length || there ? "" : wanted ? `No ${wanted} jobs.`
-      : "No jobs yet. A job renders a driver (a video of a face, or speech) with an avatar to a file while the program stays on air.");
+      : "No jobs yet. A job renders an avatar, moved by a driver (a video of a face, or speech), to a file. The program is not interrupted.");
   };
   const more = () => attempt(byId("job-error"), async () => {
     const offset = byId("jobs").childElementCount;

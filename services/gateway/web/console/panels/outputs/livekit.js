@@ -32,7 +32,7 @@ export function livekit(api, current) {
     link.select();
     const until = new Date(expires * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
     const copied = await navigator.clipboard?.writeText(link.value).then(() => true, () => false);
-    setText(about, `${copied ? "Link copied. " : ""}It can be opened until ${until} and only allows watching.`);
+    setText(about, `${copied ? "Link copied. " : ""}The link can be opened until ${until} and only allows watching.`);
   }));
 
   return (state) => {
