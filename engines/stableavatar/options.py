@@ -25,7 +25,7 @@ class StableAvatarOptions(EngineOptions):
 
     mode: SamplingMode = Field(
         "fixed",
-        description="fixed: as it should be; parity: as the original computes, its faults included, to compare with it",
+        description="fixed: the original's faults corrected; parity: like the original with its faults, for comparison",
         json_schema_extra=titles({"fixed": "Fixed", "parity": "Like the original"}),
     )
     size: Size = Field(

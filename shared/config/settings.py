@@ -63,7 +63,8 @@ class SessionSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     allowed_livekit_urls: list[str] = Field(
-        [], description="LiveKit servers that sessions may join, ws:// or wss://, no others; none: sessions are off"
+        [],
+        description="the only LiveKit servers that sessions may join, ws:// or wss://; none: sessions are off",
     )
     max_sessions: int = Field(
         0, ge=0, le=1000, description="sessions at a time; 0 is as many as the machine can serve, by measured load"
@@ -89,7 +90,10 @@ class Settings(LayeredSettings):
     channel: str = Field("main", pattern=r"^[a-z0-9][a-z0-9-]{0,19}$", description="name of the live program")
     host: str = Field("127.0.0.1", description="address the console listens on")
     port: int = Field(
-        8750, ge=0, le=65535, description="port of the console; a free one near it when it is taken and not asked for"
+        8750,
+        ge=0,
+        le=65535,
+        description="port of the console; if it is taken and was not set explicitly, a free port near it is used",
     )
     allowed_hosts: list[str] = Field([], description="further host names the console may be reached by")
     trusted_proxies: list[str] = Field(
@@ -157,7 +161,7 @@ class Settings(LayeredSettings):
     )
     livekit_simulcast: bool = Field(
         False,
-        description="also publish smaller frames for slow connections; takes half as much CPU again, starts small",
+        description="also publish smaller frames for slow connections; takes half as much CPU again; begins with them",
     )
     livekit_degradation: Literal["maintain-resolution", "maintain-framerate", "balanced"] = Field(
         "maintain-resolution", description="what to keep when the connection or the machine is too slow"
@@ -171,7 +175,8 @@ class Settings(LayeredSettings):
     )
     idle_after: float = Field(0.5, ge=0.1, le=10, description="seconds without a face until the host idles")
     weights: Path | None = Field(
-        None, description="folder of official checkpoints in their authors' layout; the checkout's pretrained_weights"
+        None,
+        description="folder of official checkpoints in their authors' layout; none: the checkout's pretrained_weights",
     )
     weights_hub: str = Field("https://huggingface.co", description="where weights are fetched from; also HF_ENDPOINT")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning or error")

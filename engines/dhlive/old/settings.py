@@ -14,6 +14,4 @@ class OldDhliveSettings(EngineSettings):
     TABLE: ClassVar[str] = "dhlive_old"
     model_config = SettingsConfigDict(env_prefix="STUDIO_DHLIVE_OLD_")
 
-    device: str = Field(
-        "cpu", description="auto, cpu, cuda or cuda:N; on a CPU a frame takes a second, for files alone"
-    )
+    device: str = Field("cpu", description="auto, cpu, cuda or cuda:N; on a CPU a frame takes a second, for files only")
