@@ -82,7 +82,7 @@ def measure(
 ) -> BenchmarkFigures:
     """Return the figures of our PersonaLive and, if `peer` is given, of the original.
 
-    Without PyTorch the only entry is a sentence that names it.
+    Without PyTorch the only entry is a sentence that names the missing package.
 
     seconds: least time for each way. peer: a checkout of the original. size: "full" or "tiny"; by default full on a GPU
     and tiny on a CPU. Raises StudioError.

@@ -240,7 +240,7 @@ def test_an_engine_that_falls_behind_offers_the_step_down(page: "Page", running:
     row.get_by_role("button", name="Step down to 256 pixels").click()
     running.wait(lambda: wanted(running) == {"quality": "small"})
     told(running, quality=named("small"))
-    running.wait(lambda: says("this is its lowest quality"))
+    running.wait(lambda: says("This is its lowest quality"))
     assert not row.get_by_role("button", name="Step down").is_visible()
 
 
