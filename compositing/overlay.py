@@ -26,7 +26,7 @@ class PlaneOverlay:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Overlay:
-    """An overlay at a fixed place in frames of one size. box: x, y, w, h, all even. planes: of Y, U and V."""
+    """An overlay at a fixed place in frames of one size. box: x, y, w, h, all even. planes: Y, U and V."""
 
     box: PixelBox
     planes: tuple[PlaneOverlay, PlaneOverlay, PlaneOverlay]

@@ -46,7 +46,7 @@ class Clip:
 class Estimate:
     """Estimated cost of a clip.
 
-    work: of all units, in `unit`. rate: work per second as measured on this machine, None if not measured yet. unit:
+    work: all units' work, in `unit`. rate: work per second as measured on this machine, None if not measured yet. unit:
         the unit of measure of `work` and `rate`, such as "TFLOP". memory: bytes on the device. disk: bytes in the jobs
         folder until the clip is done.
     """

@@ -144,7 +144,7 @@ def template_suffixes(added: Mapping[str, str] = NONE) -> frozenset[str]:
 def is_template(path: Path, suffixes: frozenset[str]) -> bool:
     """Whether a file is a motion template: by its content if that identifies the type, else by its suffix.
 
-    suffixes: of motion templates.
+    suffixes: motion templates' suffixes.
     """
     signed = signature_of(path)
     if signed is not None and signed.kind in ("film", "sound", "image"):

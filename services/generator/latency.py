@@ -43,7 +43,7 @@ class EngineLatency:
         self._offered.append(pts)
 
     def note_call(self, began: int, done: int, batches: int) -> None:
-        """Note a call that made frames. began, done: its times. batches: of driving frames that it needed.
+        """Note a call that made frames. began, done: its times. batches: number of driving batches that it needed.
 
         A call that began before the previous one was complete is counted from that moment: the time for which a call
         occupies the device is measured, even if several calls overlap.

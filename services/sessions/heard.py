@@ -12,7 +12,8 @@ from shared.runtime.clock import SOUND_RATE_HZ
 class SegmentHeard:
     """How much of a segment of speech has been heard.
 
-    leaving: (loop time at which it begins to be heard, number of samples) of each span. timers: of pending reports.
+    leaving: (loop time at which it begins to be heard, number of samples) of each span. timers: pending reports'
+        timers.
     """
 
     leaving: list[tuple[float, int]] = field(default_factory=list)

@@ -47,8 +47,8 @@ FramesDone = Callable[[int, int], None]  # called with frames done and frames in
 class PackedShape(NamedTuple):
     """A face's points, packed into 3 KB.
 
-    points: (478, 3) int16 relative to `centre`, where SHAPE_STEPS is the face's size. centre: (2,) float32. size: of
-    the face, in pixels.
+    points: (478, 3) int16 relative to `centre`, where SHAPE_STEPS is the face's size. centre: (2,) float32. size: the
+    face's, in pixels.
     """
 
     points: NDArray[np.int16]

@@ -51,7 +51,7 @@ class PlateFrameWriter:
         self._cut_outs.add(frame.alpha, frame.rgb.shape[:2])
 
     def copy(self, jpeg: bytes, alpha: ImageArray | None) -> None:
-        """Add a frame of another plate without re-encoding. alpha: of that plate's cut-out, None without one."""
+        """Add a frame of another plate without re-encoding. alpha: that plate's cut-out, None without one."""
         self._add_jpeg(jpeg)
         self._cut_outs.add(alpha, None if alpha is None else alpha.shape)
 

@@ -71,7 +71,7 @@ def portrait_skin(roi: ImageArray, face: Face) -> NDArray[np.uint8]:
 
 
 def _skin_colour(yuv: FloatArray, weight: FloatArray, sigma: float) -> FloatArray:
-    """The (H, W, 3) float32 smooth colour of the skin, extrapolated to other pixels. weight: of pixels to consider."""
+    """The (H, W, 3) float32 smooth colour of the skin, extrapolated to other pixels. weight: (H, W), each pixel's."""
     sure = weight > 0.5
     middle = np.median(yuv[sure], axis=0)
     away = (yuv[..., 0] / max(float(middle[0]), 1.0) - 1) / LIKE_LUMA

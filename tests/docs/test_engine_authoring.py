@@ -43,7 +43,7 @@ def fenced(kind: str, number: int = 0) -> str:
 
 @dataclass(frozen=True)
 class Package:
-    """The page's package, installed in a separate folder. environment: of processes that can import it."""
+    """The page's package, installed in a separate folder. environment: variables for processes that import it."""
 
     environment: dict[str, str]
 

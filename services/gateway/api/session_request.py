@@ -31,7 +31,7 @@ class SessionRequest(BaseModel):
     """A session.
 
     livekit_url, livekit_token: for the room; the agent is named by the token's attribute `lk.publish_on_behalf` or by
-    agent_identity. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: of that engine. width,
+    agent_identity. avatar: a name of GET /api/v1/avatars. engine: one with voice input. options: that engine's. width,
     height: size of the frames, even numbers of pixels. label: false omits the AI label, which requires
         clean_feed_right.
     """

@@ -43,7 +43,8 @@ class Voices(Answer):
 class UtteranceRow(Answer):
     """An utterance.
 
-    seconds: of sound received so far. complete: whether that is all of it. note: what went wrong with it, else "".
+    seconds: length of the sound received so far. complete: whether that is all of it. note: what went wrong with it,
+    else "".
     """
 
     id: str

@@ -243,7 +243,7 @@ class Audience:
             viewer.offer_text(text)
 
     def totals(self, *, operator: bool) -> SentTotals:
-        """Return the totals since the start, those who left included. operator: of consoles, else of link viewers."""
+        """Return the totals since the start, those who left included. operator: of consoles or of links."""
         gone = self._gone[operator]
         totals = SentTotals(dict(gone.sent), gone.dropped)
         for viewer in self.viewers:

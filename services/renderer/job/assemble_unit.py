@@ -81,7 +81,7 @@ def assemble_result(store: Store, opened: OpenJob, claim: Claim, heart: Heartbea
 
 
 def _damage_note(store: Store, manifest: Manifest, damage: Damage) -> list[str]:
-    """Return a note on the parts of the driver that could not be read, [] if there are none. damage: of its sound."""
+    """Return a note on the parts of the driver that could not be read, [] if there are none. damage: its sound's."""
     followed = [unit for unit in manifest.graph if kind_of(unit) == FOLLOW]
     lost = sum(claims.completion_record(store, manifest.id, unit).lost for unit in followed)
     note = damage_sentence(manifest.driver, lost, damage.sound_us, damage.gaps)

@@ -49,7 +49,7 @@ class ExpiredClaims:
     _beats: dict[ClaimKey, tuple[int, float]] = field(default_factory=dict)
 
     def stale_claims(self, beats: dict[ClaimKey, int]) -> list[ClaimKey]:
-        """Return the claims whose beat has not changed for LEASE_S. beats: of all claims that are open now."""
+        """Return the claims whose beat has not changed for LEASE_S. beats: those of all open claims."""
         now = self.clock()
         self._time += min(now - self._last, self.longest) if self._last is not None else 0.0
         self._last = now

@@ -768,8 +768,8 @@ export interface UploadedDriver {
 }
 
 /**
- * An utterance. seconds: of sound received so far. complete: whether that is all of it. note: what went wrong
- * with it, else "".
+ * An utterance. seconds: length of the sound received so far. complete: whether that is all of it. note: what
+ * went wrong with it, else "".
  */
 export interface UtteranceRow {
   id: string;

@@ -19,7 +19,7 @@ OLD_S = 60.0  # seconds on air, long enough to be measured
 
 
 class LoadedMachine:
-    """Two cores on a driven clock. busy: of both, 0 to 1. cores, share: used by each of the two session services."""
+    """Two cores on a driven clock. busy: their load, 0 to 1. cores, share: used by each of the two session services."""
 
     def __init__(self, busy: float, cores: float = 0.0, share: float = 0.0) -> None:
         self.at, self.taken, self.whole, self.spent = 100.0, 0.0, 0.0, 0.0
