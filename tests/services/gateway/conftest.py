@@ -1,4 +1,4 @@
-"""Fixtures of the gateway's tests: one studio per test file, as a process per test would take most of a minute."""
+"""Fixtures of the gateway's tests: one studio for all that restore what they change; starting one takes seconds."""
 
 import shutil
 import tempfile
@@ -13,7 +13,7 @@ from tests.support.running.gateway import GatewayStudio, studio
 from tests.support.running.gateway_app import GatewayApp, gateway_app
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def running() -> Iterator[GatewayStudio]:
     """A gateway on air; a test that changes the scene restores it."""
     with tempfile.TemporaryDirectory() as folder, studio(Path(folder)) as made:
@@ -35,7 +35,7 @@ def store(running: GatewayStudio) -> Iterator[Store]:
     opened.remove("jobs")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def avatar(running: GatewayStudio, small_home: Path) -> str:
     """Name of a complete avatar; the studio's other avatars have no face."""
     shutil.copytree(small_home / "avatars" / "sample", running.settings.home / "avatars" / "whole", dirs_exist_ok=True)

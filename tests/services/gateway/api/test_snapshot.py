@@ -19,8 +19,8 @@ def test_a_drivers_title_has_no_password_and_fails_for_no_word(word: str, title:
     assert driver_title(word) == title
 
 
-def test_strange_files_in_the_home_are_shown_or_left_out(running: GatewayStudio) -> None:
-    home = running.settings.home
+def test_strange_files_in_the_home_are_shown_or_left_out(own: GatewayStudio) -> None:
+    home = own.settings.home
     drivers, avatars = home / "drivers", home / "avatars"
     drivers.mkdir(exist_ok=True)
     (drivers / "00000000000000aa.mp4").symlink_to("gone")
@@ -38,10 +38,10 @@ def test_strange_files_in_the_home_are_shown_or_left_out(running: GatewayStudio)
     (avatars / "odd-link" / "avatar.json").symlink_to("avatar.json")
     (avatars / "\udcff").mkdir()
     (avatars / "\udcff" / "avatar.json").write_bytes(b"{}")
-    state = running.state()
+    state = own.state()
     assert [row["title"] for row in state["drivers"] if row["word"].startswith("upload:")] == [
         "a title\\nof two lines\\x1b[2J"
     ]
     odd = {row["name"]: row["unavailable"] for row in state["avatars"] if row["name"].startswith("odd")}
     assert len(odd) >= len(contents) and all(odd.values())
-    assert running.http.get("/drivers").status_code == 200 and running.http.get("/avatars").status_code == 200
+    assert own.http.get("/drivers").status_code == 200 and own.http.get("/avatars").status_code == 200
