@@ -5,6 +5,7 @@ first start without a camera, and serve the tests as a driver whose movements ar
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -221,8 +222,9 @@ def _gaze(local: NDArray[np.float64], gesture: Gesture) -> NDArray[np.float64]:
     return moved
 
 
+@cache
 def _voice_once() -> NDArray[np.int16]:
-    """The sound of the whole script once, by the source-filter model (Fant, 1960).
+    """The sound of the whole script once, read-only, by the source-filter model (Fant, 1960).
 
     Glottal pulses of varying pitch are shaped by moving resonances; the loudness follows the mouth's opening.
     """
@@ -252,7 +254,9 @@ def _voice_once() -> NDArray[np.int16]:
         sound += gain / harmonic * np.sin(2 * np.pi * harmonic * phase)
     breath = np.random.default_rng(5).normal(0.0, 1.0, count)
     sound = (sound / np.abs(sound).max() + 0.006 * breath) * loud
-    return np.asarray(np.clip(sound / np.abs(sound).max() * 0.5, -1, 1) * 32767, np.int16)
+    once = np.asarray(np.clip(sound / np.abs(sound).max() * 0.5, -1, 1) * 32767, np.int16)
+    once.setflags(write=False)
+    return once
 
 
 def _resonance(
