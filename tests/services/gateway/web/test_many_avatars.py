@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.browser.chromium import needs_chromium
 from tests.support.browser.contrast import poor
-from tests.support.running.gateway import GatewayStudio
+from tests.support.own.gateway import GatewayStudio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
@@ -26,20 +26,20 @@ SEEN = """element => {
 
 
 @pytest.fixture
-def page(browser: "Browser", running: GatewayStudio) -> Iterator["Page"]:
+def page(browser: "Browser", own: GatewayStudio) -> Iterator["Page"]:
     """The console of a studio with forty avatars; a page error fails the test."""
-    avatars = running.settings.home / "avatars"
+    avatars = own.settings.home / "avatars"
     for number in range(1, 39):
         shutil.copytree(avatars / "mona", avatars / f"host-{number:02}")
     context = browser.new_context(viewport={"width": 1280, "height": 720})
     page = context.new_page()
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"http://{running.address}/#token={running.token}")
+    page.goto(f"http://{own.address}/#token={own.token}")
     page.get_by_role("button", name="host-38", exact=True).wait_for()
     yield page
     context.close()
-    running.patch(avatar="sample")
+    own.patch(avatar="sample")
     assert complaints == []
 
 
@@ -48,7 +48,7 @@ def is_seen(shown: "Locator") -> bool:
     return bool(shown.evaluate(SEEN))
 
 
-def test_engine_and_driver_stay_in_view_and_an_avatar_is_found_by_name(page: "Page", running: GatewayStudio) -> None:
+def test_engine_and_driver_stay_in_view_and_an_avatar_is_found_by_name(page: "Page", own: GatewayStudio) -> None:
     everything = page.get_by_role("list", name="Avatars")
     rows, search = everything.get_by_role("listitem"), page.get_by_label("Search avatars")
     sources = page.get_by_role("complementary", name="Sources")
@@ -66,7 +66,7 @@ def test_engine_and_driver_stay_in_view_and_an_avatar_is_found_by_name(page: "Pa
     expect(page.get_by_role("button", name="host-01", exact=True)).to_be_focused()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    running.wait(lambda: running.state()["scene"]["avatar"] == "host-10")
+    own.wait(lambda: own.state()["scene"]["avatar"] == "host-10")
     page.keyboard.press("Escape")
     expect(rows).to_have_count(40)
     assert search.input_value() == ""
@@ -76,7 +76,7 @@ def test_engine_and_driver_stay_in_view_and_an_avatar_is_found_by_name(page: "Pa
     page.keyboard.press("/")
     page.keyboard.type("mona")
     page.keyboard.press("Enter")
-    running.wait(lambda: running.state()["scene"]["avatar"] == "mona")
+    own.wait(lambda: own.state()["scene"]["avatar"] == "mona")
     assert search.input_value() == "" and poor(page) == []
     page.set_viewport_size({"width": 360, "height": 740})
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
