@@ -8,11 +8,15 @@ import asyncio
 
 from livekit import rtc
 
+from shared.runtime.logs import get_logger
+
+log = get_logger()
 PAUSE_S = 0.005  # seconds left to the other tasks of the event loop between two pieces
+MAX_WAITING_BYTES = 1 << 26  # 64 MB, 23 minutes at 24 kHz; a stream that is further ahead is cut there
 
 
 class StreamBytes:
-    """Collects the bytes of a stream until it ends. Not thread-safe: used in one event loop."""
+    """Collects the bytes of a stream until it ends or is cut. Not thread-safe: used in one event loop."""
 
     def __init__(self, reader: rtc.ByteStreamReader) -> None:
         self._reader = reader
@@ -43,6 +47,10 @@ class StreamBytes:
     async def _collect(self) -> None:
         try:
             async for chunk in self._reader:
+                if len(self._waiting) + len(chunk) > MAX_WAITING_BYTES:
+                    log.warning("voice_stream_cut", waiting_bytes=len(self._waiting))
+                    self._reader.close()
+                    break
                 self._waiting += chunk
                 self._arrived.set()
         except rtc.StreamError:

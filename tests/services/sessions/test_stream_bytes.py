@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from livekit import rtc
 
+from services.sessions import stream_bytes
 from services.sessions.stream_bytes import PAUSE_S, StreamBytes
 from tests.support.running.driven_loop import run_driven
 
@@ -44,6 +45,14 @@ def test_chunks_that_wait_together_are_taken_together() -> None:
     pieces = run_driven(taken(SentStream(chunks), 32_768))
     assert b"".join(pieces) == b"".join(chunk for _, chunk in chunks)
     assert [len(piece) for piece in pieces] == [32_768, 32_768, 96_000 - 65_536]
+
+
+def test_a_stream_that_is_too_far_ahead_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_bytes, "MAX_WAITING_BYTES", 10_000)
+    stream = SentStream([(0.0, bytes([number] * 960)) for number in range(100)])
+    pieces = run_driven(taken(stream, 32_768))
+    assert b"".join(pieces) == b"".join(bytes([number] * 960) for number in range(10))
+    assert stream.closed
 
 
 def test_chunks_at_their_own_pace_are_taken_as_they_arrive() -> None:
