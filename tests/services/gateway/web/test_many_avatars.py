@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.browser.chromium import needs_chromium
 from tests.support.browser.contrast import poor
-from tests.support.own.gateway import GatewayStudio
+from tests.support.running.gateway import GatewayStudio
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
