@@ -104,15 +104,16 @@ class RoomMedia:
             await self._putting  # the SDK takes one block at a time
         if clears != self._clears:
             return  # this block belongs to the sound that was cleared in the meantime
-        self._putting = self._loop.create_task(self._put(samples, counted, counted - at > self._answers_at))
+        self._putting = self._loop.create_task(self._put(samples, counted, counted - at > self._answers_at, clears))
 
-    async def _put(self, samples: AudioSamples, counted: float, waits: bool) -> None:
-        """Queue samples.
+    async def _put(self, samples: AudioSamples, counted: float, waits: bool, clears: int) -> None:
+        """Queue samples, unless the queue has been cleared since `clears` was read.
 
         counted: loop time at which the queue then runs dry. waits: whether the queue is so full that the SDK answers
         only after it has drained to `_answers_at`; an answer that comes earlier says nothing about the level.
         """
-        clears = self._clears
+        if clears != self._clears:
+            return
         await self.audio.capture_frame(rtc.AudioFrame(samples.tobytes(), SOUND_RATE_HZ, 1, len(samples)))
         if waits and clears == self._clears:  # otherwise the answer is about sound that was cleared
             self.cushion.answered(self._loop.time() + self._answers_at, counted)

@@ -153,6 +153,23 @@ def test_a_block_that_waits_for_its_turn_is_not_heard_after_a_clear() -> None:
     assert run_driven(run()) == [1, 3]
 
 
+def test_a_block_is_not_queued_if_the_queue_is_cleared_before_its_turn_begins() -> None:
+    async def run() -> list[object]:
+        media, put = RoomMedia(make_frame(0), RATE_FPS), list[object]()
+
+        async def capture_frame(frame: object) -> None:
+            put.append(frame)
+
+        media.audio.capture_frame = capture_frame  # type: ignore[method-assign]
+        await media.feed(ProgramSound(1, 0, BLOCK * 0 + 1))
+        media.clear_sound()
+        await asyncio.sleep(0)
+        await media.close()
+        return put
+
+    assert asyncio.run(run()) == []
+
+
 def test_a_frame_is_shown_when_its_sound_is_heard() -> None:
     class NotingMedia(RoomMedia):
         def _show(self, make_frame: ProgramFrame) -> None:
