@@ -43,6 +43,7 @@ class RtspCamera:
 
     def close(self) -> None:
         """Accept no further clients."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # ends the thread's wait in `accept`, which `close` alone does not
         self._listener.close()
 
     def _accept(self) -> None:

@@ -27,6 +27,7 @@ LOUD = 300  # level from which on a sample of the program's sound is loud
 SPOKEN = 1500  # level of the first and the last sample of a question that count as speech
 LONGEST_S = 20.0
 PARTS = ("vad_ms", "speech_to_text_ms", "chat_ms", "voice_ms", "total_ms")
+SETTLED_S = 0.3  # silence of the program after which an earlier answer has ended
 LONG_REPLY = "This goes on and on without any pause and gives you something to stop " * 6
 
 
@@ -66,6 +67,7 @@ def _questions(run: Studio) -> dict[str, Any]:
     for trial in range(TRIALS + 1):
         with _socket(run) as socket:
             page = _Page(run, socket)
+            page.settle()
             begun = page.speak(question + quiet, page.is_answered)
             told, first = page.latency, page.loud[0]
             socket.send('{"type": "interrupt"}')
@@ -127,6 +129,13 @@ class _Page:
         self._socket = socket
         self._reader: Reader = run.read("sound")
         self._reader.read()
+
+    def settle(self) -> None:
+        """Wait until the program has been silent for SETTLED_S, and forget the sound before."""
+        begun = time.monotonic()
+        while time.monotonic() < max([begun, *self.loud[-1:]]) + SETTLED_S:
+            self.look()
+        self.loud.clear()
 
     def speak(self, pcm: bytes, enough: Callable[[], bool]) -> float:
         """Send sound in real time until it ends or `enough` is true; return the monotonic time of its first sample."""

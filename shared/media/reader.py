@@ -61,8 +61,9 @@ _LOCAL_FORMATS = (
 def open_container(source: MediaSource) -> av.container.InputContainer:
     """Open a local file or an rtsp, rtsps, http or https address for reading.
 
-    Opening and every read fail after 10 s. Raises StudioError if the source cannot be opened or has another format,
-    such as a playlist that would make FFmpeg open further files.
+    Opening and every read fail after 10 s. The frame rate of an RTSP source is not measured, which would take as long
+    as 20 frames. Raises StudioError if the source cannot be opened or has another format, such as a playlist that would
+    make FFmpeg open further files.
     """
     scheme = urlsplit(source).scheme.lower() if isinstance(source, str) and "://" in source else ""
     if scheme not in _PROTOCOLS:
@@ -72,7 +73,9 @@ def open_container(source: MediaSource) -> av.container.InputContainer:
     options = {"protocol_whitelist": _PROTOCOLS[scheme]}
     if scheme:
         address = str(source)
-        options |= {"rtsp_transport": "tcp", "reconnect": "0"} if scheme.startswith("rtsp") else {"reconnect": "0"}
+        options["reconnect"] = "0"
+        if scheme.startswith("rtsp"):
+            options |= {"rtsp_transport": "tcp", "fpsprobesize": "0"}
     else:
         path = Path(source)
         address = str(path.absolute())  # with a leading slash, no part of the name can be parsed as a protocol

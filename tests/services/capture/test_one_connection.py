@@ -15,6 +15,7 @@ from harness.rtsp_camera import FPS, rtsp_camera
 from services.capture.demux import DriverFrame, DriverSoundBlock, read_driver
 from shared.errors import StudioError
 from shared.media.intake.damage import Damage
+from shared.media.reader import open_container
 from tests.support.files.sound_files import tone, wav
 
 SIZE_PX = 96
@@ -93,3 +94,9 @@ def test_a_network_camera_is_connected_to_once(film: Path, sound: bool, sprop: b
         del items  # this closes the connection too
         assert [frame.rgb.shape for frame in frames] == [(SIZE_PX, SIZE_PX, 3)] * 5
         assert (camera.opened, camera.refused) == (1, 0)
+
+
+def test_the_rate_of_a_network_camera_is_not_measured_while_it_opens(film: Path) -> None:
+    """Measuring takes twenty frames, 0.8 s: as long as the wait for a key frame, which `studio bench rtsp` shows."""
+    with rtsp_camera(film, key_frames=FPS // 5) as camera, open_container(camera.address) as opened:
+        assert opened.options["fpsprobesize"] == "0" and next(opened.decode(video=0)).width == SIZE_PX
