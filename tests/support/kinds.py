@@ -14,9 +14,9 @@ import numpy.testing  # noqa: F401 - asks lscpu what the processor can do when i
 import pytest
 
 TESTS = Path(__file__).parents[1]
-GATEWAY = "services/gateway"
 LIVE = (
-    GATEWAY, "docs/test_engine_authoring.py", "integrations", "services/sessions/test_left_rooms.py", "system",
+    "docs/test_engine_authoring.py", "integrations", "services/gateway", "services/sessions/test_left_rooms.py",
+    "system",
 )  # fmt: skip
 UNIT = (
     "compositing", "deploy", "engines/mesh", "publishing", "services/capture", "services/compositor", "shared",
