@@ -39,7 +39,6 @@ def page(browser: "Browser", own: GatewayStudio) -> Iterator["Page"]:
     page.get_by_role("button", name="host-38", exact=True).wait_for()
     yield page
     context.close()
-    own.patch(avatar="sample")
     assert complaints == []
 
 
